@@ -1,0 +1,1 @@
+"""Tests against the real gateway, in front of an upstream that the tests script."""
