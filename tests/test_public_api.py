@@ -1,0 +1,107 @@
+"""The public face: which names it has, and what comes with an import."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import socket
+import subprocess
+import sys
+from importlib import metadata
+from importlib.resources import files
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import strands_portkey
+
+DISTRIBUTION = "strands-agents-portkey"
+MODULES = sorted(Path(str(files(strands_portkey))).glob("*.py"))
+RUN_TIME = {"httpx", "httpx-sse", "pydantic", "strands-agents"}
+
+
+def test_all_is_sorted_and_names_each_public_name():
+    public = {
+        name
+        for name, value in vars(strands_portkey).items()
+        if not name.startswith("_") and not isinstance(value, ModuleType)
+    }
+
+    assert strands_portkey.__all__ == sorted({*public, "__version__"})
+
+
+@pytest.mark.parametrize("name", [name for name in strands_portkey.__all__ if name != "__version__"])
+def test_each_public_name_has_a_docstring_of_its_own(name):
+    value = getattr(strands_portkey, name)
+
+    assert inspect.cleandoc(vars(value)["__doc__"] or "")
+
+
+def test_the_version_is_that_of_the_distribution():
+    assert strands_portkey.__version__ == metadata.version(DISTRIBUTION)
+
+
+def test_the_types_are_installed_with_the_package():
+    assert files(strands_portkey).joinpath("py.typed").is_file()
+
+
+def test_the_distribution_asks_for_the_four_run_time_packages_and_no_other():
+    requirements = map(Requirement, metadata.requires(DISTRIBUTION) or ())
+
+    assert {requirement.name for requirement in requirements} == RUN_TIME
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: path.name)
+def test_a_module_imports_only_what_the_distribution_asks_for(module):
+    # pydantic cannot be installed without the two that are named here.
+    allowed = {*RUN_TIME, "pydantic-core", "typing-extensions", DISTRIBUTION}
+    owners = {
+        name: {canonicalize_name(owner) for owner in owners}
+        for name, owners in metadata.packages_distributions().items()
+    }
+
+    imported = {
+        name.partition(".")[0]
+        for node in ast.walk(ast.parse(module.read_text(encoding="utf-8")))
+        for name in _imported_names(node)
+    }
+
+    foreign = imported - sys.stdlib_module_names - {name for name in owners if owners[name] & allowed}
+    assert foreign == set()
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: path.name)
+def test_only_the_client_and_the_model_are_async(module):
+    is_async = any(
+        isinstance(node, ast.AsyncFunctionDef | ast.AsyncFor | ast.AsyncWith | ast.Await)
+        for node in ast.walk(ast.parse(module.read_text(encoding="utf-8")))
+    )
+
+    assert not is_async or module.name in {"_client.py", "model.py"}
+
+
+def test_an_import_loads_no_sdk():
+    code = "import sys, strands_portkey; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout.split()
+
+    assert "strands_portkey" in loaded
+    assert {"openai", "portkey_ai"}.isdisjoint(loaded)
+
+
+def test_the_unit_tests_cannot_leave_the_loopback():
+    with socket.socket() as outward, pytest.raises(RuntimeError, match=r"192\.0\.2\.1"):
+        outward.connect(("192.0.2.1", 80))
+
+
+def _imported_names(node):
+    match node:
+        case ast.Import(names=names):
+            return [alias.name for alias in names]
+        case ast.ImportFrom(module=str(name), level=0):
+            return [name]
+        case _:
+            return []
