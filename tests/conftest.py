@@ -22,7 +22,7 @@ def _stay_on_loopback(event: str, args: tuple[object, ...]) -> None:
     match event, args:
         case "socket.getaddrinfo", (host, *_):
             pass
-        case ("socket.connect" | "socket.sendto"), (_, (host, *_)):
+        case (("socket.connect" | "socket.sendto"), (_, (host, *_))):
             pass
         case _:
             return
