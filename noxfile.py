@@ -86,10 +86,12 @@ def typing(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the unit tests and ask for every branch."""
     install_wheel(session, *group("test"))
+    if session.posargs:  # A part of the tests covers a part of the code.
+        session.run("python", "-m", "pytest", *session.posargs)
+        return
     env = {"COVERAGE_FILE": str(Path(session.create_tmp()) / "coverage")}
-    session.run("coverage", "run", "-m", "pytest", *session.posargs, env=env)
-    if not session.posargs:  # A part of the tests covers a part of the code.
-        session.run("coverage", "report", env=env)
+    session.run("coverage", "run", "-m", "pytest", env=env)
+    session.run("coverage", "report", env=env)
 
 
 @nox.session(python=PYTHONS[0], requires=["build"])
