@@ -1,0 +1,461 @@
+"""The only room that does I/O: one request to the gateway, its clocks, and the connections beneath.
+
+A connection belongs to the event loop that made it, and Strands runs each synchronous call in a loop of its own. So
+idle connections are kept by loop, one to a client: httpx's own pool walks all of its connections for every request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import codecs
+import os
+import ssl
+import sys
+import threading
+from bisect import bisect_right
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager
+from functools import lru_cache
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Final, TypeVar
+
+import httpx
+from httpx_sse import EventSource
+
+from ._config import Clocks, Endpoint
+from ._errors import PortkeyConfigError, PortkeyConnectionError, PortkeyError, PortkeyStreamError, PortkeyTimeoutError
+
+AsyncClient = httpx.AsyncClient
+T = TypeVar("T")
+
+_POLL: Final = 0.05  # Seconds between looks at the cancel signal and the clocks, as Strands' own.
+_DRAIN: Final = 1.0  # Seconds to wait for the end of the body, and guardrail results, after [DONE].
+_KEEPALIVE: Final = 4.0  # Seconds that an idle connection is kept: the gateway closes it after 5.
+_STALE: Final = 1.0  # Seconds within which a stale connection shows itself.
+_ERROR_BYTES: Final = 2**20  # How much of an error's body is read.
+_DEFAULT_HTTPX_TIMEOUT: Final = httpx.Timeout(5.0)
+
+
+class RequestCancelledError(Exception):
+    """The caller's cancel signal is set. Never leaves the package."""
+
+
+class GatewayClient:
+    """Sends requests to one gateway from any event loop or thread.
+
+    Attributes:
+        url: Where chat completions are asked for.
+    """
+
+    def __init__(self, endpoint: Endpoint, http_client: httpx.AsyncClient | None = None) -> None:
+        """Remember how to connect; nothing is opened yet.
+
+        Args:
+            endpoint: The gateway and how to reach it.
+            http_client: A client of the caller's own, used as it is and never closed.
+        """
+        self.url = f"{endpoint.base_url}/chat/completions"
+        self._endpoint = endpoint
+        self._http_client = http_client
+        self._connections = _Connections(endpoint)
+
+    @asynccontextmanager
+    async def stream(
+        self, body: bytes, headers: Mapping[str, str], cancel_signal: threading.Event | None = None
+    ) -> AsyncIterator[GatewayResponse]:
+        """Send a request and hand over the answer once its headers are here.
+
+        Args:
+            body: JSON of the request.
+            headers: All of its headers.
+            cancel_signal: Ends every wait within `_POLL` seconds once it is set.
+
+        Yields:
+            The answer, whatever its status.
+
+        Raises:
+            PortkeyConnectionError: If no answer comes.
+            RequestCancelledError: If the signal is set first.
+        """
+        watch = _Watch(self._endpoint.clocks, cancel_signal)
+        try:
+            response, client = await self._send(body, headers, watch)
+            answer = GatewayResponse(response, watch, self._endpoint.max_event_bytes)
+            try:
+                yield answer
+            finally:
+                await response.aclose()
+                if client is not None:
+                    await self._connections.give_back(client, usable=answer.is_whole)
+        finally:
+            watch.stop()
+
+    async def aclose(self) -> None:
+        """Close the idle connections of the running loop."""
+        await self._connections.aclose()
+
+    async def _send(
+        self, body: bytes, headers: Mapping[str, str], watch: _Watch
+    ) -> tuple[httpx.Response, httpx.AsyncClient | None]:
+        """Send once, and once more if the connection was stale. Also return our client, if it is ours."""
+        if self._http_client is not None:
+            return await self._send_by(self._http_client, body, headers, watch), None
+        client, reused = await self._connections.take()
+        started = watch.now()
+        try:
+            try:
+                return await self._send_by(client, body, headers, watch), client
+            except PortkeyConnectionError as error:
+                # An idle connection that the other side has dropped fails at once, and the request with it unread.
+                stale = isinstance(error.__cause__, (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError))
+                if not (reused and stale and watch.now() - started < _STALE):
+                    raise
+                await client.aclose()
+                client = self._connections.make()
+                return await self._send_by(client, body, headers, watch), client
+        except BaseException:
+            await client.aclose()
+            raise
+
+    async def _send_by(
+        self, client: httpx.AsyncClient, body: bytes, headers: Mapping[str, str], watch: _Watch
+    ) -> httpx.Response:
+        own = client is self._http_client and client.timeout != _DEFAULT_HTTPX_TIMEOUT
+        timeout = client.timeout if own else httpx.Timeout(None, connect=self._endpoint.clocks.connect)
+        try:
+            request = client.build_request("POST", self.url, content=body, headers=headers, timeout=timeout)
+            # A redirect could carry keys to another host.
+            return await watch.wait(
+                lambda: client.send(request, stream=True, follow_redirects=False), "first_byte", watch.clocks.first_byte
+            )
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise self._connection_error(error) from error
+
+    def _connection_error(self, error: httpx.HTTPError | httpx.InvalidURL) -> PortkeyError:
+        """Judge an exception that came instead of an answer."""
+        base_url = self._endpoint.base_url
+        said = str(error) or type(error).__name__
+        if isinstance(error, (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError)):
+            return PortkeyConfigError(f"no request can be sent to {base_url}: {said}")
+        if isinstance(error, httpx.ConnectTimeout):
+            seconds = self._endpoint.clocks.connect or 0
+            return PortkeyTimeoutError(
+                f"no connection to the gateway at {base_url} within {seconds:g} s (connect)",
+                clock="connect",
+                seconds=seconds,
+            )
+        if isinstance(error, httpx.TimeoutException):
+            return PortkeyTimeoutError(f"the gateway at {base_url} did not answer in time: {said}", clock="first_byte")
+        if isinstance(error, (httpx.ConnectError, httpx.ProxyError)):
+            return PortkeyConnectionError(
+                f"cannot reach the gateway at {base_url}: {said}",
+                origin="network",
+                hint="check client_args['base_url'] (or PORTKEY_BASE_URL), and that the gateway runs",
+                retryable=True,
+            )
+        return PortkeyConnectionError(
+            f"the gateway at {base_url} hung up before it answered: {said}", origin="network", retryable=True
+        )
+
+
+class GatewayResponse:
+    """One answer, of which only the headers have come.
+
+    Attributes:
+        status_code: HTTP status.
+        headers: Headers, with lower-case names.
+        is_stream: Whether the body is a stream of server-sent events.
+        is_whole: Whether the body was read to its end.
+    """
+
+    def __init__(self, response: httpx.Response, watch: _Watch, max_event_bytes: int) -> None:
+        """Wrap a response whose body is still to be read."""
+        self.status_code = response.status_code
+        self.headers: dict[str, str] = dict(response.headers)
+        self.is_stream = self.headers.get("content-type", "").lower().startswith("text/event-stream")
+        self.is_whole = False
+        self._response = response
+        self._watch = watch
+        self._limit = max_event_bytes
+        self._pending = 0  # Bytes since the last event.
+        self._received = 0
+        self._is_done = False  # [DONE] has come.
+
+    async def events(self) -> AsyncGenerator[str, None]:
+        """Yield the data of each server-sent event, up to the end of the body.
+
+        What follows ``[DONE]`` is read as well: guardrail results may.
+
+        Raises:
+            PortkeyStreamError: If the body breaks off, or an event is longer than the limit.
+            PortkeyTimeoutError: If a clock runs out.
+        """
+        async with aclosing(EventSource(_EventText(self._text())).aiter_sse()) as sses:
+            async for sse in sses:
+                self._pending = 0
+                if not sse.data:
+                    continue
+                self._received += 1
+                if sse.data.startswith("[DONE]"):
+                    self._is_done = True
+                elif sse.event == "error":
+                    yield f'{{"error":{sse.data}}}'
+                else:
+                    yield sse.data
+
+    async def read(self) -> bytes:
+        """Return the whole body of an answer that is no stream; of an error only its beginning."""
+        parts: list[bytes] = []
+        async with aclosing(self._bytes()) as body:
+            async for data in body:
+                parts.append(data)
+                if self.status_code >= httpx.codes.BAD_REQUEST and self._pending > _ERROR_BYTES:
+                    break
+        return b"".join(parts)
+
+    async def _text(self) -> AsyncGenerator[str, None]:
+        decoder = codecs.getincrementaldecoder("utf-8-sig")()  # A byte order mark may come first.
+        async with aclosing(self._bytes()) as body:
+            async for data in body:
+                try:
+                    text = decoder.decode(data)
+                except UnicodeDecodeError as error:
+                    raise self._broken(f"it holds bytes that are no UTF-8: {error}") from None
+                if text:
+                    yield text
+        yield "\n\n"  # The last event may lack its blank line.
+
+    async def _bytes(self) -> AsyncGenerator[bytes, None]:
+        body = self._response.aiter_bytes()
+        clocks = self._watch.clocks
+        try:
+            while True:
+                clock, seconds = ("drain", _DRAIN) if self._is_done else ("idle", clocks.idle)
+                data = await self._watch.wait(body.__anext__, clock, seconds)
+                self._pending += len(data)
+                if self._pending > self._limit and self.status_code < httpx.codes.BAD_REQUEST:
+                    raise self._broken(f"it holds a message of more than {self._limit} bytes (max_event_bytes)")
+                yield data
+        except StopAsyncIteration:
+            self.is_whole = True
+        except PortkeyTimeoutError as error:
+            error.received = self._received
+            if error.clock != "drain":
+                raise
+        except (httpx.HTTPError, httpx.StreamError) as error:
+            if not self._is_done:
+                raise self._broken(str(error) or type(error).__name__) from error
+
+    def _broken(self, why: str) -> PortkeyStreamError:
+        return PortkeyStreamError(
+            f"the answer broke off after {self._received} chunks: {why}",
+            origin="network",
+            status_code=self.status_code,
+            trace_id=self.headers.get("x-portkey-trace-id"),
+            received=self._received,
+            retryable=True,
+        )
+
+
+class _EventText(httpx.Response):
+    """A body as httpx-sse wants it: text that arrives piece by piece."""
+
+    def __init__(self, text: AsyncGenerator[str, None]) -> None:
+        super().__init__(200, headers={"content-type": "text/event-stream"})
+        self._event_text = text
+
+    async def aiter_text(self, chunk_size: int | None = None) -> AsyncIterator[str]:  # noqa: ARG002 - httpx's signature
+        async with aclosing(self._event_text) as pieces:
+            async for piece in pieces:
+                yield piece
+
+
+class _Watch:
+    """Ends a wait when the caller cancels or a clock runs out.
+
+    It looks every `_POLL` seconds and cancels the waiting task once: a second cancellation would interrupt httpcore
+    while it closes the connection. No scope is held between waits, since Strands may end a generator from another
+    task than the one that began it.
+    """
+
+    def __init__(self, clocks: Clocks, cancel_signal: threading.Event | None) -> None:
+        self.clocks = clocks
+        self._signal = cancel_signal
+        self._loop = asyncio.get_running_loop()
+        self._task: asyncio.Task[object] | None = None
+        self._cause: PortkeyTimeoutError | RequestCancelledError | None = None
+        self._ends: tuple[str, float, float] = ("", 0.0, float("inf"))
+        self._total_end = self.now() + clocks.total if clocks.total is not None else float("inf")
+        self._timer = self._loop.call_later(_POLL, self._look)
+
+    def now(self) -> float:
+        return self._loop.time()
+
+    def stop(self) -> None:
+        self._timer.cancel()
+
+    async def wait(self, start: Callable[[], Awaitable[T]], clock: str, seconds: float | None) -> T:
+        """Return what `start()` gives, unless the signal or a clock ends the wait."""
+        if self._signal is not None and self._signal.is_set():
+            raise RequestCancelledError
+        self._ends = (clock, seconds or 0.0, float("inf") if seconds is None else self.now() + seconds)
+        self._task = task = asyncio.current_task()
+        try:
+            return await start()
+        except asyncio.CancelledError:
+            if self._cause is None:
+                raise
+            if sys.version_info >= (3, 11) and task is not None and task.uncancel() > 0:
+                raise  # Somebody else has cancelled the task as well.
+            raise self._cause from None
+        finally:
+            self._task = None
+
+    def _look(self) -> None:
+        if self._task is not None and (cause := self._find_cause()):
+            self._cause = cause
+            self._task.cancel()
+        else:
+            self._timer = self._loop.call_later(_POLL, self._look)
+
+    def _find_cause(self) -> PortkeyTimeoutError | RequestCancelledError | None:
+        if self._signal is not None and self._signal.is_set():
+            return RequestCancelledError()
+        clock, seconds, end = self._ends
+        now = self.now()
+        if now >= self._total_end:
+            clock, seconds = "total", self.clocks.total or 0.0
+        elif now < end:
+            return None
+        message = f"the gateway took longer than timeout[{clock!r}] allows: {seconds:g} s"
+        return PortkeyTimeoutError(message, clock=clock, seconds=seconds)
+
+
+class _Connections:
+    """Idle clients with one connection each, by event loop; the one used last is taken first."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self._lock = threading.Lock()
+        self._idle: dict[asyncio.AbstractEventLoop, _Idle] = {}
+        self._pid = os.getpid()
+
+    async def take(self) -> tuple[httpx.AsyncClient, bool]:
+        """Return a client, and whether it has been used before."""
+        idle = await self._here()
+        client = idle.pop()
+        return (client, True) if client is not None else (self.make(), False)
+
+    async def give_back(self, client: httpx.AsyncClient, *, usable: bool) -> None:
+        """Keep a client for the next request, or close it."""
+        if usable:
+            (await self._here()).push(client)
+        else:
+            await client.aclose()
+
+    def make(self) -> httpx.AsyncClient:
+        endpoint = self._endpoint
+        limits = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=_KEEPALIVE)
+        # No cookies: an upstream's would travel from one user's answer into another's request.
+        cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))
+        try:
+            return httpx.AsyncClient(
+                verify=_ssl_context(endpoint.verify, endpoint.cert, endpoint.trust_env),
+                proxy=endpoint.proxy,
+                trust_env=endpoint.trust_env,
+                http2=endpoint.http2,
+                limits=limits,
+                cookies=cookies,
+            )
+        except (ImportError, OSError, ValueError, httpx.InvalidURL) as error:
+            message = f"client_args for the connection (verify, cert, proxy, http2) cannot be used: {error}"
+            raise PortkeyConfigError(message) from error
+
+    async def aclose(self) -> None:
+        """Close the idle clients of the running loop."""
+        await (await self._here()).aclose()
+
+    async def _here(self) -> _Idle:
+        """Return the running loop's clients, and forget those of loops that are gone."""
+        loop = asyncio.get_running_loop()
+        with self._lock:
+            if self._pid != os.getpid():  # A fork: the connections are the parent's, and closing would speak on them.
+                self._pid = os.getpid()
+                self._idle = {}
+            for gone in [other for other in self._idle if other.is_closed()]:
+                del self._idle[gone]
+            idle = self._idle.get(loop)
+            if idle is None:
+                idle = self._idle[loop] = _Idle(loop)
+        await idle.guard_loop()
+        return idle
+
+
+class _Idle:
+    """The idle clients of one event loop, which closes them at its end."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._stack: list[tuple[float, httpx.AsyncClient]] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._closing: set[asyncio.Task[None]] = set()
+        self._guard: AsyncGenerator[None, None] | None = None
+
+    async def guard_loop(self) -> None:
+        """Start a generator that the loop finalises when it shuts down its async generators."""
+        if self._guard is None:
+            self._guard = self._close_with_loop()
+            await self._guard.__anext__()
+
+    async def _close_with_loop(self) -> AsyncGenerator[None, None]:
+        try:
+            yield
+        finally:
+            await self.aclose()
+
+    def pop(self) -> httpx.AsyncClient | None:
+        return self._stack.pop()[1] if self._stack else None
+
+    def push(self, client: httpx.AsyncClient) -> None:
+        self._stack.append((self._loop.time(), client))
+        if self._timer is None:
+            self._timer = self._loop.call_later(_KEEPALIVE, self._expire)
+
+    def _expire(self) -> None:
+        """Close what has been idle for too long: the oldest, at the bottom of the stack."""
+        oldest = self._loop.time() - _KEEPALIVE
+        fresh = bisect_right(self._stack, oldest, key=lambda kept: kept[0])
+        for _, client in self._stack[:fresh]:
+            task = self._loop.create_task(client.aclose())
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+        del self._stack[:fresh]
+        self._timer = None
+        if self._stack:
+            self._timer = self._loop.call_at(self._stack[0][0] + _KEEPALIVE, self._expire)
+
+    async def aclose(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        while client := self.pop():
+            await client.aclose()
+
+
+@lru_cache
+def _ssl_context(
+    verify: bool | str | ssl.SSLContext,  # noqa: FBT001 - httpx's name and type
+    cert: str | tuple[str, ...] | None,
+    trust_env: bool,  # noqa: FBT001 - httpx's name and type
+) -> ssl.SSLContext:
+    """Return the one TLS context for a TLS setting: making one takes 20 ms or more."""
+    if isinstance(verify, ssl.SSLContext):
+        context = verify
+    elif isinstance(verify, str):
+        is_dir = os.path.isdir(verify)
+        context = ssl.create_default_context(cafile=None if is_dir else verify, capath=verify if is_dir else None)
+    else:
+        context = httpx.create_ssl_context(verify=verify, trust_env=trust_env)
+    if cert is not None:
+        context.load_cert_chain(*([cert] if isinstance(cert, str) else cert))
+    return context

@@ -1,0 +1,163 @@
+"""Every way a call can fail.
+
+    PortkeyError
+     +- PortkeyConfigError             a setting is wrong; nothing was sent (also ValueError)
+     +- PortkeyConnectionError         the gateway was not reached, or hung up before it answered
+     |   +- PortkeyTimeoutError        one of our own clocks ran out
+     +- PortkeyStreamError             the answer broke off, or is not what the protocol allows
+     +- PortkeyAPIError                the gateway or the provider said no
+         +- PortkeyThrottledError      too many requests (also ModelThrottledException)
+         +- PortkeyContextOverflowError  too long for the model (also ContextWindowOverflowException)
+         +- PortkeyGuardrailError      a guardrail denied the request or the answer (446)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Literal
+
+from strands.types.exceptions import ContextWindowOverflowException, ModelThrottledException
+from typing_extensions import Self
+
+Origin = Literal["gateway", "provider", "network"]
+"""Who failed: the gateway itself, the provider behind it, or the way to the gateway."""
+
+
+class PortkeyError(Exception):
+    """Base of all errors of this package.
+
+    Attributes:
+        origin: Who failed, or None where that is the caller.
+        status_code: HTTP status of the answer, if one came.
+        code: Error code as the provider or the gateway gave it.
+        trace_id: The gateway's trace id, if it gave one.
+        received: Number of chunks of the answer that had come before the failure.
+        hint: What to do about it, where that is known.
+        retryable: Whether the same request may succeed later.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        origin: Origin | None = None,
+        status_code: int | None = None,
+        code: str | None = None,
+        trace_id: str | None = None,
+        received: int = 0,
+        hint: str | None = None,
+        retryable: bool = False,
+    ) -> None:
+        """Initialize the error; every argument but the message is optional."""
+        super().__init__(f"{message}\nHint: {hint}" if hint else message)
+        self.origin = origin
+        self.status_code = status_code
+        self.code = code
+        self.trace_id = trace_id
+        self.received = received
+        self.hint = hint
+        self.retryable = retryable
+
+    def without(self, secrets: Collection[str]) -> Self:
+        """Return this error with secrets taken out of all that it says: an answer may quote a key."""
+        for secret in filter(None, secrets):
+            self.args = tuple(str(arg).replace(secret, "***") for arg in self.args)
+            for name, value in vars(self).items():
+                if isinstance(value, str):
+                    setattr(self, name, value.replace(secret, "***"))
+        return self
+
+
+class PortkeyConfigError(PortkeyError, ValueError):
+    """A setting or a content block cannot be sent. Found before anything is sent."""
+
+
+class PortkeyConnectionError(PortkeyError):
+    """The gateway was not reached, or hung up before it answered."""
+
+
+class PortkeyTimeoutError(PortkeyConnectionError):
+    """One of the clocks of `client_args["timeout"]` ran out.
+
+    Attributes:
+        clock: ``"connect"``, ``"first_byte"``, ``"idle"`` or ``"total"``.
+        seconds: What that clock was set to.
+    """
+
+    def __init__(self, message: str, *, clock: str = "", seconds: float = 0, received: int = 0) -> None:
+        """Initialize the error with the clock that ran out."""
+        super().__init__(message, origin="network", received=received, retryable=True)
+        self.clock = clock
+        self.seconds = seconds
+
+
+class PortkeyStreamError(PortkeyError):
+    """The answer broke off, or is not what the protocol allows.
+
+    The gateway ends a stream with a clean close when its upstream dies, so an answer without a finish
+    reason counts as broken.
+    """
+
+
+class PortkeyAPIError(PortkeyError):
+    """The gateway or the provider answered with an error.
+
+    Attributes:
+        type: Error type as the provider gave it.
+        param: The parameter the provider complains of.
+        provider: The provider that answered.
+        body: The answer's body as text, shortened to 4,000 characters.
+        retry_after: Seconds to wait, as the answer's headers say.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        origin: Origin | None = None,
+        status_code: int | None = None,
+        code: str | None = None,
+        type: str | None = None,  # noqa: A002 - the name that OpenAI's wire and SDK use
+        param: str | None = None,
+        provider: str | None = None,
+        trace_id: str | None = None,
+        body: str = "",
+        received: int = 0,
+        hint: str | None = None,
+        retryable: bool = False,
+        retry_after: float | None = None,
+    ) -> None:
+        """Initialize the error with what the answer said."""
+        super().__init__(
+            message,
+            origin=origin,
+            status_code=status_code,
+            code=code,
+            trace_id=trace_id,
+            received=received,
+            hint=hint,
+            retryable=retryable,
+        )
+        self.type = type
+        self.param = param
+        self.provider = provider
+        self.body = body
+        self.retry_after = retry_after
+
+
+class PortkeyThrottledError(PortkeyAPIError, ModelThrottledException):
+    """Too many requests or an overloaded model: 429, 529, or 503 that says so. Strands retries it."""
+
+
+class PortkeyContextOverflowError(PortkeyAPIError, ContextWindowOverflowException):
+    """The conversation is too long for the model. Strands reduces the context and tries again."""
+
+
+class PortkeyGuardrailError(PortkeyAPIError):
+    """A guardrail with ``deny`` failed: status 446.
+
+    Attributes:
+        hook_results: The gateway's verdicts, as it sent them.
+    """
+
+    hook_results: Mapping[str, object] | None = None

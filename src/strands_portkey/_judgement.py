@@ -1,0 +1,299 @@
+"""The judgement of an error that the gateway passes on or makes itself.
+
+Two steps, both pure: `read_complaint` reads what a body says, whatever its form; `api_error` decides what that
+means. Status and code are judged first. Phrases are judged only where an upstream gives nothing better.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+from pydantic import JsonValue, TypeAdapter, ValidationError
+
+from ._errors import PortkeyAPIError, PortkeyContextOverflowError, PortkeyGuardrailError, PortkeyThrottledError
+
+# -- what an answer complains of ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Complaint:
+    """What an error body says, whatever its form.
+
+    Attributes:
+        message: The words, without the gateway's prefix.
+        code: Error code as text.
+        type: Error type as text.
+        param: The parameter that is at fault.
+        provider: The provider that said it.
+        by_gateway: Whether the form is one that only the gateway itself uses.
+        hook_results: Guardrail verdicts beside the error.
+    """
+
+    message: str = ""
+    code: str | None = None
+    type: str | None = None
+    param: str | None = None
+    provider: str | None = None
+    by_gateway: bool = False
+    hook_results: dict[str, JsonValue] | None = None
+
+
+_JSON: Final = TypeAdapter[JsonValue](JsonValue)
+_WRAPPED: Final = re.compile(r"Invalid response received from ([\w.-]+): (.*)", re.DOTALL)
+_TITLE: Final = re.compile(r"<title[^>]*>(.*?)</title>", re.DOTALL | re.IGNORECASE)
+_TAG: Final = re.compile(r"<(style|script).*?</\1>|<[^>]*>", re.DOTALL | re.IGNORECASE)
+_SHOWN: Final = 500  # Characters of an answer that a message quotes.
+_KEPT: Final = 4000  # Characters of an answer that an error keeps.
+
+
+def read_complaint(text: str) -> Complaint:
+    """Read an error body: JSON of any known form, HTML or plain text."""
+    try:
+        return to_complaint(_JSON.validate_json(text))
+    except ValidationError:
+        return Complaint(_plain(text))
+
+
+def to_complaint(said: JsonValue) -> Complaint:
+    """Read the JSON of an error body, or of the ``error`` that a chunk carries."""
+    if isinstance(said, dict):
+        return _from_object(said)
+    if isinstance(said, list) and said:  # Gemini answers a stream request with a list of errors.
+        return to_complaint(said[0])
+    if isinstance(said, str) and (wrapped := _WRAPPED.fullmatch(said)):
+        complaint = read_complaint(wrapped[2])
+        return replace(complaint, provider=complaint.provider or wrapped[1])
+    return Complaint(_plain(said))
+
+
+def _from_object(said: dict[str, JsonValue]) -> Complaint:
+    match said:
+        case {"error": str() | dict() | list() as error}:
+            complaint = to_complaint(error)
+            hook_results = said.get("hook_results")
+            return replace(
+                complaint,
+                message=complaint.message.removeprefix(f"{said.get('provider')} error: "),
+                provider=_text(said.get("provider")) or complaint.provider,
+                hook_results=hook_results if isinstance(hook_results, dict) else None,
+            )
+        case {"success": False, "data": dict() as data}:  # The hosted control plane.
+            return Complaint(_plain(data.get("message")), code=_text(data.get("errorCode")), by_gateway=True)
+        case {"promptFeedback": {"blockReason": reason}}:
+            return Complaint(f"the prompt was blocked: {reason}", code=_text(reason), type="content_filter")
+        case {"message": message}:  # x-ai puts the whole error here.
+            inner = to_complaint(message)
+            by_gateway = said.get("status") == "failure"
+            return replace(
+                inner,
+                code=_text(said.get("code")) or inner.code,
+                type=_text(said.get("type")) or inner.type or (None if by_gateway else _text(said.get("status"))),
+                param=_text(said.get("param")) or inner.param,
+                by_gateway=by_gateway or inner.by_gateway,
+            )
+        case {"html-message": page}:
+            return Complaint(_plain(page))
+        case {"detail": [{"msg": detail}, *_]} | {"detail": detail}:
+            return Complaint(_plain(detail))
+        case {"0": first}:  # Gemini's list, turned into an object by the gateway.
+            return to_complaint(first)
+        case _:
+            return Complaint(_plain(str(said)))
+
+
+def _plain(said: JsonValue) -> str:
+    """Return text for a person to read: HTML without its tags, other values as they are, shortened."""
+    text = "" if said is None else str(said)[:_KEPT]
+    if "<" in text:
+        title = _TITLE.search(text)
+        text = title[1] if title else _TAG.sub(" ", text)
+    return " ".join(text.split())[:_SHOWN]
+
+
+def _text(said: JsonValue) -> str | None:
+    return str(said) if isinstance(said, (str, int, float)) and said != "" else None
+
+
+# -- judgement ---------------------------------------------------------------------------------------------------------
+
+_RETRYABLE: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
+_THROTTLE_STATUS: Final = frozenset({429, 529})
+_THROTTLE_CODE: Final = frozenset({"overloaded_error", "rate_limit_error", "rate_limit_exceeded"})
+# What an error inside a stream is called, where there is no status to tell that a later try may succeed.
+_PASSING_CODE: Final = _THROTTLE_CODE | {"api_error", "server_error", "stream_error", "timeout_error", "error", "timeout"}
+# Codes that a later try cannot mend although they come with 429.
+_FINAL_CODE: Final = frozenset({"insufficient_quota"})
+_OVERLOADED: Final = re.compile(r"\b(is|are) (currently |temporarily )?overloaded\b|^overloaded$|\bhigh demand\b", re.I)
+
+_OVERFLOW_CODE: Final = frozenset({"context_length_exceeded", "3051"})
+CONTEXT_OVERFLOW_PHRASES: Final = (
+    r"maximum context length",  # OpenAI and all that copy it; Mistral
+    r"exceeds the context window",  # OpenAI's newer models
+    r"prompt is too long",  # Anthropic, Fireworks
+    r"exceed context limit",  # Anthropic: input length and `max_tokens`
+    r"input token count .*exceeds the maximum number of tokens",  # Gemini
+    r"input is too long for requested model",  # Bedrock
+    r"too many tokens: ",  # Cohere
+    r"maximum prompt length is",  # xAI
+    r"exceeds the available context size",  # llama.cpp
+    r"`inputs` tokens \+ `max_new_tokens` must be",  # Text Generation Inference
+)
+"""How upstreams say that the conversation is too long, as regular expressions, in any case."""
+
+_HINTS: Final[tuple[tuple[str, str], ...]] = (
+    (
+        r"x-portkey-config or x-portkey-provider header is required|x-portkey-provider needs to be passed",
+        "set client_args['provider'] (such as 'openai') or client_args['config'] (a mapping with targets). The"
+        " open-source gateway reads neither '@slug/model' ids nor virtual keys",
+    ),
+    (
+        r"Invalid config passed\. You need to pass a valid json",
+        "the open-source gateway knows no config ids ('pc-...'); pass the config itself as a mapping",
+    ),
+    (r"Invalid provider passed", "provider names are lower case, such as 'openai'; '@slug' needs a hosted gateway"),
+    (
+        r"Invalid custom host",
+        "the open-source gateway refuses private hosts unless its TRUSTED_CUSTOM_HOSTS variable names them",
+    ),
+    (
+        r"^500 Something went wrong",
+        "a gateway installed by plain `npx` or `npm install` answers streams this way; pin @hono/node-server to 1.13.5"
+        " and hono to 4.9.7, use the Docker image, or set stream=False",
+    ),
+    (r"^431 ", "the request's headers are over the gateway's limit of about 16 KB; shorten config or metadata"),
+    (r"^412 ", "the budget or another limit of the key is used up"),
+    (
+        r"^40[01] .*\bundefined\b",
+        "no provider key reached the gateway: set client_args['Authorization'], or 'api_key' in each target",
+    ),
+    (r"^401 .*expired", "the key has expired"),
+    (r"^40[13] ", "check client_args['api_key'] for the gateway and client_args['Authorization'] for the provider"),
+    (r"^404 ", "check client_args['base_url'] and model_id"),
+    (
+        r"reasoning_effort.*v1/responses|v1/responses.*reasoning_effort|function tools .*reasoning",
+        "this model takes no tools beside reasoning on /v1/chat/completions: set params={'reasoning_effort': 'none'},"
+        " or use another model",
+    ),
+)
+
+
+def response_error(
+    status_code: int, headers: Mapping[str, str], body: str, *, overflow_phrases: Collection[str] = ()
+) -> PortkeyAPIError:
+    """Judge an answer that is an error by its status, or that holds an error in spite of it.
+
+    Args:
+        status_code: HTTP status of the answer.
+        headers: Its headers, with lower-case names.
+        body: Its body as text, in whatever form.
+        overflow_phrases: Regular expressions to look for beside `CONTEXT_OVERFLOW_PHRASES`.
+
+    Returns:
+        The error to raise.
+    """
+    complaint = read_complaint(body)
+    if headers.get("x-portkey-gateway-exception") == "true" or not any(name.startswith("x-portkey-") for name in headers):
+        complaint = replace(complaint, by_gateway=complaint.provider is None)
+    elif complaint.provider is None:
+        complaint = replace(complaint, provider=headers.get("x-portkey-provider"))
+    return api_error(complaint, status_code=status_code, headers=headers, body=body, overflow_phrases=overflow_phrases)
+
+
+def api_error(
+    complaint: Complaint,
+    *,
+    status_code: int = 200,
+    headers: Mapping[str, str] | None = None,
+    body: str = "",
+    received: int = 0,
+    started: bool = False,
+    overflow_phrases: Collection[str] = (),
+) -> PortkeyAPIError:
+    """Judge a complaint.
+
+    Args:
+        complaint: What was said.
+        status_code: HTTP status of the answer; 200 where the error came inside a stream.
+        headers: The answer's headers, with lower-case names.
+        body: The answer's body as text.
+        received: How many chunks had come before.
+        started: Whether any of the model's output had come: then a retry is not for Strands to make.
+        overflow_phrases: Regular expressions to look for beside `CONTEXT_OVERFLOW_PHRASES`.
+
+    Returns:
+        The error to raise.
+    """
+    headers = headers or {}
+    status = status_code
+    if status < 400 and complaint.code and complaint.code.isdecimal() and len(complaint.code) == 3:  # noqa: PLR2004
+        status = int(complaint.code)  # Gemini and OpenRouter put the status that they meant in the code.
+    codes = {complaint.code, complaint.type}
+    by_gateway = complaint.by_gateway or status == 446 or (status == 408 and complaint.type == "timeout_error")
+    retryable = (status in _RETRYABLE or not codes.isdisjoint(_PASSING_CODE)) and codes.isdisjoint(_FINAL_CODE)
+
+    kind: type[PortkeyAPIError] = PortkeyAPIError
+    if status == 446:
+        kind = PortkeyGuardrailError
+    elif retryable and not started and _is_throttled(status, codes, complaint.message):
+        kind = PortkeyThrottledError
+    elif status not in _THROTTLE_STATUS and _is_overflow(codes, complaint.message, overflow_phrases):
+        kind, retryable = PortkeyContextOverflowError, False
+
+    trace_id = headers.get("x-portkey-trace-id") or None
+    who = "the gateway" if by_gateway else complaint.provider or "the provider"
+    said = complaint.message or "no message"
+    facts = [str(status_code), *dict.fromkeys(fact for fact in (complaint.type, complaint.code) if fact)]
+    error = kind(
+        f"{who} answered with an error ({', '.join(facts)}): {said}" + (f" [trace id {trace_id}]" if trace_id else ""),
+        origin="gateway" if by_gateway else "provider",
+        status_code=status_code,
+        code=complaint.code,
+        type=complaint.type,
+        param=complaint.param,
+        provider=complaint.provider,
+        trace_id=trace_id,
+        body=body[:_KEPT],
+        received=received,
+        hint=next((hint for pattern, hint in _HINTS if re.search(pattern, f"{status} {said}", re.I)), None),
+        retryable=retryable,
+        retry_after=_retry_after(headers),
+    )
+    if isinstance(error, PortkeyGuardrailError):
+        error.hook_results = complaint.hook_results
+    return error
+
+
+def _is_throttled(status: int, codes: set[str | None], message: str) -> bool:
+    if status in _THROTTLE_STATUS or not codes.isdisjoint(_THROTTLE_CODE):
+        return True
+    return status == 503 and bool(_OVERLOADED.search(message))  # noqa: PLR2004
+
+
+def _is_overflow(codes: set[str | None], message: str, phrases: Collection[str]) -> bool:
+    if not codes.isdisjoint(_OVERFLOW_CODE):
+        return True
+    return any(re.search(phrase, message, re.IGNORECASE) for phrase in (*CONTEXT_OVERFLOW_PHRASES, *phrases))
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds that the answer asks to wait; a date is counted from now."""
+    for name, unit in (("retry-after-ms", 0.001), ("x-ms-retry-after-ms", 0.001), ("retry-after", 1.0)):
+        value = headers.get(name)
+        if value is None:
+            continue
+        try:
+            seconds = float(value) * unit
+        except ValueError:
+            try:
+                seconds = parsedate_to_datetime(value).timestamp() - time.time()
+            except (ValueError, OverflowError):
+                continue
+        if math.isfinite(seconds):
+            return max(0.0, seconds)
+    return None

@@ -1,0 +1,269 @@
+"""The fold of a completion's chunks into Strands stream events.
+
+No I/O: chunks in, events out, so that every upstream's quirk is tested as plain values.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection
+from typing import Final
+
+from pydantic import JsonValue
+from strands.types.event_loop import StopReason
+from strands.types.streaming import MetadataEvent, StreamEvent
+
+from ._blocks import BlockLine
+from ._errors import PortkeyAPIError, PortkeyGuardrailError, PortkeyStreamError
+from ._judgement import Complaint, api_error, to_complaint
+from ._tool_calls import ToolCalls
+from ._usage import to_usage
+from ._wire import BlockDelta, ChatCompletionChunk, Choice, CompletionUsage, ContentBlock, ContentPart, ToolCallDelta
+
+logger = logging.getLogger(__name__)
+
+_STOP_REASONS: Final[dict[str, StopReason]] = {
+    # OpenAI; with `strict_open_ai_compliance` all upstreams
+    "stop": "end_turn",
+    "length": "max_tokens",
+    "tool_calls": "tool_use",
+    "function_call": "tool_use",
+    "content_filter": "content_filtered",
+    # Anthropic, Bedrock
+    "end_turn": "end_turn",
+    "max_tokens": "max_tokens",  # Gemini and Cohere too
+    "model_context_window_exceeded": "max_tokens",
+    "stop_sequence": "stop_sequence",  # Cohere too
+    "tool_use": "tool_use",
+    "pause_turn": "end_turn",
+    "refusal": "content_filtered",
+    "content_filtered": "content_filtered",
+    "guardrail_intervened": "guardrail_intervened",
+    # Gemini
+    "safety": "content_filtered",
+    "recitation": "content_filtered",
+    "language": "content_filtered",
+    "blocklist": "content_filtered",
+    "prohibited_content": "content_filtered",
+    "spii": "content_filtered",
+    "image_safety": "content_filtered",
+    "image_prohibited_content": "content_filtered",
+    "image_recitation": "content_filtered",
+    "other": "end_turn",
+    # Cohere
+    "complete": "end_turn",
+    "tool_call": "tool_use",
+    # Mistral
+    "model_length": "max_tokens",
+    # Open models' servers
+    "eos": "end_turn",
+    "eos_token": "end_turn",
+}
+# Finish reasons that are errors, beside all that end in `_error`: OpenRouter and Mistral, Cohere, Gemini, Bedrock.
+_FAILURES: Final = frozenset({"error", "timeout", "malformed_function_call", "unexpected_tool_call"})
+
+class StreamTranslator:
+    """Folds the chunks of one completion into Strands stream events.
+
+    Attributes:
+        usage: Token counts as far as they came, or None.
+        model: The model that answered, as the wire names it.
+        hook_results: Verdicts of the gateway's guardrails.
+        received: Number of chunks taken in.
+        is_finished: Whether a finish reason came. Without one the answer is not whole.
+    """
+
+    def __init__(self, overflow_phrases: Collection[str] = ()) -> None:
+        """Begin a completion.
+
+        Args:
+            overflow_phrases: Further regular expressions by which an error is known as a context overflow.
+        """
+        self.usage: CompletionUsage | None = None
+        self.model: str | None = None
+        self.hook_results: dict[str, JsonValue] = {}
+        self.received = 0
+        self._overflow_phrases = overflow_phrases
+        self._finish_reason: str | None = None
+        self._refused = False
+        self._started = False
+        self._calls = ToolCalls()
+        self._blocks = BlockLine()
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether a finish reason came."""
+        return self._finish_reason is not None
+
+    def feed(self, chunk: ChatCompletionChunk) -> list[StreamEvent]:
+        """Take in one chunk, or a whole JSON answer.
+
+        Args:
+            chunk: What `parse_chunk` returned.
+
+        Returns:
+            The events that it brings about, often none.
+
+        Raises:
+            PortkeyAPIError: If the chunk is an error.
+        """
+        self.received += 1
+        if error := chunk.get("error"):
+            raise self._error(to_complaint({"error": error}))
+        if usage := chunk.get("usage"):
+            self._count(usage)
+        if hook_results := chunk.get("hook_results"):
+            self.hook_results.update(hook_results)
+        if choices := chunk.get("choices"):
+            self.model = chunk.get("model") or self.model
+            if not self._started:
+                self._blocks.events.append({"messageStart": {"role": "assistant"}})
+                self._started = True
+            for choice in choices:
+                self._take_choice(choice, chunk.get("provider"))
+        events, self._blocks.events = self._blocks.events, []
+        return events
+
+    def finish(self, latency_ms: int) -> list[StreamEvent]:
+        """End the completion.
+
+        Args:
+            latency_ms: Time from sending the request to the end of the answer, in milliseconds.
+
+        Returns:
+            The remaining events, with ``messageStop`` and ``metadata`` last.
+
+        Raises:
+            PortkeyStreamError: If the answer is not whole: no finish reason came, or a call broke off.
+        """
+        if self._finish_reason is None:
+            message = (
+                f"the answer broke off after {self.received} chunks: it ended without a finish reason. The gateway ends"
+                " a stream this way when its upstream dies, and when it cannot translate what the upstream sent"
+            )
+            raise PortkeyStreamError(message, origin="provider", received=self.received, retryable=True)
+        stop_reason = self._stop_reason(self._finish_reason)
+        if stop_reason != "max_tokens":  # Strands drops the calls of an answer that was cut by its length.
+            self._check_calls()
+        self._blocks.close()
+        metadata: MetadataEvent = {"metrics": {"latencyMs": latency_ms}}
+        if self.usage:
+            metadata["usage"] = to_usage(self.usage)
+        return [*self._blocks.events, {"messageStop": {"stopReason": stop_reason}}, {"metadata": metadata}]
+
+    def _take_choice(self, choice: Choice, provider: str | None) -> None:
+        delta = choice.get("delta") or choice.get("message") or {}
+        if choice.get("message"):  # A JSON answer is whole; Perplexity's has no finish reason.
+            self._finish_reason = "stop"
+        if content_blocks := delta.get("content_blocks"):
+            self._take_content_blocks(content_blocks, delta.get("content"))
+        else:
+            if reasoning := delta.get("reasoning_content") or delta.get("reasoning"):
+                self._blocks.reasoning(None, reasoning)
+            if content := delta.get("content"):
+                self._take_content(content)
+        if refusal := delta.get("refusal"):
+            self._refused = True
+            self._take_content(refusal)
+        if tool_calls := delta.get("tool_calls"):
+            self._take_tool_calls(tool_calls)
+        if delta.get("finish_reason"):
+            text = "the upstream ended the stream with an exception, whose text the gateway drops"
+            raise self._error(Complaint(text, type="stream_error", provider=provider or "bedrock"))
+        if finish_reason := choice.get("finish_reason"):
+            self._finish_reason = finish_reason.lower()
+            if self._finish_reason.endswith("_error") or self._finish_reason in _FAILURES:
+                text = "the upstream ended the answer with an error, whose text the gateway drops"
+                raise self._error(Complaint(text, type=self._finish_reason, provider=provider))
+
+    def _take_content_blocks(self, content_blocks: list[ContentBlock], content: str | list[ContentPart] | None) -> None:
+        """Take in the gateway's own list, in which alone thinking stands; its text stands in `content` as well."""
+        said = False
+        for position, block in enumerate(content_blocks):
+            grown = block.get("delta")
+            index = block.get("index")
+            if grown is None:  # A JSON answer: each block is whole and has no number.
+                grown, index = block, position
+            said |= self._take_block(index, grown)
+        if content and not said:
+            self._take_content(content)
+
+    def _take_block(self, index: int | None, grown: BlockDelta | ContentPart) -> bool:
+        """Take in what one block grew by; return whether that was text."""
+        thinking = grown.get("thinking")
+        if isinstance(thinking, list):
+            thinking = "".join(thought.get("text") or "" for thought in thinking)
+        if thinking:
+            self._blocks.reasoning(index, thinking)
+        if signature := grown.get("signature"):
+            self._blocks.signature(index, signature)
+        if data := grown.get("data"):
+            self._blocks.redacted(data)
+        if grown.get("image_url"):
+            logger.warning("block=<image> | the model sent an image, which a Strands message cannot hold")
+        text = grown.get("text")
+        if text:
+            self._blocks.text(index, text)
+        return bool(text)
+
+    def _take_content(self, content: str | list[ContentPart]) -> None:
+        if isinstance(content, str):
+            self._blocks.text(None, content)
+        else:
+            for part in content:
+                self._take_block(None, part)
+
+    def _take_tool_calls(self, tool_calls: list[ToolCallDelta | None] | ToolCallDelta) -> None:
+        for tool_call in tool_calls if isinstance(tool_calls, list) else [tool_calls]:
+            if not tool_call:  # Gemini's lists have holes.
+                continue
+            call = self._calls.take(tool_call)
+            if call is None:
+                logger.debug("tool_call=<%s> | input of a tool that the provider runs itself", tool_call)
+            else:
+                self._blocks.tool_input(call, (tool_call.get("function") or {}).get("arguments") or "")
+
+    def _count(self, usage: CompletionUsage) -> None:
+        """Keep the last counts that came; an upstream may repeat them without the details."""
+        if usage.get("prompt_tokens") or usage.get("completion_tokens") or usage.get("total_tokens"):
+            self.usage = {**self.usage, **usage} if self.usage else usage
+
+    def _check_calls(self) -> None:
+        for call in self._calls.all:
+            if call.is_broken() or not call.name:
+                message = (
+                    f"the answer ended ({self._finish_reason}) with a tool call that is not whole:"
+                    f" {call.name or 'no name'}({''.join(call.arguments)[:200]})"
+                )
+                raise PortkeyStreamError(message, origin="provider", received=self.received, retryable=True)
+
+    def _stop_reason(self, finish_reason: str) -> StopReason:
+        stop_reason = _STOP_REASONS.get(finish_reason)
+        if stop_reason is None or finish_reason == "pause_turn":
+            logger.warning("finish_reason=<%s> | taken for the end of the turn", finish_reason)
+            stop_reason = "end_turn"
+        if self._refused:
+            return "content_filtered"
+        if self._calls.all and stop_reason in ("end_turn", "stop_sequence"):
+            return "tool_use"  # Gemini and others end a turn with calls as any other.
+        if not self._calls.all and stop_reason == "tool_use":
+            logger.warning("finish_reason=<%s> | no tool call came with it", finish_reason)
+            return "end_turn"  # Strands would go on with an empty user turn.
+        return stop_reason
+
+    def _error(self, complaint: Complaint) -> PortkeyAPIError:
+        return api_error(
+            complaint, received=self.received, started=self._started, overflow_phrases=self._overflow_phrases
+        )
+
+
+def denial_events(error: PortkeyGuardrailError, latency_ms: int) -> list[StreamEvent]:
+    """Return the events of an answer that a guardrail denied: the gateway's message, and why it stopped."""
+    return [
+        {"messageStart": {"role": "assistant"}},
+        {"contentBlockStart": {"start": {}}},
+        {"contentBlockDelta": {"delta": {"text": str(error)}}},
+        {"contentBlockStop": {}},
+        {"messageStop": {"stopReason": "guardrail_intervened"}},
+        {"metadata": {"metrics": {"latencyMs": latency_ms}}},
+    ]

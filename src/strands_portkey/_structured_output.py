@@ -1,0 +1,126 @@
+"""Structured output: which way an upstream can be held to a schema, and the schema in the form for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, Literal, TypeVar
+
+from pydantic import BaseModel, JsonValue, ValidationError
+from strands.types.content import Message
+
+from ._dialects import Dialect
+from ._errors import PortkeyAPIError, PortkeyStreamError
+
+T = TypeVar("T", bound=BaseModel)
+
+Mechanism = Literal["schema", "forced", "auto"]
+"""How the answer is held to a schema.
+
+- ``schema``: by ``response_format``, which the upstream enforces;
+- ``forced``: by a tool that the model must call;
+- ``auto``: by a tool that the model may call.
+"""
+
+# Schema keywords that OpenAI's strict mode takes, besides those of structure.
+_STRICT_KEYWORDS: Final = frozenset(
+    {"$defs", "$ref", "anyOf", "const", "description", "enum", "items", "properties", "required", "title", "type"}
+    | {"additionalProperties", "default", "format", "pattern", "minItems", "maxItems"}
+    | {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"}
+)
+
+
+def find_mechanisms(dialect: Dialect, params: Mapping[str, JsonValue]) -> list[Mechanism]:
+    """Return the mechanisms that may work, the firmest first.
+
+    Args:
+        dialect: What the upstream takes.
+        params: The request's parameters: a model that thinks refuses to be forced (Claude, DeepSeek).
+    """
+    mechanisms: list[Mechanism] = ["schema"] if dialect.schema else []
+    if dialect.tools:
+        thinking = params.get("thinking")
+        thinks = isinstance(thinking, dict) and thinking.get("type") != "disabled"
+        if dialect.tool_choice and not thinks:
+            mechanisms.append("forced")
+        mechanisms.append("auto")
+    return mechanisms
+
+
+def is_rejection(error: PortkeyAPIError, mechanism: Mechanism) -> bool:
+    """Whether an upstream refused the mechanism itself, so that the next one is worth a try."""
+    if error.status_code not in (400, 404, 422, 501):
+        return False
+    words = {"schema": ("response_format", "json_schema", "output_format"), "forced": ("tool_choice",)}
+    said = f"{error.param} {error}".lower()
+    return any(word in said for word in words.get(mechanism, ()))
+
+
+def to_response_format(output_model: type[BaseModel]) -> JsonValue:
+    """Return the model's schema as ``response_format``, strict where strict mode can express it."""
+    schema: JsonValue = output_model.model_json_schema()
+    strict = _is_strict(schema)
+    name = "".join(letter if letter.isalnum() or letter in "_-" else "_" for letter in output_model.__name__)[:64]
+    return {
+        "type": "json_schema",
+        "json_schema": {"name": name, "schema": _to_strict(schema) if strict else schema, "strict": strict},
+    }
+
+
+def to_output(output_model: type[T], message: Message | None, tool_name: str) -> T:
+    """Return the instance that an answer holds, as a tool's input or as JSON text.
+
+    Raises:
+        PortkeyStreamError: If it holds none; the error quotes the answer.
+    """
+    content = message["content"] if message else []
+    text = "".join(block["text"] for block in content if "text" in block)
+    try:
+        for block in content:
+            if "toolUse" in block and block["toolUse"]["name"] == tool_name:
+                return output_model.model_validate(block["toolUse"]["input"])
+        return output_model.model_validate_json(text)
+    except ValidationError as error:
+        said = f"the answer does not fit {output_model.__name__}: {error}\nThe model said: {content!r}"
+        raise PortkeyStreamError(said, origin="provider", retryable=True) from error
+
+
+def _is_strict(schema: JsonValue) -> bool:
+    """Whether OpenAI's strict mode can express a schema: no open objects, no unknown keywords."""
+    if not isinstance(schema, dict):
+        return True
+    if not schema.keys() <= _STRICT_KEYWORDS or ("type" not in schema and not schema.keys() & {"$ref", "anyOf", "enum", "const"}):
+        return False
+    if schema.get("type") == "object" and ("properties" not in schema or schema.get("additionalProperties")):
+        return False
+    return all(_is_strict(part) for part in _parts(schema))
+
+
+def _to_strict(schema: JsonValue) -> JsonValue:
+    """Return a schema in which every object is closed and every property required, as strict mode wants."""
+    if isinstance(schema, list):
+        return [_to_strict(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    strict: dict[str, JsonValue] = {}
+    for keyword, value in schema.items():
+        if keyword in ("properties", "$defs") and isinstance(value, dict):
+            strict[keyword] = {name: _to_strict(part) for name, part in value.items()}
+        elif keyword in ("items", "anyOf"):
+            strict[keyword] = _to_strict(value)
+        elif keyword != "default":
+            strict[keyword] = value
+    if isinstance(properties := strict.get("properties"), dict):
+        strict["additionalProperties"] = False
+        strict["required"] = list(properties)
+    return strict
+
+
+def _parts(schema: dict[str, JsonValue]) -> list[JsonValue]:
+    parts: list[JsonValue] = []
+    for keyword in ("properties", "$defs"):
+        if isinstance(named := schema.get(keyword), dict):
+            parts += named.values()
+    if isinstance(choices := schema.get("anyOf"), list):
+        parts += choices
+    parts.append(schema.get("items"))
+    return parts

@@ -1,0 +1,113 @@
+"""Which call a fragment on the wire belongs to.
+
+OpenAI numbers parallel calls by `index` and names each once. Gateways pass on much else: indexes that start over
+with every chunk (Gemini), that are always 0 (Ollama) or absent (Cohere), ids that repeat, change or never come.
+"""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+from pydantic_core import from_json
+
+from ._wire import ToolCallDelta
+
+
+class ToolCall:
+    """One call of a tool, as far as it has come.
+
+    Attributes:
+        id: Unique in the message; made up where the wire gives none.
+        name: Name of the tool, or "" until it comes.
+        signature: Gemini's signature of the thought that led to the call.
+        arguments: The fragments of its JSON so far.
+    """
+
+    __slots__ = ("arguments", "id", "index", "name", "signature", "wire_id")
+
+    def __init__(self, index: int | None, wire_id: str | None, call_id: str) -> None:
+        """Begin a call that has neither name nor arguments yet."""
+        self.index = index
+        self.wire_id = wire_id
+        self.id = call_id
+        self.name = ""
+        self.signature: str | None = None
+        self.arguments: list[str] = []
+
+    def is_whole(self) -> bool:
+        """Whether the arguments so far are a JSON object, which nothing can follow."""
+        return _is_json("".join(self.arguments), dict)
+
+    def is_broken(self) -> bool:
+        """Whether the arguments, if they end here, are something else than JSON or nothing."""
+        arguments = "".join(self.arguments).strip()
+        return bool(arguments) and not _is_json(arguments, object)
+
+
+class ToolCalls:
+    """The calls of one message, in the order in which they began."""
+
+    def __init__(self) -> None:
+        """Begin without any call."""
+        self.all: list[ToolCall] = []
+        self._by_index: dict[int | None, ToolCall] = {}
+        self._by_id: dict[str, ToolCall] = {}
+
+    def take(self, tool_call: ToolCallDelta) -> ToolCall | None:
+        """Add a fragment to the call that it belongs to, which may be a new one.
+
+        Args:
+            tool_call: The fragment.
+
+        Returns:
+            Its call, or None where it belongs to none: the input of a tool that the provider runs itself.
+        """
+        function = tool_call.get("function") or {}
+        name = function.get("name") or ""
+        arguments = function.get("arguments") or ""
+        call = self._find(tool_call)
+        if call is None or _begins(call, tool_call.get("id"), name, arguments):
+            if not (name or tool_call.get("id")):
+                return None
+            call = self._begin(tool_call)
+        call.name = call.name or name
+        call.signature = function.get("thought_signature") or call.signature
+        if arguments:
+            call.arguments.append(arguments)
+        return call
+
+    def _find(self, tool_call: ToolCallDelta) -> ToolCall | None:
+        index = tool_call.get("index")
+        call = self._by_id.get(tool_call.get("id") or "")
+        if call and (index is None or call.index == index):
+            return call
+        if index is None:
+            return self.all[-1] if self.all else None
+        return self._by_index.get(index)
+
+    def _begin(self, tool_call: ToolCallDelta) -> ToolCall:
+        index, wire_id = tool_call.get("index"), tool_call.get("id") or None
+        unique = wire_id if wire_id and wire_id not in self._by_id else f"call_{uuid4().hex}"
+        call = ToolCall(index, wire_id, unique)
+        self.all.append(call)
+        self._by_index[index] = self._by_id[unique] = call
+        return call
+
+
+def _begins(call: ToolCall, wire_id: str | None, name: str, arguments: str) -> bool:
+    """Whether a fragment for a call that is under way begins another one instead.
+
+    A name together with a new id, or another name, does. A bare new id or a repeated name only does after whole
+    arguments: vLLM has sent a new id with every fragment, others repeat the name.
+    """
+    new_id = bool(wire_id) and wire_id != call.wire_id
+    if name and call.name and (new_id or name != call.name):
+        return True
+    return (new_id or bool(name)) and bool(arguments) and call.is_whole()
+
+
+def _is_json(text: str, kind: type) -> bool:
+    try:
+        return isinstance(from_json(text), kind)
+    except ValueError:
+        return False

@@ -1,0 +1,315 @@
+"""The model provider: joins the rooms of this package and decides nothing itself."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import threading
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing, suppress
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from pydantic import BaseModel
+from strands.event_loop.streaming import process_stream
+from strands.models.model import Model
+from strands.tools.structured_output import convert_pydantic_to_tool_spec
+from strands.types.content import Message, Messages, SystemContentBlock
+from strands.types.streaming import StreamEvent
+from strands.types.tools import ToolChoice, ToolChoiceTool, ToolSpec
+from typing_extensions import Self, Unpack, override
+
+from ._client import AsyncClient, GatewayClient, GatewayResponse, RequestCancelledError
+from ._config import ClientArgs, PortkeyConfig, check_model_config, split_client_args
+from ._dialects import find_dialect
+from ._errors import PortkeyAPIError, PortkeyError, PortkeyGuardrailError, PortkeyStreamError
+from ._headers import ResponseMetadata, request_headers, response_metadata, secrets
+from ._judgement import response_error
+from ._request import dump_body, to_body
+from ._stream import StreamTranslator, denial_events
+from ._structured_output import Mechanism, find_mechanisms, is_rejection, to_output, to_response_format
+from ._wire import ChatCompletionChunk, parse_chunk
+
+if TYPE_CHECKING:
+    from strands.agent.agent_metadata import AgentMetadata
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T", bound=BaseModel)
+
+OnResponse = Callable[[ResponseMetadata], Awaitable[None] | None]
+"""What is called with the gateway's facts about a request."""
+
+_OK: Final = range(200, 300)
+
+
+class PortkeyModel(Model):
+    """Any model behind a Portkey gateway, as a Strands model provider.
+
+    One object serves any number of agents, threads and event loops at the same time.
+
+    Example:
+        >>> model = PortkeyModel(
+        ...     model_id="gpt-4o",
+        ...     client_args={"base_url": "http://localhost:8787/v1", "provider": "openai", "Authorization": "sk-..."},
+        ... )
+        >>> Agent(model=model)("What is the capital of France?")
+    """
+
+    # Strands then leaves it to this class how an answer is held to a schema.
+    _supports_structured_output = True
+
+    config: PortkeyConfig
+
+    def __init__(
+        self,
+        client_args: ClientArgs | Mapping[str, object] | None = None,
+        *,
+        http_client: AsyncClient | None = None,
+        on_response: OnResponse | None = None,
+        **model_config: Unpack[PortkeyConfig],
+    ) -> None:
+        """Check the settings. Nothing is sent and nothing is opened.
+
+        Args:
+            client_args: How to reach the gateway and how it routes: see `ClientArgs`.
+            http_client: An ``httpx.AsyncClient`` of your own. It is used as it is, never closed, and serves one event
+                loop only. Without one, connections are made, kept and closed for each event loop.
+            on_response: Called with a `ResponseMetadata` once for each answer of the gateway, good or bad, when it
+                has ended. May be async.
+            **model_config: What to ask for: see `PortkeyConfig`.
+
+        Raises:
+            PortkeyConfigError: If a setting is missing or wrong.
+        """
+        check_model_config({"model_id": None, **model_config})
+        self.config = model_config
+        endpoint, self._routing = split_client_args(dict(client_args or {}))
+        if not any(callable(value) for value in self._routing.values()):
+            request_headers(self._routing)  # Finds wrong values early.
+        self._client = GatewayClient(endpoint, http_client)
+        self._on_response = on_response
+        # What the upstreams of this model have refused. Not kept for the process: a gateway's routing may change.
+        self._rejected: set[tuple[str, Mechanism]] = set()
+        logger.debug("config=<%s> | initialized", self.config)
+
+    @override
+    def update_config(self, **model_config: Unpack[PortkeyConfig]) -> None:  # type: ignore[override]
+        """Change the configuration from the next request on.
+
+        Args:
+            **model_config: The keys to change: see `PortkeyConfig`.
+
+        Raises:
+            PortkeyConfigError: If a value is wrong; nothing is changed then.
+        """
+        check_model_config(model_config)
+        self.config = {**self.config, **model_config}
+
+    @override
+    def get_config(self) -> PortkeyConfig:
+        """Return the configuration; changing it changes the model's."""
+        return self.config
+
+    async def __aenter__(self) -> Self:
+        """Return the model; its idle connections are closed at the end of the block."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close the idle connections of the running loop."""
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the idle connections of the running loop. The model can be used again.
+
+        There is no need to: idle connections are closed after 4 seconds, and with their loop.
+        """
+        await self._client.aclose()
+
+    @override
+    async def stream(
+        self,
+        messages: Messages,
+        tool_specs: list[ToolSpec] | None = None,
+        system_prompt: str | None = None,
+        *,
+        tool_choice: ToolChoice | None = None,
+        system_prompt_content: list[SystemContentBlock] | None = None,
+        cancel_signal: threading.Event | None = None,
+        agent_metadata: AgentMetadata | None = None,
+        structured_output_model: type[BaseModel] | None = None,
+        **kwargs: object,
+    ) -> AsyncGenerator[StreamEvent, None]:
+        """Ask the model and yield its answer as it comes.
+
+        Args:
+            messages: The conversation.
+            tool_specs: Tools that the model may call.
+            system_prompt: System prompt as one text.
+            tool_choice: Which tool the model must call.
+            system_prompt_content: System prompt as blocks, cache points among them; goes before `system_prompt`.
+            cancel_signal: Ends the answer within 50 ms once it is set, also while nothing comes.
+            agent_metadata: The agent that asks; its session's id is the default key for prompt caching.
+            structured_output_model: Model whose schema the answer must fit.
+            **kwargs: What later versions of Strands pass.
+
+        Yields:
+            Strands stream events, ``messageStop`` and ``metadata`` last. None more once the signal is set.
+
+        Raises:
+            PortkeyConfigError: If something cannot be sent. Nothing was sent then.
+            PortkeyConnectionError: If the gateway is not reached, hangs up or is too slow.
+            PortkeyStreamError: If the answer breaks off.
+            PortkeyAPIError: If the gateway or the provider answers with an error.
+        """
+        config = self.config
+        routing = {key: await _called(value) for key, value in self._routing.items()}
+        headers = request_headers(routing)
+        dialect = find_dialect(config.get("upstream"), routing, config["model_id"])
+        system = system_prompt_content or ([{"text": system_prompt}] if system_prompt else [])
+        trailing_blocks = kwargs.get("dynamic_trailing_blocks")
+        mechanisms: Sequence[Mechanism | None] = [None]
+        if structured_output_model is not None:
+            found = find_mechanisms(dialect, config.get("params") or {})
+            mechanisms = [each for each in found if (config["model_id"], each) not in self._rejected] or found
+
+        for mechanism in mechanisms:
+            schema_model = structured_output_model if mechanism == "schema" else None
+            body = to_body(
+                messages,
+                config,
+                dialect,
+                tool_specs=None if schema_model else tool_specs,
+                system=system,
+                tool_choice=None if mechanism == "auto" else tool_choice,
+                response_format=to_response_format(schema_model) if schema_model else None,
+                session_id=agent_metadata.session_id if agent_metadata else None,
+                trailing_blocks=trailing_blocks if isinstance(trailing_blocks, int) else 0,
+            )
+            translator = StreamTranslator(config.get("context_overflow_phrases", ()))
+            started = time.perf_counter()
+            try:
+                async with self._client.stream(dump_body(body), headers, cancel_signal) as response:
+                    try:
+                        if response.is_stream and response.status_code in _OK:
+                            async with aclosing(response.events()) as stream:
+                                async for data in stream:
+                                    for event in translator.feed(parse_chunk(data)):
+                                        yield event
+                        else:
+                            for event in translator.feed(await _read(response, config)):
+                                yield event
+                    finally:
+                        await self._report(response, translator)
+            except RequestCancelledError:
+                return
+            except PortkeyGuardrailError as error:
+                if config.get("on_guardrail") == "raise":
+                    raise error.without(secrets(headers)) from None
+                for event in denial_events(error, _milliseconds_since(started)):
+                    yield event
+                return
+            except PortkeyAPIError as error:
+                if mechanism in (None, mechanisms[-1]) or translator.received or not is_rejection(error, mechanism):
+                    raise error.without(secrets(headers)) from None
+                self._rejected.add((config["model_id"], mechanism))
+                continue
+            except PortkeyError as error:
+                if not translator.is_finished:
+                    raise error.without(secrets(headers)) from error.__cause__
+                logger.warning("error=<%s> | the answer was whole, what followed it is lost", type(error).__name__)
+            for event in translator.finish(_milliseconds_since(started)):
+                yield event
+            return
+
+    @override
+    async def structured_output(
+        self,
+        output_model: type[T],
+        prompt: Messages,
+        system_prompt: str | None = None,
+        *,
+        cancel_signal: threading.Event | None = None,
+        **kwargs: object,  # noqa: ARG002 - what later versions of Strands pass
+    ) -> AsyncGenerator[dict[str, T | object], None]:
+        """Ask for an answer that fits a pydantic model.
+
+        Where the upstream enforces a JSON schema the answer is held to it, otherwise a tool carries it. What an
+        upstream refuses is remembered for this model and not tried again.
+
+        Args:
+            output_model: The pydantic model.
+            prompt: The conversation.
+            system_prompt: System prompt as one text.
+            cancel_signal: Ends the answer once it is set.
+            **kwargs: What later versions of Strands pass.
+
+        Yields:
+            Events of the answer, and ``{"output": instance}`` last.
+
+        Raises:
+            PortkeyStreamError: If the answer does not fit; it quotes what the model said.
+            PortkeyError: As `stream` does.
+        """
+        spec = convert_pydantic_to_tool_spec(output_model)
+        events = self.stream(
+            prompt,
+            [spec],
+            system_prompt,
+            tool_choice={"tool": ToolChoiceTool(name=spec["name"])},
+            cancel_signal=cancel_signal,
+            structured_output_model=output_model,
+        )
+        message: Message | None = None
+        async with aclosing(events):
+            async for event in process_stream(events):
+                if "stop" in event:
+                    message = event["stop"][1]
+                yield event
+        yield {"output": to_output(output_model, message, spec["name"])}
+
+    async def _report(self, response: GatewayResponse, translator: StreamTranslator) -> None:
+        """Tell the caller what the gateway said of itself; a failure there must not spoil the answer."""
+        if self._on_response is None:
+            return
+        metadata = response_metadata(
+            response.status_code, response.headers, model=translator.model, hook_results=translator.hook_results
+        )
+        try:
+            if (waiting := self._on_response(metadata)) is not None:
+                await waiting
+        except Exception:
+            logger.exception("on_response failed")
+
+
+async def _called(value: object) -> object:
+    """Return a setting, or what it returns where it is a sync or async function."""
+    if callable(value):
+        value = value()
+        if inspect.isawaitable(value):
+            value = await value
+    return value
+
+
+async def _read(response: GatewayResponse, config: PortkeyConfig) -> ChatCompletionChunk:
+    """Read an answer that is no stream.
+
+    Raises:
+        PortkeyAPIError: If it is an error, by its status or in spite of it.
+    """
+    data = await response.read()
+    if response.status_code in _OK:
+        with suppress(PortkeyStreamError):
+            chunk = parse_chunk(data)
+            if chunk.get("choices") and not chunk.get("error"):
+                return chunk
+    raise response_error(
+        response.status_code,
+        response.headers,
+        data.decode(errors="replace"),
+        overflow_phrases=config.get("context_overflow_phrases", ()),
+    )
+
+
+def _milliseconds_since(started: float) -> int:
+    return round((time.perf_counter() - started) * 1000)
