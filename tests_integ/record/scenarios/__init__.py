@@ -1,0 +1,18 @@
+"""All scenarios, in the order of their recording."""
+
+from __future__ import annotations
+
+from tests_integ.record.scenario import Scenario
+from tests_integ.record.scenarios import anthropic, bedrock, common, google, openai_like, refusals, routing
+
+SCENARIOS: tuple[Scenario, ...] = (
+    *common.SCENARIOS,
+    *anthropic.SCENARIOS,
+    *google.SCENARIOS,
+    *bedrock.SCENARIOS,
+    *openai_like.SCENARIOS,
+    *refusals.SCENARIOS,
+    *routing.SCENARIOS,
+)
+
+__all__ = ["SCENARIOS"]
