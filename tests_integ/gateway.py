@@ -20,6 +20,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
+from typing import final
 
 HERE = Path(__file__).resolve().parent
 START_SCRIPT = HERE / "node_modules" / "@portkey-ai" / "gateway" / "build" / "start-server.js"
@@ -31,6 +32,7 @@ class GatewayError(RuntimeError):
     """The gateway could not be installed or started."""
 
 
+@final
 class Gateway:
     """One gateway process on one loopback port.
 
@@ -48,7 +50,7 @@ class Gateway:
         self._node = install()
         self._env = {**os.environ, **(env or {})}
         self._process: subprocess.Popen[bytes] | None = None
-        self._output = tempfile.TemporaryFile()
+        self._output = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the gateway
         self.port = _free_port()
 
     @property

@@ -19,7 +19,11 @@ def test_the_gateway_still_answers_as_recorded(tmp_path: Path) -> None:
         line
         for name in changed[:5]
         for line in difflib.unified_diff(
-            old.get(name, "").splitlines(), fresh.get(name, "").splitlines(), f"kept/{name}", f"fresh/{name}", lineterm=""
+            old.get(name, "").splitlines(),
+            fresh.get(name, "").splitlines(),
+            f"kept/{name}",
+            f"fresh/{name}",
+            lineterm="",
         )
     ]
     assert not changed, f"{len(changed)} recordings differ: {changed}\n" + "\n".join(differences)

@@ -14,11 +14,11 @@ import struct
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, Literal, final
 
 MAX_BODY = 64 * 1024 * 1024
 
@@ -65,12 +65,12 @@ class Gate:
 
     def open(self) -> None:
         """Let the reply go on, now or when it gets here."""
-        with contextlib.suppress(Exception):  # Opened twice, or its server has gone.
+        with contextlib.suppress(InvalidStateError):  # Opened twice, or its server has gone.
             self.opened.set_result(None)
 
     async def wait(self) -> None:
         """Say that it is reached and wait until it is open; the server calls this."""
-        with contextlib.suppress(Exception):  # The same gate may stand in several replies.
+        with contextlib.suppress(InvalidStateError):  # The same gate may stand in several replies.
             self.reached.set_result(None)
         # Shielded: a connection that ends here must not close the gate for the others.
         await asyncio.shield(asyncio.wrap_future(self.opened))
@@ -114,6 +114,7 @@ def json_reply(body: object, status: int = 200, headers: Mapping[str, str] | Non
     return Reply(status, {"content-type": "application/json", **(headers or {})}, [json.dumps(body).encode()])
 
 
+@final
 class Upstream:
     """An HTTP server on a free loopback port that answers from a script.
 

@@ -46,10 +46,12 @@ class Provider(ABC):
         """Return what was said in one JSON body."""
 
     @abstractmethod
-    def error(
-        self, status: int, message: str, kind: str, headers: Mapping[str, str] | None = None, *, streaming: bool = True
-    ) -> Reply:
+    def error(self, status: int, message: str, kind: str, headers: Mapping[str, str] | None = None) -> Reply:
         """Return a refusal in the native form."""
+
+    def stream_error(self, status: int, message: str, kind: str, headers: Mapping[str, str] | None = None) -> Reply:
+        """Return a refusal where a stream was asked for: with most the same."""
+        return self.error(status, message, kind, headers)
 
     def cut(self, said: Sequence[Said], keep: int) -> Reply:
         """Return a stream that ends after `keep` pieces, as when the provider dies; a gate stands before its end."""
@@ -85,9 +87,7 @@ class Anthropic(Provider):
         blocks = [self._whole(one) for one in said]
         return anthropic.answer(*blocks, stop_reason=finish_reason, usage=self.usage(counts))
 
-    def error(
-        self, status: int, message: str, kind: str, headers: Mapping[str, str] | None = None, *, streaming: bool = True
-    ) -> Reply:
+    def error(self, status: int, message: str, kind: str, headers: Mapping[str, str] | None = None) -> Reply:
         """Return a refusal in the native form."""
         return anthropic.error(status, kind, message, headers)
 
@@ -130,11 +130,13 @@ class Google(Provider):
         """Return what was said in one JSON body."""
         return google.said_answer(said, finish_reason, counts)
 
-    def error(
-        self, status: int, message: str, kind: str, headers: Mapping[str, str] | None = None, *, streaming: bool = True
-    ) -> Reply:
+    def error(self, status: int, message: str, kind: str, headers: Mapping[str, str] | None = None) -> Reply:
         """Return a refusal in the native form."""
-        return google.error(status, message, kind, headers, array=streaming and not self.vertex)
+        return google.error(status, message, kind, headers)
+
+    def stream_error(self, status: int, message: str, kind: str, headers: Mapping[str, str] | None = None) -> Reply:
+        """Return a refusal; an array on the Gemini API."""
+        return google.error(status, message, kind, headers, array=not self.vertex)
 
 
 class Bedrock(Provider):
@@ -155,9 +157,7 @@ class Bedrock(Provider):
         """Return what was said in one JSON body."""
         return bedrock.said_answer(said, finish_reason, counts)
 
-    def error(
-        self, status: int, message: str, kind: str, headers: Mapping[str, str] | None = None, *, streaming: bool = True
-    ) -> Reply:
+    def error(self, status: int, message: str, kind: str, headers: Mapping[str, str] | None = None) -> Reply:
         """Return a refusal in the native form."""
         return bedrock.error(status, message, kind, headers)
 
@@ -180,10 +180,8 @@ class Cohere(Provider):
         """Return what was said in one JSON body."""
         return cohere.said_answer(said, finish_reason, counts)
 
-    def error(
-        self, status: int, message: str, kind: str, headers: Mapping[str, str] | None = None, *, streaming: bool = True
-    ) -> Reply:
-        """Return a refusal in the native form."""
+    def error(self, status: int, message: str, kind: str, headers: Mapping[str, str] | None = None) -> Reply:  # noqa: ARG002
+        """Return a refusal in the native form, which names no kind."""
         return cohere.error(status, message, headers)
 
 
@@ -308,9 +306,7 @@ class OpenAILike(Provider):
             }
         )
 
-    def error(
-        self, status: int, message: str, kind: str, headers: Mapping[str, str] | None = None, *, streaming: bool = True
-    ) -> Reply:
+    def error(self, status: int, message: str, kind: str, headers: Mapping[str, str] | None = None) -> Reply:
         """Return a refusal in the native form."""
         body: dict[str, Any] = {"message": message, "type": kind, "param": None, "code": kind}
         if self.slug == "mistral-ai":

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from tests_integ.record.scenario import Scenario
-from tests_integ.record.scenarios import anthropic, bedrock, common, google, openai_like, refusals, routing
+from tests_integ.record.scenarios import anthropic, bedrock, common, google, openai, openai_like, refusals, routing
 
 SCENARIOS: tuple[Scenario, ...] = (
     *common.SCENARIOS,
     *anthropic.SCENARIOS,
     *google.SCENARIOS,
     *bedrock.SCENARIOS,
+    *openai.SCENARIOS,
     *openai_like.SCENARIOS,
     *refusals.SCENARIOS,
     *routing.SCENARIOS,

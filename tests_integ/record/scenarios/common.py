@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from tests_integ.record import providers as p
-from tests_integ.record.scenario import CUT, Meant, Scenario, StopReason
+from tests_integ.record.scenario import CUT, Failed, Meant, Outcome, Scenario, StopReason
+from tests_integ.wires import openai
 from tests_integ.wires.said import Call, Counts, Said, Text, Thinking, call, text, thinking
 
 TEXT = text("The weather in Paris ", "is fine: 21 °C ☀.")
@@ -13,6 +15,9 @@ LOOK = text("Let me ", "look.")
 WEATHER = call("call_1", "get_weather", '{"city":', '"Paris"}')
 TIME = call("call_2", "get_time", '{"zone":"Europe', '/Paris"}')
 CITIES = call("call_1", "list_cities")
+PARIS = [text("Paris")]
+
+Deltas = Sequence[Mapping[str, Any]]
 
 TOOLLESS = (p.PERPLEXITY,)
 SIGNING = (p.ANTHROPIC, p.VERTEX_CLAUDE, p.BEDROCK)
@@ -82,31 +87,60 @@ def cut(provider: p.Provider, name: str, said: Sequence[Text | Thinking | Call])
     return Scenario(provider, name, CUT, [provider.cut(said, keep)], until=seen)
 
 
-def _scenarios() -> Iterator[Scenario]:
-    for one in p.ALL:
-        yield whole(one, "text", [TEXT], "end", "end_turn", answered=one in TOOLLESS)
-        if one in (*NATIVE, p.OPENAI, p.MISTRAL, p.DEEPSEEK, p.OPENROUTER, p.PERPLEXITY):
-            yield cut(one, "cut_mid_text", [TEXT])
-        if one in (*NATIVE, p.OPENAI, p.MISTRAL, p.DEEPSEEK, p.PERPLEXITY, p.TOGETHER):
-            yield whole(one, "max_tokens", [LOOK], "length", "max_tokens", answered=one in (p.ANTHROPIC, p.GOOGLE))
-        if one not in TOOLLESS:
-            yield whole(one, "text_then_tool", [LOOK, WEATHER], "tool", "tool_use", answered=one not in PASSED_ON)
-        if one in (*NATIVE, p.OPENAI, p.MISTRAL, p.DEEPSEEK, p.OPENROUTER, p.OLLAMA):
-            yield whole(one, "parallel_tools", [WEATHER, TIME], "tool", "tool_use", answered=one is p.ANTHROPIC)
-        if one in (*NATIVE, p.OPENAI, p.MISTRAL):
-            yield whole(one, "tool_without_arguments", [CITIES], "tool", "tool_use", answered=one is p.GOOGLE)
-        if one in (*SIGNING, p.COHERE, p.OPENAI):
-            yield cut(one, "cut_mid_tool", [LOOK, WEATHER])
-        if one not in TOOLLESS and one is not p.AZURE:
-            counts = Counts(reasoning=0 if one in SIGNING else 7)
-            yield whole(one, "thinking", [thought(one), TEXT], "end", "end_turn", counts=counts)
-        if one in (p.ANTHROPIC, p.BEDROCK, p.GOOGLE, p.MISTRAL, p.DEEPSEEK, p.OPENROUTER, p.OLLAMA):
-            said: list[Said] = [thought(one), LOOK, WEATHER]
-            yield whole(one, "thinking_then_tool", said, "tool", "tool_use", answered=one in SIGNING)
-            yield cut(one, "cut_mid_thinking", [thought(one)])
-        if one in (*SIGNING, p.GOOGLE, p.VERTEX, p.OPENAI, p.DEEPSEEK, p.GROQ, p.FIREWORKS, p.OPENROUTER):
-            counts = Counts(read=200, written=100 if one in SIGNING else 0)
-            yield whole(one, "cached", [TEXT], "end", "end_turn", counts=counts, answered=one in CACHED_IN_JSON)
+def says(  # noqa: PLR0917 - a table reads best with its columns in order
+    one: p.OpenAILike,
+    name: str,
+    meant: Meant | Failed,
+    deltas: Deltas,
+    finish_reason: str | None = "stop",
+    usage: Mapping[str, Any] | None = None,
+    lost: Mapping[str, Outcome] | None = None,
+) -> Scenario:
+    """Return a scenario with a stream of these deltas; the usual usage, or none where none is meant."""
+    if usage is None and isinstance(meant, Meant) and meant.counts:
+        usage = one.usage(meant.counts)
+    return Scenario(one, name, meant, [one.stream_of(deltas, finish_reason, usage)], lost=lost or {})
 
 
-SCENARIOS = tuple(_scenarios())
+def finish(
+    one: p.OpenAILike, reason: str, outcome: StopReason | Failed, lost: Mapping[str, Outcome] | None = None
+) -> Scenario:
+    """Return a scenario with a text that ends for this reason."""
+    meant = outcome if isinstance(outcome, Failed) else Meant(PARIS, outcome)
+    return says(one, f"finish_{reason}", meant, openai.text("Paris"), reason, one.usage(Counts()), lost)
+
+
+def _texts(one: p.Provider) -> Iterator[Scenario]:
+    yield whole(one, "text", [TEXT], "end", "end_turn", answered=one in TOOLLESS)
+    if one in (*NATIVE, p.OPENAI, p.MISTRAL, p.DEEPSEEK, p.OPENROUTER, p.PERPLEXITY):
+        yield cut(one, "cut_mid_text", [TEXT])
+    if one in (*NATIVE, p.OPENAI, p.MISTRAL, p.DEEPSEEK, p.PERPLEXITY, p.TOGETHER):
+        yield whole(one, "max_tokens", [LOOK], "length", "max_tokens", answered=one in (p.ANTHROPIC, p.GOOGLE))
+    if one in (*SIGNING, p.GOOGLE, p.VERTEX, p.OPENAI, p.DEEPSEEK, p.GROQ, p.FIREWORKS, p.OPENROUTER):
+        counts = Counts(read=200, written=100 if one in SIGNING else 0)
+        yield whole(one, "cached", [TEXT], "end", "end_turn", counts=counts, answered=one in CACHED_IN_JSON)
+
+
+def _tools(one: p.Provider) -> Iterator[Scenario]:
+    if one in TOOLLESS:
+        return
+    yield whole(one, "text_then_tool", [LOOK, WEATHER], "tool", "tool_use", answered=one not in PASSED_ON)
+    if one in (*NATIVE, p.OPENAI, p.MISTRAL, p.DEEPSEEK, p.OPENROUTER, p.OLLAMA):
+        yield whole(one, "parallel_tools", [WEATHER, TIME], "tool", "tool_use", answered=one is p.ANTHROPIC)
+    if one in (*NATIVE, p.OPENAI, p.MISTRAL):
+        yield whole(one, "tool_without_arguments", [CITIES], "tool", "tool_use", answered=one is p.GOOGLE)
+    if one in (*SIGNING, p.COHERE, p.OPENAI):
+        yield cut(one, "cut_mid_tool", [LOOK, WEATHER])
+
+
+def _thoughts(one: p.Provider) -> Iterator[Scenario]:
+    if one not in (*TOOLLESS, p.AZURE):
+        counts = Counts(reasoning=0 if one in SIGNING else 7)
+        yield whole(one, "thinking", [thought(one), TEXT], "end", "end_turn", counts=counts)
+    if one in (p.ANTHROPIC, p.BEDROCK, p.GOOGLE, p.MISTRAL, p.DEEPSEEK, p.OPENROUTER, p.OLLAMA):
+        said: list[Said] = [thought(one), LOOK, WEATHER]
+        yield whole(one, "thinking_then_tool", said, "tool", "tool_use", answered=one in SIGNING)
+        yield cut(one, "cut_mid_thinking", [thought(one)])
+
+
+SCENARIOS = tuple(scenario for one in p.ALL for say in (_texts, _tools, _thoughts) for scenario in say(one))

@@ -53,7 +53,7 @@ LIMITED: dict[p.Provider, tuple[str, str]] = {
 RETRY = {"retry-after": "20"}
 
 
-def _refusal(
+def _refusal(  # noqa: PLR0917 - a table reads best with its columns in order
     one: p.Provider,
     name: str,
     status: int,
@@ -62,9 +62,8 @@ def _refusal(
     failed: Failed,
     headers: dict[str, str] | None = None,
 ) -> Scenario:
-    stream = one.error(status, message, kind, headers)
-    answer = one.error(status, message, kind, headers, streaming=False)
-    return Scenario(one, name, failed, [stream], [answer])
+    sent = (status, message, kind, headers)
+    return Scenario(one, name, failed, [one.stream_error(*sent)], [one.error(*sent)])
 
 
 def _reply(one: p.Provider, name: str, reply: Reply, failed: Failed) -> Scenario:

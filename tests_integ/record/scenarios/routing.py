@@ -92,7 +92,6 @@ def _routing() -> Iterator[Scenario]:
         "retry_worked",
         fine,
         [busy, one.stream(*said)],
-        headers={},
         config={"retry": {"attempts": 1}},
         folder="gateway",
     )
@@ -173,6 +172,7 @@ def _guardrails() -> Iterator[Scenario]:
         [answer],
         config={"input_guardrails": [{**failing, "deny": False}]},
         folder="guardrails",
+        strict=True,  # There the results are left out of the stream.
     )
     yield Scenario(
         one,
