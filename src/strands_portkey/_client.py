@@ -13,17 +13,20 @@ import ssl
 import sys
 import threading
 from bisect import bisect_right
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping
+from contextlib import aclosing, asynccontextmanager, suppress
 from functools import lru_cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import Final, TypeVar
+from pathlib import Path
+from typing import Final, Literal, TypeVar
 
 import httpx
 from httpx_sse import EventSource
 
 from ._config import Clocks, Endpoint
 from ._errors import PortkeyConfigError, PortkeyConnectionError, PortkeyError, PortkeyStreamError, PortkeyTimeoutError
+from ._judgement import response_error
+from ._wire import ChatCompletionChunk, parse_chunk
 
 AsyncClient = httpx.AsyncClient
 T = TypeVar("T")
@@ -33,6 +36,7 @@ _DRAIN: Final = 1.0  # Seconds to wait for the end of the body, and guardrail re
 _KEEPALIVE: Final = 4.0  # Seconds that an idle connection is kept: the gateway closes it after 5.
 _STALE: Final = 1.0  # Seconds within which a stale connection shows itself.
 _ERROR_BYTES: Final = 2**20  # How much of an error's body is read.
+_OK: Final = range(200, 300)
 _DEFAULT_HTTPX_TIMEOUT: Final = httpx.Timeout(5.0)
 
 
@@ -62,7 +66,7 @@ class GatewayClient:
     @asynccontextmanager
     async def stream(
         self, body: bytes, headers: Mapping[str, str], cancel_signal: threading.Event | None = None
-    ) -> AsyncIterator[GatewayResponse]:
+    ) -> AsyncGenerator[GatewayResponse, None]:
         """Send a request and hand over the answer once its headers are here.
 
         Args:
@@ -125,9 +129,7 @@ class GatewayClient:
         try:
             request = client.build_request("POST", self.url, content=body, headers=headers, timeout=timeout)
             # A redirect could carry keys to another host.
-            return await watch.wait(
-                lambda: client.send(request, stream=True, follow_redirects=False), "first_byte", watch.clocks.first_byte
-            )
+            return await watch.wait(lambda: client.send(request, stream=True, follow_redirects=False), "first_byte")
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise self._connection_error(error) from error
 
@@ -181,16 +183,23 @@ class GatewayResponse:
         self._received = 0
         self._is_done = False  # [DONE] has come.
 
-    async def events(self) -> AsyncGenerator[str, None]:
-        """Yield the data of each server-sent event, up to the end of the body.
+    async def chunks(self, overflow_phrases: Collection[str] = ()) -> AsyncGenerator[ChatCompletionChunk, None]:
+        """Yield the chunks of the answer, up to the end of its body; an answer that is no stream is one chunk.
 
         What follows ``[DONE]`` is read as well: guardrail results may.
 
+        Args:
+            overflow_phrases: Further regular expressions by which an error is known as a context overflow.
+
         Raises:
+            PortkeyAPIError: If the answer is an error, by its status or in spite of it.
             PortkeyStreamError: If the body breaks off, or an event is longer than the limit.
             PortkeyTimeoutError: If a clock runs out.
         """
-        async with aclosing(EventSource(_EventText(self._text())).aiter_sse()) as sses:
+        if not (self.is_stream and self.status_code in _OK):
+            yield await self._read(overflow_phrases)
+            return
+        async with aclosing(EventSource(_EventText(self)).aiter_sse()) as sses:
             async for sse in sses:
                 self._pending = 0
                 if not sse.data:
@@ -199,43 +208,39 @@ class GatewayResponse:
                 if sse.data.startswith("[DONE]"):
                     self._is_done = True
                 elif sse.event == "error":
-                    yield f'{{"error":{sse.data}}}'
+                    yield parse_chunk(f'{{"error":{sse.data}}}')
                 else:
-                    yield sse.data
+                    yield parse_chunk(sse.data)
 
-    async def read(self) -> bytes:
-        """Return the whole body of an answer that is no stream; of an error only its beginning."""
-        parts: list[bytes] = []
-        async with aclosing(self._bytes()) as body:
-            async for data in body:
-                parts.append(data)
-                if self.status_code >= httpx.codes.BAD_REQUEST and self._pending > _ERROR_BYTES:
+    async def _read(self, overflow_phrases: Collection[str]) -> ChatCompletionChunk:
+        """Read an answer that is no stream; of an error only its beginning."""
+        body = bytearray()
+        async with aclosing(self.pieces()) as pieces:
+            async for piece in pieces:
+                body += piece
+                if self.status_code not in _OK and len(body) > _ERROR_BYTES:
                     break
-        return b"".join(parts)
+        if self.status_code in _OK:
+            with suppress(PortkeyStreamError):
+                chunk = parse_chunk(bytes(body))
+                if chunk.get("choices") and not chunk.get("error"):
+                    return chunk
+        text = body.decode(errors="replace")
+        raise response_error(self.status_code, self.headers, text, overflow_phrases=overflow_phrases)
 
-    async def _text(self) -> AsyncGenerator[str, None]:
-        decoder = codecs.getincrementaldecoder("utf-8-sig")()  # A byte order mark may come first.
-        async with aclosing(self._bytes()) as body:
-            async for data in body:
-                try:
-                    text = decoder.decode(data)
-                except UnicodeDecodeError as error:
-                    raise self._broken(f"it holds bytes that are no UTF-8: {error}") from None
-                if text:
-                    yield text
-        yield "\n\n"  # The last event may lack its blank line.
-
-    async def _bytes(self) -> AsyncGenerator[bytes, None]:
-        body = self._response.aiter_bytes()
-        clocks = self._watch.clocks
+    async def pieces(self) -> AsyncGenerator[bytes, None]:
+        """Yield the body as it comes, within its clocks and limits."""
+        # Without compression, which we do not ask for, httpx's own decoding layers have nothing to do.
+        body: AsyncIterator[bytes] = self._response.aiter_bytes()
+        if isinstance(self._response.stream, httpx.AsyncByteStream) and "content-encoding" not in self.headers:
+            body = aiter(self._response.stream)
         try:
             while True:
-                clock, seconds = ("drain", _DRAIN) if self._is_done else ("idle", clocks.idle)
-                data = await self._watch.wait(body.__anext__, clock, seconds)
-                self._pending += len(data)
-                if self._pending > self._limit and self.status_code < httpx.codes.BAD_REQUEST:
-                    raise self._broken(f"it holds a message of more than {self._limit} bytes (max_event_bytes)")
-                yield data
+                piece = await self._watch.wait(body.__anext__, "drain" if self._is_done else "idle")
+                self._pending += len(piece)
+                if self._pending > self._limit and self.status_code in _OK:
+                    raise self.broken(f"it holds a message of more than {self._limit} bytes (max_event_bytes)")
+                yield piece
         except StopAsyncIteration:
             self.is_whole = True
         except PortkeyTimeoutError as error:
@@ -244,9 +249,13 @@ class GatewayResponse:
                 raise
         except (httpx.HTTPError, httpx.StreamError) as error:
             if not self._is_done:
-                raise self._broken(str(error) or type(error).__name__) from error
+                raise self.broken(str(error) or type(error).__name__) from error
+        finally:
+            if isinstance(body, AsyncGenerator):
+                await body.aclose()
 
-    def _broken(self, why: str) -> PortkeyStreamError:
+    def broken(self, why: str) -> PortkeyStreamError:
+        """Return the error for a body that broke off or cannot be read."""
         return PortkeyStreamError(
             f"the answer broke off after {self._received} chunks: {why}",
             origin="network",
@@ -258,16 +267,23 @@ class GatewayResponse:
 
 
 class _EventText(httpx.Response):
-    """A body as httpx-sse wants it: text that arrives piece by piece."""
+    """A body as httpx-sse wants it: text that arrives piece by piece, all lines ended."""
 
-    def __init__(self, text: AsyncGenerator[str, None]) -> None:
+    def __init__(self, answer: GatewayResponse) -> None:
         super().__init__(200, headers={"content-type": "text/event-stream"})
-        self._event_text = text
+        self._answer = answer
 
     async def aiter_text(self, chunk_size: int | None = None) -> AsyncIterator[str]:  # noqa: ARG002 - httpx's signature
-        async with aclosing(self._event_text) as pieces:
+        decode = codecs.getincrementaldecoder("utf-8-sig")().decode  # A byte order mark may come first.
+        async with aclosing(self._answer.pieces()) as pieces:
             async for piece in pieces:
-                yield piece
+                try:
+                    text = decode(piece)
+                except UnicodeDecodeError as error:
+                    raise self._answer.broken(f"it holds bytes that are no UTF-8: {error}") from None
+                if text:
+                    yield text
+        yield "\n\n"  # The last event may lack its blank line.
 
 
 class _Watch:
@@ -279,13 +295,13 @@ class _Watch:
     """
 
     def __init__(self, clocks: Clocks, cancel_signal: threading.Event | None) -> None:
-        self.clocks = clocks
+        self._clocks = clocks
         self._signal = cancel_signal
         self._loop = asyncio.get_running_loop()
         self._task: asyncio.Task[object] | None = None
         self._cause: PortkeyTimeoutError | RequestCancelledError | None = None
-        self._ends: tuple[str, float, float] = ("", 0.0, float("inf"))
-        self._total_end = self.now() + clocks.total if clocks.total is not None else float("inf")
+        self._clock = ""
+        self._since = self._began = self.now()
         self._timer = self._loop.call_later(_POLL, self._look)
 
     def now(self) -> float:
@@ -294,11 +310,12 @@ class _Watch:
     def stop(self) -> None:
         self._timer.cancel()
 
-    async def wait(self, start: Callable[[], Awaitable[T]], clock: str, seconds: float | None) -> T:
+    async def wait(self, start: Callable[[], Awaitable[T]], clock: Literal["first_byte", "idle", "drain"]) -> T:
         """Return what `start()` gives, unless the signal or a clock ends the wait."""
         if self._signal is not None and self._signal.is_set():
             raise RequestCancelledError
-        self._ends = (clock, seconds or 0.0, float("inf") if seconds is None else self.now() + seconds)
+        self._clock = clock
+        self._since = self._loop.time()
         self._task = task = asyncio.current_task()
         try:
             return await start()
@@ -312,23 +329,27 @@ class _Watch:
             self._task = None
 
     def _look(self) -> None:
-        if self._task is not None and (cause := self._find_cause()):
-            self._cause = cause
-            self._task.cancel()
-        else:
+        self._cause = self._find_cause()
+        if self._cause is None or self._task is None:
             self._timer = self._loop.call_later(_POLL, self._look)
+        else:
+            self._task.cancel()
 
     def _find_cause(self) -> PortkeyTimeoutError | RequestCancelledError | None:
+        if self._task is None:
+            return None
         if self._signal is not None and self._signal.is_set():
             return RequestCancelledError()
-        clock, seconds, end = self._ends
         now = self.now()
-        if now >= self._total_end:
-            clock, seconds = "total", self.clocks.total or 0.0
-        elif now < end:
-            return None
-        message = f"the gateway took longer than timeout[{clock!r}] allows: {seconds:g} s"
-        return PortkeyTimeoutError(message, clock=clock, seconds=seconds)
+        limits = {"first_byte": self._clocks.first_byte, "idle": self._clocks.idle, "drain": _DRAIN}
+        for clock, since, limit in (
+            (self._clock, self._since, limits[self._clock]),
+            ("total", self._began, self._clocks.total),
+        ):
+            if limit is not None and now - since >= limit:
+                message = f"the gateway took longer than timeout[{clock!r}] allows: {limit:g} s"
+                return PortkeyTimeoutError(message, clock=clock, seconds=limit)
+        return None
 
 
 class _Connections:
@@ -452,8 +473,8 @@ def _ssl_context(
     if isinstance(verify, ssl.SSLContext):
         context = verify
     elif isinstance(verify, str):
-        is_dir = os.path.isdir(verify)
-        context = ssl.create_default_context(cafile=None if is_dir else verify, capath=verify if is_dir else None)
+        is_folder = Path(verify).is_dir()
+        context = ssl.create_default_context(cafile=None if is_folder else verify, capath=verify if is_folder else None)
     else:
         context = httpx.create_ssl_context(verify=verify, trust_env=trust_env)
     if cert is not None:

@@ -36,14 +36,12 @@ def find_mechanisms(dialect: Dialect, params: Mapping[str, JsonValue]) -> list[M
         dialect: What the upstream takes.
         params: The request's parameters: a model that thinks refuses to be forced (Claude, DeepSeek).
     """
+    thinking = params.get("thinking")
+    thinks = isinstance(thinking, dict) and thinking.get("type") != "disabled"
     mechanisms: list[Mechanism] = ["schema"] if dialect.schema else []
-    if dialect.tools:
-        thinking = params.get("thinking")
-        thinks = isinstance(thinking, dict) and thinking.get("type") != "disabled"
-        if dialect.tool_choice and not thinks:
-            mechanisms.append("forced")
-        mechanisms.append("auto")
-    return mechanisms
+    if dialect.tools and dialect.tool_choice and not thinks:
+        mechanisms.append("forced")
+    return [*mechanisms, "auto"]
 
 
 def is_rejection(error: PortkeyAPIError, mechanism: Mechanism) -> bool:

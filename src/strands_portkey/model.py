@@ -7,8 +7,8 @@ import logging
 import threading
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from contextlib import aclosing, suppress
-from typing import TYPE_CHECKING, Final, TypeVar
+from contextlib import aclosing
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from pydantic import BaseModel
 from strands.event_loop.streaming import process_stream
@@ -16,19 +16,17 @@ from strands.models.model import Model
 from strands.tools.structured_output import convert_pydantic_to_tool_spec
 from strands.types.content import Message, Messages, SystemContentBlock
 from strands.types.streaming import StreamEvent
-from strands.types.tools import ToolChoice, ToolChoiceTool, ToolSpec
+from strands.types.tools import ToolChoice, ToolChoiceToolDict, ToolSpec
 from typing_extensions import Self, Unpack, override
 
 from ._client import AsyncClient, GatewayClient, GatewayResponse, RequestCancelledError
 from ._config import ClientArgs, PortkeyConfig, check_model_config, split_client_args
-from ._dialects import find_dialect
-from ._errors import PortkeyAPIError, PortkeyError, PortkeyGuardrailError, PortkeyStreamError
+from ._dialects import Dialect, find_dialect
+from ._errors import PortkeyAPIError, PortkeyError, PortkeyGuardrailError
 from ._headers import ResponseMetadata, request_headers, response_metadata, secrets
-from ._judgement import response_error
 from ._request import dump_body, to_body
 from ._stream import StreamTranslator, denial_events
 from ._structured_output import Mechanism, find_mechanisms, is_rejection, to_output, to_response_format
-from ._wire import ChatCompletionChunk, parse_chunk
 
 if TYPE_CHECKING:
     from strands.agent.agent_metadata import AgentMetadata
@@ -39,8 +37,6 @@ T = TypeVar("T", bound=BaseModel)
 
 OnResponse = Callable[[ResponseMetadata], Awaitable[None] | None]
 """What is called with the gateway's facts about a request."""
-
-_OK: Final = range(200, 300)
 
 
 class PortkeyModel(Model):
@@ -166,59 +162,41 @@ class PortkeyModel(Model):
         routing = {key: await _called(value) for key, value in self._routing.items()}
         headers = request_headers(routing)
         dialect = find_dialect(config.get("upstream"), routing, config["model_id"])
-        system = system_prompt_content or ([{"text": system_prompt}] if system_prompt else [])
+        overflow_phrases = config.get("context_overflow_phrases", ())
         trailing_blocks = kwargs.get("dynamic_trailing_blocks")
-        mechanisms: Sequence[Mechanism | None] = [None]
-        if structured_output_model is not None:
-            found = find_mechanisms(dialect, config.get("params") or {})
-            mechanisms = [each for each in found if (config["model_id"], each) not in self._rejected] or found
-
-        for mechanism in mechanisms:
+        for mechanism in self._mechanisms(structured_output_model, dialect):
             schema_model = structured_output_model if mechanism == "schema" else None
             body = to_body(
                 messages,
                 config,
                 dialect,
                 tool_specs=None if schema_model else tool_specs,
-                system=system,
+                system=system_prompt_content or ([{"text": system_prompt}] if system_prompt else []),
                 tool_choice=None if mechanism == "auto" else tool_choice,
                 response_format=to_response_format(schema_model) if schema_model else None,
                 session_id=agent_metadata.session_id if agent_metadata else None,
                 trailing_blocks=trailing_blocks if isinstance(trailing_blocks, int) else 0,
             )
-            translator = StreamTranslator(config.get("context_overflow_phrases", ()))
+            translator = StreamTranslator(overflow_phrases)
             started = time.perf_counter()
             try:
                 async with self._client.stream(dump_body(body), headers, cancel_signal) as response:
                     try:
-                        if response.is_stream and response.status_code in _OK:
-                            async with aclosing(response.events()) as stream:
-                                async for data in stream:
-                                    for event in translator.feed(parse_chunk(data)):
-                                        yield event
-                        else:
-                            for event in translator.feed(await _read(response, config)):
-                                yield event
+                        async with aclosing(response.chunks(overflow_phrases)) as chunks:
+                            async for chunk in chunks:
+                                for event in translator.feed(chunk):
+                                    yield event
                     finally:
                         await self._report(response, translator)
             except RequestCancelledError:
                 return
-            except PortkeyGuardrailError as error:
-                if config.get("on_guardrail") == "raise":
-                    raise error.without(secrets(headers)) from None
-                for event in denial_events(error, _milliseconds_since(started)):
-                    yield event
-                return
-            except PortkeyAPIError as error:
-                if mechanism in (None, mechanisms[-1]) or translator.received or not is_rejection(error, mechanism):
-                    raise error.without(secrets(headers)) from None
-                self._rejected.add((config["model_id"], mechanism))
-                continue
             except PortkeyError as error:
-                if not translator.is_finished:
-                    raise error.without(secrets(headers)) from error.__cause__
-                logger.warning("error=<%s> | the answer was whole, what followed it is lost", type(error).__name__)
-            for event in translator.finish(_milliseconds_since(started)):
+                if self._is_rejected(mechanism, error.without(secrets(headers)), translator):
+                    continue
+                last_events = _last_events(error, translator, config, _milliseconds_since(started))
+            else:
+                last_events = translator.finish(_milliseconds_since(started))
+            for event in last_events:
                 yield event
             return
 
@@ -230,7 +208,7 @@ class PortkeyModel(Model):
         system_prompt: str | None = None,
         *,
         cancel_signal: threading.Event | None = None,
-        **kwargs: object,  # noqa: ARG002 - what later versions of Strands pass
+        **kwargs: object,
     ) -> AsyncGenerator[dict[str, T | object], None]:
         """Ask for an answer that fits a pydantic model.
 
@@ -252,21 +230,38 @@ class PortkeyModel(Model):
             PortkeyError: As `stream` does.
         """
         spec = convert_pydantic_to_tool_spec(output_model)
+        choice: ToolChoiceToolDict = {"tool": {"name": spec["name"]}}
         events = self.stream(
             prompt,
             [spec],
             system_prompt,
-            tool_choice={"tool": ToolChoiceTool(name=spec["name"])},
+            tool_choice=choice,
             cancel_signal=cancel_signal,
             structured_output_model=output_model,
         )
-        message: Message | None = None
+        message: Message = {"role": "assistant", "content": []}
         async with aclosing(events):
             async for event in process_stream(events):
                 if "stop" in event:
-                    message = event["stop"][1]
+                    message = cast("Message", event["stop"][1])
                 yield event
         yield {"output": to_output(output_model, message, spec["name"])}
+
+    def _mechanisms(self, output_model: type[BaseModel] | None, dialect: Dialect) -> Sequence[Mechanism | None]:
+        """Return the ways to hold an answer to a schema, without those that the upstream has refused."""
+        if output_model is None:
+            return [None]
+        found = find_mechanisms(dialect, self.config.get("params") or {})
+        return [each for each in found if (self.config["model_id"], each) not in self._rejected] or found
+
+    def _is_rejected(self, mechanism: Mechanism | None, error: PortkeyError, translator: StreamTranslator) -> bool:
+        """Whether the next mechanism is worth a try; remembers what was refused."""
+        if mechanism in (None, "auto") or translator.received or not isinstance(error, PortkeyAPIError):
+            return False
+        if not is_rejection(error, mechanism):
+            return False
+        self._rejected.add((self.config["model_id"], mechanism))
+        return True
 
     async def _report(self, response: GatewayResponse, translator: StreamTranslator) -> None:
         """Tell the caller what the gateway said of itself; a failure there must not spoil the answer."""
@@ -291,24 +286,16 @@ async def _called(value: object) -> object:
     return value
 
 
-async def _read(response: GatewayResponse, config: PortkeyConfig) -> ChatCompletionChunk:
-    """Read an answer that is no stream.
-
-    Raises:
-        PortkeyAPIError: If it is an error, by its status or in spite of it.
-    """
-    data = await response.read()
-    if response.status_code in _OK:
-        with suppress(PortkeyStreamError):
-            chunk = parse_chunk(data)
-            if chunk.get("choices") and not chunk.get("error"):
-                return chunk
-    raise response_error(
-        response.status_code,
-        response.headers,
-        data.decode(errors="replace"),
-        overflow_phrases=config.get("context_overflow_phrases", ()),
-    )
+def _last_events(
+    error: PortkeyError, translator: StreamTranslator, config: PortkeyConfig, latency_ms: int
+) -> list[StreamEvent]:
+    """Return the events that end an answer in spite of an error, or raise it."""
+    if isinstance(error, PortkeyGuardrailError) and config.get("on_guardrail") != "raise":
+        return denial_events(error, latency_ms)
+    if isinstance(error, PortkeyAPIError) or not translator.is_finished:
+        raise error
+    logger.warning("error=<%s> | the answer was whole, what followed it is lost", error)
+    return translator.finish(latency_ms)
 
 
 def _milliseconds_since(started: float) -> int:
