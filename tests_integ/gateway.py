@@ -174,7 +174,7 @@ def install() -> str:
         if not stamp.exists() or stamp.read_text() != lock:
             # Install scripts would only patch dependencies with files that the package does not ship.
             command = [*npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-            # Windows aside, npm finds node by its own PATH.
+            # npm looks for node on the PATH.
             env = {**os.environ, "PATH": os.pathsep.join([str(Path(node).parent), os.environ.get("PATH", "")])}
             done = subprocess.run(command, cwd=HERE, env=env, capture_output=True, text=True, check=False)
             if done.returncode != 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Iterable, Iterator
@@ -116,6 +117,7 @@ def record(scenarios: Iterable[Scenario]) -> Iterator[Recording]:
                 replies = scenario.replies(variant)
                 if replies is None:
                     continue
+                replies = [_with_closed_gates(reply) for reply in replies]
                 upstream.reply(*replies)
                 received = len(upstream.requests)
                 request = _request(scenario, variant, f"{gateway.base_url}/chat/completions", upstream)
@@ -169,6 +171,12 @@ def write(recordings: Iterable[Recording], out: Path, *, draft: bool = False) ->
 def kept(folder: Path) -> list[Path]:
     """Return the files of the recordings in a folder, without those that are composed by hand."""
     return sorted(path for path in folder.glob("*/*.http") if path.parent.name != COMPOSED)
+
+
+def _with_closed_gates(reply: Reply) -> Reply:
+    """Return the reply with gates of its own: those of a scenario may have been opened by an earlier run."""
+    pieces = [Gate() if isinstance(piece, Gate) else piece for piece in reply.pieces]
+    return dataclasses.replace(reply, pieces=pieces, hold=reply.hold and Gate())
 
 
 def _open(replies: Iterable[Reply]) -> None:
