@@ -12,7 +12,7 @@ from collections import deque
 from typing import Literal
 
 from strands.types.content import ContentBlockStart
-from strands.types.streaming import ContentBlockDelta, StreamEvent
+from strands.types.streaming import CitationsDelta, ContentBlockDelta, StreamEvent
 
 from ._tool_calls import ToolCall
 
@@ -53,11 +53,13 @@ class BlockLine:
 
     Attributes:
         events: The events brought about and not yet taken away.
+        has_begun: Whether any block has opened: whether the model has said anything.
     """
 
     def __init__(self) -> None:
         """Begin without any block."""
         self.events: list[StreamEvent] = []
+        self.has_begun = False
         self._line: deque[_Block] = deque()
         self._tools: dict[ToolCall, _Block] = {}
 
@@ -69,9 +71,17 @@ class BlockLine:
         """Add a thought, to a new block where the wire's block index changes or the last one is signed."""
         self._put(self._last("reasoning", index), {"reasoningContent": {"text": text}})
 
+    def citation(self, index: int | None, citation: CitationsDelta) -> None:
+        """Add a source of a text's claims; Strands keeps it only in a block that has text."""
+        self._put(self._last("text", index), {"citation": citation})
+
     def signature(self, index: int | None, signature: str) -> None:
-        """Sign the last thought, or one without words."""
-        block = self._last("reasoning", index)
+        """Sign the last thought, or one without words. A signature may come in pieces."""
+        last = self._line[-1] if self._line else None
+        if last and last.signed and index is not None and last.index == index:
+            block = last
+        else:
+            block = self._last("reasoning", index)
         block.signed = True
         self._put(block, {"reasoningContent": {"signature": signature}})
 
@@ -130,6 +140,7 @@ class BlockLine:
 
     def _open(self) -> None:
         block = self._line[0]
+        self.has_begun = True
         self.events.append({"contentBlockStart": {"start": block.start()}})
         self.events.extend({"contentBlockDelta": {"delta": delta}} for delta in block.deltas)
 

@@ -1,5 +1,7 @@
 """Every way a call can fail.
 
+Each class says when it happens; all are caught as the first one.
+
     PortkeyError
      +- PortkeyConfigError             a setting is wrong; nothing was sent (also ValueError)
      +- PortkeyConnectionError         the gateway was not reached, or hung up before it answered
@@ -60,7 +62,7 @@ class PortkeyError(Exception):
 
     def without(self, secrets: Collection[str]) -> Self:
         """Return this error with secrets taken out of all that it says: an answer may quote a key."""
-        for secret in filter(None, secrets):
+        for secret in sorted(filter(None, secrets), key=len, reverse=True):  # One key may begin with another.
             self.args = tuple(str(arg).replace(secret, "***") for arg in self.args)
             for name, value in vars(self).items():
                 if isinstance(value, str):
@@ -157,7 +159,9 @@ class PortkeyGuardrailError(PortkeyAPIError):
     """A guardrail with ``deny`` failed: status 446.
 
     Attributes:
+        denial: The gateway's words alone, as they can stand in a conversation.
         hook_results: The gateway's verdicts, as it sent them.
     """
 
+    denial: str = ""
     hook_results: Mapping[str, object] | None = None

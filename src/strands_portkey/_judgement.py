@@ -15,8 +15,15 @@ from email.utils import parsedate_to_datetime
 from typing import Final
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
+from pydantic_core import to_json
 
-from ._errors import PortkeyAPIError, PortkeyContextOverflowError, PortkeyGuardrailError, PortkeyThrottledError
+from ._errors import (
+    Origin,
+    PortkeyAPIError,
+    PortkeyContextOverflowError,
+    PortkeyGuardrailError,
+    PortkeyThrottledError,
+)
 
 # -- what an answer complains of ---------------------------------------------------------------------------------------
 
@@ -73,47 +80,58 @@ def to_complaint(said: JsonValue) -> Complaint:
 
 
 def _from_object(said: dict[str, JsonValue]) -> Complaint:
+    by_gateway = said.get("status") == "failure"
     match said:
-        case {"error": str() | dict() | list() as error}:
-            complaint = to_complaint(error)
+        case {"error": str() | dict() | list() as error} if error:
+            inner = to_complaint(error)
             hook_results = said.get("hook_results")
-            return replace(
-                complaint,
-                message=complaint.message.removeprefix(f"{said.get('provider')} error: "),
-                provider=_text(said.get("provider")) or complaint.provider,
+            complaint = replace(
+                inner,
+                message=_unprefixed(inner.message, said.get("provider")),
+                provider=_text(said.get("provider")) or inner.provider,
+                by_gateway=by_gateway or inner.by_gateway,
                 hook_results=hook_results if isinstance(hook_results, dict) else None,
             )
-        case {"success": False, "data": dict() as data}:  # The hosted control plane.
-            return Complaint(_plain(data.get("message")), code=_text(data.get("errorCode")), by_gateway=True)
+        case {"success": False, "data": dict() as reply}:  # The hosted control plane.
+            complaint = Complaint(_plain(reply.get("message")), code=_text(reply.get("errorCode")), by_gateway=True)
         case {"promptFeedback": {"blockReason": reason}}:
-            return Complaint(f"the prompt was blocked: {reason}", code=_text(reason), type="content_filter")
+            complaint = Complaint(f"the prompt was blocked: {reason}", code=_text(reason), type="content_filter")
+        case {"message": "Provider returned error", "metadata": {"raw": str() as raw}}:  # OpenRouter
+            inner = read_complaint(raw)
+            complaint = replace(inner, code=inner.code or _text(said.get("code")))
         case {"message": message}:  # x-ai puts the whole error here.
             inner = to_complaint(message)
-            by_gateway = said.get("status") == "failure"
-            return replace(
+            complaint = replace(
                 inner,
                 code=_text(said.get("code")) or inner.code,
                 type=_text(said.get("type")) or inner.type or (None if by_gateway else _text(said.get("status"))),
                 param=_text(said.get("param")) or inner.param,
                 by_gateway=by_gateway or inner.by_gateway,
             )
-        case {"html-message": page}:
-            return Complaint(_plain(page))
-        case {"detail": [{"msg": detail}, *_]} | {"detail": detail}:
-            return Complaint(_plain(detail))
+        case {"html-message": said_plainly} | {"detail": [{"msg": said_plainly}, *_]} | {"detail": said_plainly}:
+            complaint = Complaint(_plain(said_plainly))
         case {"0": first}:  # Gemini's list, turned into an object by the gateway.
-            return to_complaint(first)
+            complaint = to_complaint(first)
         case _:
-            return Complaint(_plain(str(said)))
+            complaint = Complaint(_plain(said))
+    return complaint
+
+
+def _unprefixed(message: str, provider: JsonValue) -> str:
+    """Return a message without the gateway's prefix, unless nothing of worth is left."""
+    rest = message.removeprefix(f"{provider} error: ")
+    return message if rest == "undefined" else rest
 
 
 def _plain(said: JsonValue) -> str:
-    """Return text for a person to read: HTML without its tags, other values as they are, shortened."""
-    text = "" if said is None else str(said)[:_KEPT]
+    """Return text for a person to read: HTML without its tags, what is no text as JSON, not too long."""
+    if said is None:
+        return ""
+    text = (said if isinstance(said, str) else to_json(said, inf_nan_mode="constants").decode())[:_KEPT]
     if "<" in text:
         title = _TITLE.search(text)
         text = title[1] if title else _TAG.sub(" ", text)
-    return " ".join(text.split())[:_SHOWN]
+    return " ".join(text.split())
 
 
 def _text(said: JsonValue) -> str | None:
@@ -122,18 +140,39 @@ def _text(said: JsonValue) -> str | None:
 
 # -- judgement ---------------------------------------------------------------------------------------------------------
 
-_RETRYABLE: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
+_LOWEST_ERROR: Final = 400
+_DENIED: Final = 446
+_TIMEOUT: Final = 408
+_UNAVAILABLE: Final = 503
+_RETRYABLE: Final = frozenset({_TIMEOUT, 409, 425, 429, 500, 502, _UNAVAILABLE, 504, 529})
 _THROTTLE_STATUS: Final = frozenset({429, 529})
 _THROTTLE_CODE: Final = frozenset({"overloaded_error", "rate_limit_error", "rate_limit_exceeded"})
+# Finish reasons that are errors, beside all that end in `_error` or begin with `malformed_` (Gemini, Bedrock).
+_FAILURES: Final = frozenset(
+    {
+        "error",  # OpenRouter, Mistral, Cohere
+        "timeout",  # Cohere
+        "unexpected_tool_call",  # Gemini
+        "insufficient_system_resource",  # DeepSeek
+    }
+)
 # What an error inside a stream is called, where there is no status to tell that a later try may succeed.
-_PASSING_CODE: Final = _THROTTLE_CODE | {"api_error", "server_error", "stream_error", "timeout_error", "error", "timeout"}
+_PASSING: Final = re.compile(
+    "|".join(
+        [*_THROTTLE_CODE, *_FAILURES, "api_error", "server_error", "stream_error", "timeout_error", "malformed_.*"]
+    )
+)
 # Codes that a later try cannot mend although they come with 429.
 _FINAL_CODE: Final = frozenset({"insufficient_quota"})
-_OVERLOADED: Final = re.compile(r"\b(is|are) (currently |temporarily )?overloaded\b|^overloaded$|\bhigh demand\b", re.I)
+_OVERLOADED: Final = re.compile(
+    r"\b(is|are) (currently |temporarily )?overloaded\b|^overloaded$|\bhigh demand\b", re.IGNORECASE
+)
+_TIMED_OUT: Final = "Request exceeded the timeout sent in the request"
 
 _OVERFLOW_CODE: Final = frozenset({"context_length_exceeded", "3051"})
 CONTEXT_OVERFLOW_PHRASES: Final = (
     r"maximum context length",  # OpenAI and all that copy it; Mistral
+    r"prompt too long; exceeded max context length",  # Ollama
     r"exceeds the context window",  # OpenAI's newer models
     r"prompt is too long",  # Anthropic, Fireworks
     r"exceed context limit",  # Anthropic: input length and `max_tokens`
@@ -146,11 +185,14 @@ CONTEXT_OVERFLOW_PHRASES: Final = (
 )
 """How upstreams say that the conversation is too long, as regular expressions, in any case."""
 
+# What to do, by a pattern for "<status> <origin> <message>".
 _HINTS: Final[tuple[tuple[str, str], ...]] = (
     (
         r"x-portkey-config or x-portkey-provider header is required|x-portkey-provider needs to be passed",
-        "set client_args['provider'] (such as 'openai') or client_args['config'] (a mapping with targets). The"
-        " open-source gateway reads neither '@slug/model' ids nor virtual keys",
+        (
+            "set client_args['provider'] (such as 'openai') or client_args['config'] (a mapping with targets). The"
+            " open-source gateway reads neither '@slug/model' ids nor virtual keys"
+        ),
     ),
     (
         r"Invalid config passed\. You need to pass a valid json",
@@ -162,25 +204,49 @@ _HINTS: Final[tuple[tuple[str, str], ...]] = (
         "the open-source gateway refuses private hosts unless its TRUSTED_CUSTOM_HOSTS variable names them",
     ),
     (
-        r"^500 Something went wrong",
-        "a gateway installed by plain `npx` or `npm install` answers streams this way; pin @hono/node-server to 1.13.5"
-        " and hono to 4.9.7, use the Docker image, or set stream=False",
+        r"^500 gateway Something went wrong$",
+        (
+            "the gateway could not translate the request or the provider's answer. If all streams end so, it was"
+            " installed by plain `npx` or `npm install`: pin @hono/node-server to 1.13.5 and hono to 4.9.7, use the"
+            " Docker image, or set stream=False"
+        ),
+    ),
+    (r"\bfetch failed\b", "the gateway did not reach the provider: check its network, and custom_host if it is set"),
+    (
+        r"^408 gateway ",
+        "the provider was slower than request_timeout, in client_args or the gateway's config, allows",
     ),
     (r"^431 ", "the request's headers are over the gateway's limit of about 16 KB; shorten config or metadata"),
-    (r"^412 ", "the budget or another limit of the key is used up"),
+    (r"^412 .*(budget|exhausted|Error Code: 04)", "the budget of the key is used up"),
     (
-        r"^40[01] .*\bundefined\b",
+        r"^40[01] .*\b(key|token|bearer)\b.*\bundefined\b",
         "no provider key reached the gateway: set client_args['Authorization'], or 'api_key' in each target",
     ),
     (r"^401 .*expired", "the key has expired"),
-    (r"^40[13] ", "check client_args['api_key'] for the gateway and client_args['Authorization'] for the provider"),
+    (r"^40[13] gateway ", "check client_args['api_key'], the key for the gateway"),
+    (
+        r"^40[13] provider ",
+        "check the provider's key: client_args['Authorization'], or the one that the gateway keeps",
+    ),
     (r"^404 ", "check client_args['base_url'] and model_id"),
     (
         r"reasoning_effort.*v1/responses|v1/responses.*reasoning_effort|function tools .*reasoning",
-        "this model takes no tools beside reasoning on /v1/chat/completions: set params={'reasoning_effort': 'none'},"
-        " or use another model",
+        (
+            "this model takes no tools beside reasoning on /v1/chat/completions: set"
+            " params={'reasoning_effort': 'none'}, or use another model"
+        ),
     ),
 )
+
+
+def is_failure(finish_reason: str) -> bool:
+    """Whether a finish reason, in any case, is an error in disguise.
+
+    Args:
+        finish_reason: What the wire says.
+    """
+    reason = finish_reason.lower()
+    return reason in _FAILURES or reason.endswith("_error") or reason.startswith("malformed_")
 
 
 def response_error(
@@ -198,8 +264,9 @@ def response_error(
         The error to raise.
     """
     complaint = read_complaint(body)
-    if headers.get("x-portkey-gateway-exception") == "true" or not any(name.startswith("x-portkey-") for name in headers):
-        complaint = replace(complaint, by_gateway=complaint.provider is None)
+    is_exception = headers.get("x-portkey-gateway-exception") == "true"
+    if is_exception or not any(name.startswith("x-portkey-") for name in headers):
+        complaint = replace(complaint, by_gateway=complaint.by_gateway or complaint.provider is None)
     elif complaint.provider is None:
         complaint = replace(complaint, provider=headers.get("x-portkey-provider"))
     return api_error(complaint, status_code=status_code, headers=headers, body=body, overflow_phrases=overflow_phrases)
@@ -208,7 +275,7 @@ def response_error(
 def api_error(
     complaint: Complaint,
     *,
-    status_code: int = 200,
+    status_code: int | None = None,
     headers: Mapping[str, str] | None = None,
     body: str = "",
     received: int = 0,
@@ -219,7 +286,7 @@ def api_error(
 
     Args:
         complaint: What was said.
-        status_code: HTTP status of the answer; 200 where the error came inside a stream.
+        status_code: HTTP status of the answer; None where the error came inside a stream.
         headers: The answer's headers, with lower-case names.
         body: The answer's body as text.
         received: How many chunks had come before.
@@ -230,28 +297,36 @@ def api_error(
         The error to raise.
     """
     headers = headers or {}
-    status = status_code
-    if status < 400 and complaint.code and complaint.code.isdecimal() and len(complaint.code) == 3:  # noqa: PLR2004
-        status = int(complaint.code)  # Gemini and OpenRouter put the status that they meant in the code.
-    codes = {complaint.code, complaint.type}
-    by_gateway = complaint.by_gateway or status == 446 or (status == 408 and complaint.type == "timeout_error")
-    retryable = (status in _RETRYABLE or not codes.isdisjoint(_PASSING_CODE)) and codes.isdisjoint(_FINAL_CODE)
+    is_error = status_code is None or status_code >= _LOWEST_ERROR
+    status = status_code if status_code is not None and is_error else _meant_status(complaint.code)
+    codes = {fact.lower() for fact in (complaint.code, complaint.type) if fact}
+    by_gateway = complaint.by_gateway or status == _DENIED
+    by_gateway |= status == _TIMEOUT and complaint.message.startswith(_TIMED_OUT)
+    if status is None:
+        retryable = any(_PASSING.fullmatch(code) for code in codes) or not (codes or complaint.message)
+    else:
+        retryable = status in _RETRYABLE and codes.isdisjoint(_FINAL_CODE)
 
     kind: type[PortkeyAPIError] = PortkeyAPIError
-    if status == 446:
+    if status == _DENIED:
         kind = PortkeyGuardrailError
     elif retryable and not started and _is_throttled(status, codes, complaint.message):
         kind = PortkeyThrottledError
     elif status not in _THROTTLE_STATUS and _is_overflow(codes, complaint.message, overflow_phrases):
         kind, retryable = PortkeyContextOverflowError, False
 
+    origin: Origin = "gateway" if by_gateway else "provider"
     trace_id = headers.get("x-portkey-trace-id") or None
     who = "the gateway" if by_gateway else complaint.provider or "the provider"
+    did = "answered with an error" if is_error else "answered, but with no completion"
     said = complaint.message or "no message"
-    facts = [str(status_code), *dict.fromkeys(fact for fact in (complaint.type, complaint.code) if fact)]
+    facts = dict.fromkeys(str(fact) for fact in (status_code, complaint.type, complaint.code) if fact)
     error = kind(
-        f"{who} answered with an error ({', '.join(facts)}): {said}" + (f" [trace id {trace_id}]" if trace_id else ""),
-        origin="gateway" if by_gateway else "provider",
+        f"{who} {did}"
+        + (f" ({', '.join(facts)})" if facts else "")
+        + f": {said if len(said) <= _SHOWN else said[:_SHOWN] + '...'}"
+        + (f" [trace id {trace_id}]" if trace_id else ""),
+        origin=origin,
         status_code=status_code,
         code=complaint.code,
         type=complaint.type,
@@ -260,22 +335,30 @@ def api_error(
         trace_id=trace_id,
         body=body[:_KEPT],
         received=received,
-        hint=next((hint for pattern, hint in _HINTS if re.search(pattern, f"{status} {said}", re.I)), None),
+        hint=next(
+            (hint for pattern, hint in _HINTS if re.search(pattern, f"{status} {origin} {said}", re.IGNORECASE)), None
+        ),
         retryable=retryable,
         retry_after=_retry_after(headers),
     )
     if isinstance(error, PortkeyGuardrailError):
+        error.denial = complaint.message
         error.hook_results = complaint.hook_results
     return error
 
 
-def _is_throttled(status: int, codes: set[str | None], message: str) -> bool:
+def _meant_status(code: str | None) -> int | None:
+    """Return the status that an error without one meant: Gemini and OpenRouter put it into the code."""
+    return int(code) if code and re.fullmatch("[45][0-9]{2}", code) else None
+
+
+def _is_throttled(status: int | None, codes: set[str], message: str) -> bool:
     if status in _THROTTLE_STATUS or not codes.isdisjoint(_THROTTLE_CODE):
         return True
-    return status == 503 and bool(_OVERLOADED.search(message))  # noqa: PLR2004
+    return status == _UNAVAILABLE and bool(_OVERLOADED.search(message))
 
 
-def _is_overflow(codes: set[str | None], message: str, phrases: Collection[str]) -> bool:
+def _is_overflow(codes: set[str], message: str, phrases: Collection[str]) -> bool:
     if not codes.isdisjoint(_OVERFLOW_CODE):
         return True
     return any(re.search(phrase, message, re.IGNORECASE) for phrase in (*CONTEXT_OVERFLOW_PHRASES, *phrases))
@@ -292,7 +375,7 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
         except ValueError:
             try:
                 seconds = parsedate_to_datetime(value).timestamp() - time.time()
-            except (ValueError, OverflowError):
+            except (ValueError, OverflowError, OSError):
                 continue
         if math.isfinite(seconds):
             return max(0.0, seconds)

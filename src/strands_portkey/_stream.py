@@ -14,11 +14,12 @@ from strands.types.event_loop import StopReason
 from strands.types.streaming import MetadataEvent, StreamEvent
 
 from ._blocks import BlockLine
+from ._citations import to_citation
 from ._errors import PortkeyAPIError, PortkeyGuardrailError, PortkeyStreamError
-from ._judgement import Complaint, api_error, to_complaint
+from ._judgement import Complaint, api_error, is_failure, to_complaint
 from ._tool_calls import ToolCalls
-from ._usage import to_usage
-from ._wire import BlockDelta, ChatCompletionChunk, Choice, CompletionUsage, ContentBlock, ContentPart, ToolCallDelta
+from ._usage import merge_usage, to_usage
+from ._wire import ChatCompletionChunk, Choice, CompletionUsage, ContentBlock, ContentPart, ToolCallDelta
 
 logger = logging.getLogger(__name__)
 
@@ -59,8 +60,7 @@ _STOP_REASONS: Final[dict[str, StopReason]] = {
     "eos": "end_turn",
     "eos_token": "end_turn",
 }
-# Finish reasons that are errors, beside all that end in `_error`: OpenRouter and Mistral, Cohere, Gemini, Bedrock.
-_FAILURES: Final = frozenset({"error", "timeout", "malformed_function_call", "unexpected_tool_call"})
+
 
 class StreamTranslator:
     """Folds the chunks of one completion into Strands stream events.
@@ -138,8 +138,8 @@ class StreamTranslator:
         """
         if self._finish_reason is None:
             message = (
-                f"the answer broke off after {self.received} chunks: it ended without a finish reason. The gateway ends"
-                " a stream this way when its upstream dies, and when it cannot translate what the upstream sent"
+                f"the answer broke off after {self.received} chunk(s): it ended without a finish reason. The gateway"
+                " ends a stream this way when its upstream dies, and when it cannot translate what the upstream sent"
             )
             raise PortkeyStreamError(message, origin="provider", received=self.received, retryable=True)
         stop_reason = self._stop_reason(self._finish_reason)
@@ -155,13 +155,16 @@ class StreamTranslator:
         delta = choice.get("delta") or choice.get("message") or {}
         if choice.get("message"):  # A JSON answer is whole; Perplexity's has no finish reason.
             self._finish_reason = "stop"
-        if content_blocks := delta.get("content_blocks"):
-            self._take_content_blocks(content_blocks, delta.get("content"))
-        else:
-            if reasoning := delta.get("reasoning_content") or delta.get("reasoning"):
-                self._blocks.reasoning(None, reasoning)
-            if content := delta.get("content"):
-                self._take_content(content)
+        content_blocks = _to_parts(delta.get("content_blocks") or ())
+        # What stands in `content_blocks` may stand elsewhere as well; it counts once.
+        reasoning = delta.get("reasoning_content") or delta.get("reasoning")
+        if reasoning and not any(part.get("thinking") for _, part in content_blocks):
+            self._blocks.reasoning(None, reasoning)
+        for index, part in content_blocks:
+            self._take_part(index, part)
+        content = delta.get("content")
+        if content and not any(part.get("text") for _, part in content_blocks):
+            self._take_content(content)
         if refusal := delta.get("refusal"):
             self._refused = True
             self._take_content(refusal)
@@ -171,47 +174,35 @@ class StreamTranslator:
             text = "the upstream ended the stream with an exception, whose text the gateway drops"
             raise self._error(Complaint(text, type="stream_error", provider=provider or "bedrock"))
         if finish_reason := choice.get("finish_reason"):
-            self._finish_reason = finish_reason.lower()
-            if self._finish_reason.endswith("_error") or self._finish_reason in _FAILURES:
+            if is_failure(finish_reason):
                 text = "the upstream ended the answer with an error, whose text the gateway drops"
-                raise self._error(Complaint(text, type=self._finish_reason, provider=provider))
+                raise self._error(Complaint(text, type=finish_reason, provider=provider))
+            self._finish_reason = finish_reason.lower()
 
-    def _take_content_blocks(self, content_blocks: list[ContentBlock], content: str | list[ContentPart] | None) -> None:
-        """Take in the gateway's own list, in which alone thinking stands; its text stands in `content` as well."""
-        said = False
-        for position, block in enumerate(content_blocks):
-            grown = block.get("delta")
-            index = block.get("index")
-            if grown is None:  # A JSON answer: each block is whole and has no number.
-                grown, index = block, position
-            said |= self._take_block(index, grown)
-        if content and not said:
-            self._take_content(content)
-
-    def _take_block(self, index: int | None, grown: BlockDelta | ContentPart) -> bool:
-        """Take in what one block grew by; return whether that was text."""
-        thinking = grown.get("thinking")
+    def _take_part(self, index: int | None, part: ContentPart) -> None:
+        thinking = part.get("thinking")
         if isinstance(thinking, list):
             thinking = "".join(thought.get("text") or "" for thought in thinking)
         if thinking:
             self._blocks.reasoning(index, thinking)
-        if signature := grown.get("signature"):
+        if signature := part.get("signature"):
             self._blocks.signature(index, signature)
-        if data := grown.get("data"):
+        if data := part.get("data"):
             self._blocks.redacted(data)
-        if grown.get("image_url"):
+        if part.get("image_url"):
             logger.warning("block=<image> | the model sent an image, which a Strands message cannot hold")
-        text = grown.get("text")
-        if text:
+        if text := part.get("text"):
             self._blocks.text(index, text)
-        return bool(text)
+        citation = part.get("citation")
+        for each in [citation] if citation else part.get("citations") or ():
+            self._blocks.citation(index, to_citation(each))
 
     def _take_content(self, content: str | list[ContentPart]) -> None:
         if isinstance(content, str):
             self._blocks.text(None, content)
         else:
             for part in content:
-                self._take_block(None, part)
+                self._take_part(None, part)
 
     def _take_tool_calls(self, tool_calls: list[ToolCallDelta | None] | ToolCallDelta) -> None:
         for tool_call in tool_calls if isinstance(tool_calls, list) else [tool_calls]:
@@ -224,9 +215,9 @@ class StreamTranslator:
                 self._blocks.tool_input(call, (tool_call.get("function") or {}).get("arguments") or "")
 
     def _count(self, usage: CompletionUsage) -> None:
-        """Keep the last counts that came; an upstream may repeat them without the details."""
+        """Keep the last counts that came; an upstream may repeat them with the details absent or null."""
         if usage.get("prompt_tokens") or usage.get("completion_tokens") or usage.get("total_tokens"):
-            self.usage = {**self.usage, **usage} if self.usage else usage
+            self.usage = usage if self.usage is None else merge_usage(self.usage, usage)
 
     def _check_calls(self) -> None:
         for call in self._calls.all:
@@ -253,8 +244,22 @@ class StreamTranslator:
 
     def _error(self, complaint: Complaint) -> PortkeyAPIError:
         return api_error(
-            complaint, received=self.received, started=self._started, overflow_phrases=self._overflow_phrases
+            complaint,
+            received=self.received,
+            started=self._blocks.has_begun,
+            overflow_phrases=self._overflow_phrases,
         )
+
+
+def _to_parts(content_blocks: Collection[ContentBlock]) -> list[tuple[int | None, ContentPart]]:
+    """Return what each block grew by, with its number.
+
+    In a JSON answer a block is whole, and its place is its number.
+    """
+    return [
+        (position, block) if (delta := block.get("delta")) is None else (block.get("index"), delta)
+        for position, block in enumerate(content_blocks)
+    ]
 
 
 def denial_events(error: PortkeyGuardrailError, latency_ms: int) -> list[StreamEvent]:
@@ -262,7 +267,7 @@ def denial_events(error: PortkeyGuardrailError, latency_ms: int) -> list[StreamE
     return [
         {"messageStart": {"role": "assistant"}},
         {"contentBlockStart": {"start": {}}},
-        {"contentBlockDelta": {"delta": {"text": str(error)}}},
+        {"contentBlockDelta": {"delta": {"text": error.denial or str(error)}}},
         {"contentBlockStop": {}},
         {"messageStop": {"stopReason": "guardrail_intervened"}},
         {"metadata": {"metrics": {"latencyMs": latency_ms}}},

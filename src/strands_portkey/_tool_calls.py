@@ -6,9 +6,8 @@ with every chunk (Gemini), that are always 0 (Ollama) or absent (Cohere), ids th
 
 from __future__ import annotations
 
+import json
 from uuid import uuid4
-
-from pydantic_core import from_json
 
 from ._wire import ToolCallDelta
 
@@ -71,6 +70,7 @@ class ToolCalls:
                 return None
             call = self._begin(tool_call)
         call.name = call.name or name
+        call.wire_id = call.wire_id or tool_call.get("id")
         call.signature = function.get("thought_signature") or call.signature
         if arguments:
             call.arguments.append(arguments)
@@ -98,16 +98,18 @@ def _begins(call: ToolCall, wire_id: str | None, name: str, arguments: str) -> b
     """Whether a fragment for a call that is under way begins another one instead.
 
     A name together with a new id, or another name, does. A bare new id or a repeated name only does after whole
-    arguments: vLLM has sent a new id with every fragment, others repeat the name.
+    arguments: vLLM has sent a new id with every fragment, others repeat the name. The first id of a call that began
+    without one is no new id.
     """
-    new_id = bool(wire_id) and wire_id != call.wire_id
+    new_id = bool(wire_id and call.wire_id) and wire_id != call.wire_id
     if name and call.name and (new_id or name != call.name):
         return True
     return (new_id or bool(name)) and bool(arguments) and call.is_whole()
 
 
 def _is_json(text: str, kind: type) -> bool:
+    """Whether Strands, which reads arguments by the same means, will make this kind of value of them."""
     try:
-        return isinstance(from_json(text), kind)
-    except ValueError:
+        return isinstance(json.loads(text), kind)
+    except (ValueError, RecursionError):
         return False

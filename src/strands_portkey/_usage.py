@@ -7,6 +7,30 @@ from strands.types.event_loop import Usage
 from ._wire import CompletionUsage
 
 
+def merge_usage(known: CompletionUsage, latest: CompletionUsage) -> CompletionUsage:
+    """Return the latest counts, and the known ones where the latest has none or null.
+
+    Args:
+        known: Counts that came before.
+        latest: Counts that came now; they are totals, not steps.
+
+    Returns:
+        The counts so far.
+    """
+    return {
+        "prompt_tokens": latest.get("prompt_tokens") or known.get("prompt_tokens"),
+        "completion_tokens": latest.get("completion_tokens") or known.get("completion_tokens"),
+        "total_tokens": latest.get("total_tokens") or known.get("total_tokens"),
+        "prompt_tokens_details": latest.get("prompt_tokens_details") or known.get("prompt_tokens_details"),
+        "completion_tokens_details": latest.get("completion_tokens_details") or known.get("completion_tokens_details"),
+        "cache_read_input_tokens": latest.get("cache_read_input_tokens") or known.get("cache_read_input_tokens"),
+        "cache_creation_input_tokens": latest.get("cache_creation_input_tokens")
+        or known.get("cache_creation_input_tokens"),
+        "prompt_cache_hit_tokens": latest.get("prompt_cache_hit_tokens") or known.get("prompt_cache_hit_tokens"),
+        "cost": latest.get("cost") or known.get("cost"),
+    }
+
+
 def to_usage(usage: CompletionUsage) -> Usage:
     """Return Strands' token counts, by one rule for all upstreams.
 
@@ -34,12 +58,13 @@ def to_usage(usage: CompletionUsage) -> Usage:
     reasoning = completion_details.get("reasoning_tokens") or 0
 
     missing = (usage.get("total_tokens") or 0) - input_tokens - output_tokens
-    if missing > 0:
-        if missing in (cache_read + cache_write, cache_read + cache_write + reasoning):
-            input_tokens += cache_read + cache_write
-            missing -= cache_read + cache_write
-        if missing == reasoning:
-            output_tokens += reasoning
+    # Only these fields count beside the prompt; `cached_tokens` are a part of it.
+    cached = (usage.get("cache_read_input_tokens") or 0) + cache_write
+    if missing > 0 and missing in (cached, cached + reasoning):
+        input_tokens += cached
+        missing -= cached
+    if missing > 0 and missing == reasoning:
+        output_tokens += reasoning
 
     counts: Usage = {
         "inputTokens": input_tokens,

@@ -38,31 +38,46 @@ class Thought(TypedDict, total=False):
     text: str | None
 
 
-class ContentPart(TypedDict, total=False):
-    """A part of content that is a list: Mistral's and Vertex Claude's answers."""
+class Citation(TypedDict, total=False):
+    """Where a claim comes from, in Anthropic's words; which fields there are depends on the type."""
 
     type: str | None
+    cited_text: str | None
+    title: str | None
+    document_title: str | None
+    document_index: int | None
+    search_result_index: int | None
+    start_char_index: int | None
+    end_char_index: int | None
+    start_page_number: int | None
+    end_page_number: int | None
+    start_block_index: int | None
+    end_block_index: int | None
+    source: str | None
+    url: str | None
+
+
+class ContentPart(TypedDict, total=False):
+    """What a content block grows by, or a whole one.
+
+    In a stream it is the `delta` of one of the gateway's `content_blocks`. In a JSON answer it is the block itself.
+    Mistral's and Vertex Claude's `content` is a list of such parts too.
+    """
+
     text: str | None
     thinking: str | list[Thought] | None
     signature: str | None
     data: str | None  # redacted thinking
-
-
-class BlockDelta(TypedDict, total=False):
-    """What one content block grows by; in a JSON answer the whole block."""
-
-    text: str | None
-    thinking: str | None
-    signature: str | None
-    data: str | None  # redacted thinking
+    citation: Citation | None
+    citations: list[Citation] | None  # in a JSON answer
     image_url: JsonValue
 
 
-class ContentBlock(BlockDelta, total=False):
+class ContentBlock(ContentPart, total=False):
     """One of the gateway's `content_blocks`: with `delta` in a stream, without in a JSON answer."""
 
     index: int | None
-    delta: BlockDelta | None
+    delta: ContentPart | None
 
 
 class Delta(TypedDict, total=False):

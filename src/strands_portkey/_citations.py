@@ -1,0 +1,76 @@
+"""Sources of the model's claims: Anthropic's citations, brought to Strands' form."""
+
+from __future__ import annotations
+
+import logging
+from urllib.parse import urlsplit
+
+from strands.types.citations import (
+    CitationLocation,
+    DocumentCharLocation,
+    DocumentChunkLocation,
+    DocumentPageLocation,
+    SearchResultLocation,
+    WebLocation,
+)
+from strands.types.streaming import CitationsDelta
+
+from ._wire import Citation
+
+logger = logging.getLogger(__name__)
+
+
+def to_citation(citation: Citation) -> CitationsDelta:
+    """Return a citation as Strands has it.
+
+    Args:
+        citation: The citation on the wire.
+
+    Returns:
+        Its title, the quoted text and the place, each as far as it is known.
+    """
+    delta: CitationsDelta = {}
+    if title := citation.get("title") or citation.get("document_title"):
+        delta["title"] = title
+    if cited_text := citation.get("cited_text"):
+        delta["sourceContent"] = [{"text": cited_text}]
+    if location := _location(citation):
+        delta["location"] = location
+    return delta
+
+
+def _location(citation: Citation) -> CitationLocation | None:
+    document = citation.get("document_index") or 0
+    first_block, last_block = citation.get("start_block_index") or 0, citation.get("end_block_index") or 0
+    location: CitationLocation | None = None
+    match citation.get("type"):
+        case "char_location":
+            start, end = citation.get("start_char_index") or 0, citation.get("end_char_index") or 0
+            location = {"documentChar": DocumentCharLocation(documentIndex=document, start=start, end=end)}
+        case "page_location":
+            start, end = citation.get("start_page_number") or 0, citation.get("end_page_number") or 0
+            location = {"documentPage": DocumentPageLocation(documentIndex=document, start=start, end=end)}
+        case "content_block_location":
+            location = {
+                "documentChunk": DocumentChunkLocation(documentIndex=document, start=first_block, end=last_block)
+            }
+        case "search_result_location":
+            result = citation.get("search_result_index") or 0
+            location = {
+                "searchResultLocation": SearchResultLocation(
+                    searchResultIndex=result, start=first_block, end=last_block
+                )
+            }
+        case "web_search_result_location":
+            url = citation.get("url") or ""
+            location = {"web": WebLocation(url=url, domain=_domain(url))}
+        case kind:
+            logger.warning("citation_type=<%s> | unknown, so its place is lost", kind)
+    return location
+
+
+def _domain(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:  # The url is the web's, and may be no url.
+        return ""
