@@ -13,7 +13,7 @@ import socket
 import struct
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -115,6 +115,26 @@ def json_reply(body: object, status: int = 200, headers: Mapping[str, str] | Non
 
 
 @final
+class _Protocol(asyncio.StreamReaderProtocol):
+    """Streams that also tell, while nothing is being read, that the other side has gone."""
+
+    def __init__(self, connected: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]) -> None:
+        super().__init__(asyncio.StreamReader(limit=MAX_BODY), connected)
+        self.left: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def eof_received(self) -> bool:
+        self._leave()
+        return bool(super().eof_received())
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._leave()
+        super().connection_lost(exc)
+
+    def _leave(self) -> None:
+        if not self.left.done():
+            self.left.set_result(None)
+
+
 class Upstream:
     """An HTTP server on a free loopback port that answers from a script.
 
@@ -141,6 +161,7 @@ class Upstream:
         self._loop = asyncio.new_event_loop()
         self._ended = asyncio.Event()
         self._connections: set[asyncio.StreamWriter] = set()
+        self._gone: dict[int, Future[None]] = {}
         self._count = 0
         self._thread = threading.Thread(target=self._run, name="upstream", daemon=True)
 
@@ -157,6 +178,10 @@ class Upstream:
     def reply(self, *replies: Reply) -> None:
         """Queue replies: the next requests get them in this order."""
         self._replies.extend(replies)
+
+    def gone(self, connection: int) -> Future[None]:
+        """Return a future that is done when that connection, counted from 0, has ended."""
+        return self._gone.setdefault(connection, Future())
 
     def drop_connections(self) -> None:
         """Close every connection at once, as a server does with idle ones."""
@@ -190,7 +215,7 @@ class Upstream:
             self._loop.close()
 
     async def _serve(self) -> None:
-        server = await asyncio.start_server(self._connection, "127.0.0.1", 0, limit=MAX_BODY)
+        server = await self._loop.create_server(lambda: _Protocol(self._connection), "127.0.0.1", 0)
         self.port = server.sockets[0].getsockname()[1]
         self._started.set_result(None)
         await self._ended.wait()
@@ -203,10 +228,17 @@ class Upstream:
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         number, self._count = self._count, self._count + 1
         self._connections.add(writer)
+        protocol = writer.transport.get_protocol()
+        assert isinstance(protocol, _Protocol)  # noqa: S101 - it is the one that `_serve` makes
+        left = protocol.left
         try:
             while (request := await _read_request(reader, number)) is not None:
                 self.requests.append(request)
-                if not await _send(writer, self._next_reply(request)):
+                sending = asyncio.ensure_future(_send(writer, self._next_reply(request)))
+                await asyncio.wait({sending, left}, return_when=asyncio.FIRST_COMPLETED)
+                if left.done():
+                    sending.cancel()
+                if not await sending:
                     break
         except (ConnectionError, asyncio.IncompleteReadError):
             pass  # The other side has gone, which is its right.
@@ -215,6 +247,8 @@ class Upstream:
         finally:
             self._connections.discard(writer)
             writer.close()
+            with contextlib.suppress(Exception):  # Nobody waits any more.
+                self.gone(number).set_result(None)
 
     def _next_reply(self, request: Request) -> Reply:
         try:

@@ -1,0 +1,556 @@
+"""GatewayClient against a scripted server on loopback: status, framing, cuts, clocks, cancellation, connections."""
+
+import asyncio
+import ssl
+import threading
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
+import httpx
+import pytest
+
+from strands_portkey import (
+    PortkeyAPIError,
+    PortkeyConfigError,
+    PortkeyConnectionError,
+    PortkeyStreamError,
+    PortkeyTimeoutError,
+)
+from strands_portkey._client import GatewayClient, RequestCancelledError
+from strands_portkey._config import split_client_args
+from tests_integ.upstream import Gate, Reply, Upstream, json_reply
+
+CHUNK = b'{"choices":[{"delta":{"content":"Hi"}}]}'
+SAYS_HI = {"choices": [{"delta": {"content": "Hi"}}]}
+SSE = {"content-type": "text/event-stream"}
+DONE = b"data: [DONE]\n\n"
+
+
+@pytest.fixture
+def server():
+    with Upstream() as running:
+        yield running
+
+
+def make_client(server: Upstream, http_client: httpx.AsyncClient | None = None, **client_args: object) -> GatewayClient:
+    endpoint, _ = split_client_args({"base_url": server.base_url, **client_args})
+    return GatewayClient(endpoint, http_client)
+
+
+def sse_reply(*pieces: bytes | Gate, **reply: object) -> Reply:
+    return Reply(200, SSE, pieces, **reply)
+
+
+def whole() -> Reply:
+    return sse_reply(b"data: " + CHUNK + b"\n\n", DONE)
+
+
+async def ask(client: GatewayClient, cancel_signal: threading.Event | None = None) -> list[object]:
+    async with client.stream(b"{}", {"x-test": "1"}, cancel_signal) as response, aclosing(response.chunks()) as chunks:
+        return [chunk async for chunk in chunks]
+
+
+# -- the request -------------------------------------------------------------------------------------------------------
+
+
+async def test_body_and_headers_go_out_as_given(server):
+    server.reply(whole())
+
+    await ask(make_client(server))
+
+    [request] = server.requests
+    assert (request.method, request.path, request.body) == ("POST", "/v1/chat/completions", b"{}")
+    assert request.header("x-test") == "1"
+
+
+async def test_a_redirect_is_not_followed(server):
+    server.reply(Reply(307, {"location": f"{server.url}/elsewhere"}))
+
+    with pytest.raises(PortkeyAPIError, match="307"):
+        await ask(make_client(server))
+
+    assert len(server.requests) == 1
+
+
+async def test_cookies_of_one_answer_do_not_travel_in_another_request(server):
+    cookie = {**SSE, "set-cookie": "user=alice; Path=/"}
+    server.reply(Reply(200, cookie, [b"data: " + CHUNK + b"\n\n", DONE]), whole())
+    client = make_client(server)
+
+    await ask(client)
+    await ask(client)
+
+    assert server.requests[1].header("cookie") is None
+
+
+# -- the framing of answers --------------------------------------------------------------------------------------------
+
+FRAMINGS = {
+    "LF": b"data: %b\n\ndata: [DONE]\n\n",
+    "CRLF": b"data: %b\r\n\r\ndata: [DONE]\r\n\r\n",
+    "CR": b"data: %b\r\rdata: [DONE]\r\r",
+    "no space after the colon": b"data:%b\n\ndata:[DONE]\n\n",
+    "comments": b": ping\n\n: ping\ndata: %b\n\n",
+    "event, id and retry": b"event: message\nid: 7\nretry: 10\ndata: %b\n\n\n\ndata: [DONE]\n\n",
+    "a byte order mark": b"\xef\xbb\xbfdata: %b\n\n",
+    "no blank line at the end": b"data: %b",
+    "a carriage return at the end": b"data: %b\r",
+    "fields without data": b"event: ping\n\ndata: %b\n\n",
+}
+
+
+@pytest.mark.parametrize("framing", FRAMINGS.values(), ids=FRAMINGS)
+@pytest.mark.parametrize("size", [1, 1000], ids=["byte by byte", "whole"])
+async def test_events_are_read_in_every_framing(server, framing, size):
+    body = framing % CHUNK
+    server.reply(sse_reply(*[body[at : at + size] for at in range(0, len(body), size)]))
+
+    assert await ask(make_client(server)) == [SAYS_HI]
+
+
+async def test_data_may_stand_on_several_lines(server):
+    server.reply(sse_reply(b'data: {"choices":\ndata: [{"delta":{"content":"Hi"}}]}\n\n'))
+
+    assert await ask(make_client(server)) == [SAYS_HI]
+
+
+async def test_line_separators_of_unicode_end_no_line(server):
+    text = "a\u2028b\u2029c\u0085d\x0be"
+    server.reply(sse_reply(f'data: {{"choices":[{{"delta":{{"content":"{text[:-2]}"}}}}]}}\n\n'.encode()))
+
+    assert await ask(make_client(server)) == [{"choices": [{"delta": {"content": text[:-2]}}]}]
+
+
+async def test_guardrail_results_after_done_are_read(server):
+    server.reply(sse_reply(b"data: " + CHUNK + b"\n\n", DONE, b'data: {"hook_results":{"after_request_hooks":[]}}\n\n'))
+
+    assert await ask(make_client(server)) == [SAYS_HI, {"hook_results": {"after_request_hooks": []}}]
+
+
+@pytest.mark.parametrize("data", [b'{"error":{"message":"Busy"}}', b'{"message":"Busy"}'], ids=["wrapped", "bare"])
+async def test_an_error_event_becomes_an_error_chunk(server, data):
+    server.reply(sse_reply(b"event: error\ndata: " + data + b"\n\n"))
+
+    [chunk] = await ask(make_client(server))
+
+    assert "Busy" in str(chunk["error"])
+
+
+async def test_json_in_place_of_a_stream_is_one_chunk(server):
+    server.reply(json_reply({"choices": [{"message": {"content": "Hi"}, "finish_reason": "stop"}]}))
+
+    assert await ask(make_client(server)) == [{"choices": [{"message": {"content": "Hi"}, "finish_reason": "stop"}]}]
+
+
+async def test_a_compressed_answer_is_read(server):
+    import gzip
+
+    body = gzip.compress(b"data: " + CHUNK + b"\n\n")
+    server.reply(Reply(200, {**SSE, "content-encoding": "gzip"}, [body]))
+
+    assert await ask(make_client(server)) == [SAYS_HI]
+
+
+@pytest.mark.parametrize(
+    ("reply", "said"),
+    [
+        (json_reply({"error": {"message": "Slow down"}}, 429), "Slow down"),
+        (json_reply({"error": {"message": "In disguise"}}), "In disguise"),
+        (json_reply({"choices": []}), "choices"),
+        (Reply(200, {"content-type": "text/html"}, [b"<html><title>Maintenance</title></html>"]), "Maintenance"),
+        (Reply(502, {"content-type": "text/event-stream"}, [b"Bad gateway"]), "Bad gateway"),
+    ],
+    ids=["status", "error with 200", "no choices", "HTML with 200", "an error that calls itself a stream"],
+)
+async def test_an_answer_that_is_an_error_raises(server, reply, said):
+    server.reply(reply)
+
+    with pytest.raises(PortkeyAPIError, match=said):
+        await ask(make_client(server))
+
+
+async def test_only_the_beginning_of_an_endless_error_is_read(server):
+    server.reply(Reply(500, {}, [b"x" * 2**18] * 40))
+
+    with pytest.raises(PortkeyAPIError) as caught:
+        await ask(make_client(server))
+
+    assert caught.value.body == "x" * 4000
+
+
+# -- answers that break off --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ending", ["cut", "abort"])
+async def test_a_connection_that_breaks_raises_with_what_had_come(server, ending):
+    gate = Gate()
+    server.reply(sse_reply(b"data: " + CHUNK + b"\n\n", gate, ending=ending))
+    got: list[object] = []
+
+    with pytest.raises(PortkeyStreamError, match="broke off after 1 chunks") as caught:
+        async with make_client(server).stream(b"{}", {}) as response, aclosing(response.chunks()) as chunks:
+            async for chunk in chunks:
+                got.append(chunk)
+                gate.open()
+
+    assert got == [SAYS_HI]
+    assert (caught.value.origin, caught.value.received, caught.value.retryable) == ("network", 1, True)
+
+
+async def test_a_break_after_done_is_no_error(server):
+    server.reply(sse_reply(b"data: " + CHUNK + b"\n\n", DONE, ending="cut"))
+
+    assert await ask(make_client(server)) == [SAYS_HI]
+
+
+async def test_a_break_before_the_answer_is_a_connection_error(server):
+    server.reply(Reply(None))
+
+    with pytest.raises(PortkeyConnectionError, match="hung up before it answered"):
+        await ask(make_client(server))
+
+
+@pytest.mark.parametrize("line", [b"data: " + b"x" * 100, b": " + b"x" * 100, b"data: x\n" * 20])
+async def test_an_event_without_end_is_bounded(server, line):
+    server.reply(sse_reply(*[line] * 20))
+
+    with pytest.raises(PortkeyStreamError, match="more than 64 bytes"):
+        await ask(make_client(server, max_event_bytes=64))
+
+
+async def test_a_stream_longer_than_the_bound_is_fine(server):
+    server.reply(sse_reply(*[b"data: " + CHUNK + b"\n\n"] * 100))
+
+    assert await ask(make_client(server, max_event_bytes=64)) == [SAYS_HI] * 100
+
+
+async def test_bytes_that_are_no_utf8_raise(server):
+    server.reply(sse_reply(b'data: {"x":"\xff"}\n\n'))
+
+    with pytest.raises(PortkeyStreamError, match="UTF-8"):
+        await ask(make_client(server))
+
+
+async def test_nobody_there_is_explained():
+    client = GatewayClient(split_client_args({"base_url": "http://127.0.0.1:1"})[0])
+
+    with pytest.raises(PortkeyConnectionError, match="cannot reach the gateway at http://127.0.0.1:1/v1") as caught:
+        await ask(client)
+
+    assert (caught.value.origin, caught.value.retryable) == ("network", True)
+
+
+# -- clocks ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("clock", "reply"),
+    [
+        ("first_byte", lambda gate: Reply(200, SSE, hold=gate)),
+        ("idle", lambda gate: sse_reply(b"data: " + CHUNK + b"\n\n", gate)),
+        ("total", lambda gate: sse_reply(b"data: " + CHUNK + b"\n\n", gate)),
+    ],
+)
+async def test_the_clock_that_ran_out_is_named(server, clock, reply):
+    server.reply(reply(Gate()))
+
+    with pytest.raises(PortkeyTimeoutError, match=f"{clock}") as caught:
+        await ask(make_client(server, timeout={clock: 0.1}))
+
+    assert (caught.value.clock, caught.value.seconds, caught.value.retryable) == (clock, 0.1, True)
+
+
+async def test_a_connection_that_does_not_come_about_is_timed():
+    def refuse(_: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectTimeout("slow")
+
+    transport = httpx.AsyncClient(transport=httpx.MockTransport(refuse))
+    client = GatewayClient(split_client_args({"timeout": {"connect": 2}})[0], transport)
+
+    with pytest.raises(PortkeyTimeoutError, match="within 2 s") as caught:
+        await ask(client)
+
+    assert caught.value.clock == "connect"
+
+
+async def test_comments_keep_a_stream_alive(server):
+    gates = [Gate() for _ in range(4)]
+    pieces = [piece for gate in gates for piece in (b": ping\n\n", gate)]
+    server.reply(sse_reply(*pieces, b"data: " + CHUNK + b"\n\n"))
+
+    async def ping() -> None:
+        for gate in gates:
+            await asyncio.wrap_future(gate.reached)
+            await asyncio.sleep(0.1)
+            gate.open()
+
+    got, _ = await asyncio.gather(ask(make_client(server, timeout={"idle": 0.3})), ping())
+
+    assert got == [SAYS_HI]
+
+
+async def test_a_body_that_does_not_end_after_done_is_left(server):
+    server.reply(sse_reply(b"data: " + CHUNK + b"\n\n", DONE, Gate()), whole())
+    client = make_client(server)
+
+    assert await ask(client) == [SAYS_HI]
+    assert await ask(client) == [SAYS_HI]
+    assert [request.connection for request in server.requests] == [0, 1]
+
+
+# -- cancellation ------------------------------------------------------------------------------------------------------
+
+
+async def test_a_signal_that_is_set_sends_nothing(server):
+    signal = threading.Event()
+    signal.set()
+
+    with pytest.raises(RequestCancelledError):
+        await ask(make_client(server), signal)
+
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("where", ["before the headers", "in the body"])
+async def test_a_signal_ends_a_wait_and_closes_the_connection(server, where):
+    gate, signal = Gate(), threading.Event()
+    server.reply(Reply(200, SSE, hold=gate) if where == "before the headers" else sse_reply(b": ping\n\n", gate))
+    asking = asyncio.create_task(ask(make_client(server), signal))
+    await asyncio.wrap_future(gate.reached)
+
+    signal.set()
+
+    with pytest.raises(RequestCancelledError):
+        await asyncio.wait_for(asking, 1)
+    assert asking.cancelling() == 0 if hasattr(asking, "cancelling") else True
+    await asyncio.wait_for(asyncio.wrap_future(server.gone(0)), 1)
+
+
+async def test_a_cancelled_task_closes_the_connection_and_stays_cancelled(server):
+    gate = Gate()
+    server.reply(sse_reply(b": ping\n\n", gate))
+    asking = asyncio.create_task(ask(make_client(server), threading.Event()))
+    await asyncio.wrap_future(gate.reached)
+
+    asking.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    await asyncio.wait_for(asyncio.wrap_future(server.gone(0)), 1)
+
+
+async def test_leaving_early_closes_the_connection(server):
+    server.reply(sse_reply(b"data: " + CHUNK + b"\n\n", Gate()), whole())
+    client = make_client(server)
+
+    async with client.stream(b"{}", {}) as response, aclosing(response.chunks()) as chunks:
+        async for _ in chunks:
+            break
+
+    await asyncio.wait_for(asyncio.wrap_future(server.gone(0)), 1)
+    await ask(client)
+    assert [request.connection for request in server.requests] == [0, 1]
+
+
+# -- connections -------------------------------------------------------------------------------------------------------
+
+
+async def test_the_next_request_of_a_loop_reuses_the_connection(server):
+    server.reply(whole(), whole(), json_reply({"choices": [{"message": {}}]}), whole())
+    client = make_client(server)
+
+    for _ in range(4):
+        await ask(client)
+
+    assert [request.connection for request in server.requests] == [0, 0, 0, 0]
+
+
+async def test_an_error_that_was_read_keeps_the_connection(server):
+    server.reply(json_reply({"error": {"message": "No"}}, 400), whole())
+    client = make_client(server)
+
+    with pytest.raises(PortkeyAPIError):
+        await ask(client)
+    await ask(client)
+
+    assert [request.connection for request in server.requests] == [0, 0]
+
+
+async def test_requests_at_the_same_time_have_connections_of_their_own(server):
+    gates = [Gate() for _ in range(3)]
+    server.reply(*[sse_reply(b"data: " + CHUNK + b"\n\n", gate) for gate in gates])
+    client = make_client(server)
+    asking = [asyncio.create_task(ask(client)) for _ in gates]
+    await asyncio.gather(*[asyncio.wrap_future(gate.reached) for gate in gates])
+
+    for gate in gates:
+        gate.open()
+
+    assert await asyncio.gather(*asking) == [[SAYS_HI]] * 3
+    assert sorted(request.connection for request in server.requests) == [0, 1, 2]
+
+
+def test_each_event_loop_has_connections_of_its_own_and_closes_them(server):
+    server.reply(whole(), whole(), whole(), whole())
+    client = make_client(server)
+
+    async def twice() -> None:
+        await ask(client)
+        await ask(client)
+
+    asyncio.run(twice())
+    asyncio.run(twice())
+
+    assert [request.connection for request in server.requests] == [0, 0, 1, 1]
+    server.gone(0).result(1)
+    server.gone(1).result(1)
+
+
+async def test_a_stale_connection_is_replaced_silently(server):
+    server.reply(whole(), Reply(None), whole())
+    client = make_client(server)
+
+    await ask(client)
+    assert await ask(client) == [SAYS_HI]
+
+    assert [request.connection for request in server.requests] == [0, 0, 1]
+
+
+async def test_a_request_is_repeated_once_at_most(server):
+    server.reply(whole(), Reply(None), Reply(None), whole())
+    client = make_client(server)
+
+    await ask(client)
+    with pytest.raises(PortkeyConnectionError):
+        await ask(client)
+
+    assert len(server.requests) == 3
+
+
+async def test_a_request_on_a_new_connection_is_not_repeated(server):
+    server.reply(Reply(None), whole())
+
+    with pytest.raises(PortkeyConnectionError):
+        await ask(make_client(server))
+
+    assert len(server.requests) == 1
+
+
+async def test_a_request_that_the_server_worked_on_is_not_repeated(server, monkeypatch):
+    gate = Gate()
+    server.reply(whole(), Reply(None, hold=gate), whole())
+    client = make_client(server)
+    await ask(client)
+    loop = asyncio.get_running_loop()
+    asking = asyncio.create_task(ask(client))
+    await asyncio.wrap_future(gate.reached)
+
+    loop.call_later(1.1, gate.open)
+
+    with pytest.raises(PortkeyConnectionError):
+        await asking
+    assert len(server.requests) == 2
+
+
+async def test_aclose_closes_idle_connections_and_the_client_goes_on(server):
+    server.reply(whole(), whole())
+    client = make_client(server)
+
+    await ask(client)
+    await client.aclose()
+    await asyncio.wait_for(asyncio.wrap_future(server.gone(0)), 1)
+    await ask(client)
+
+    assert [request.connection for request in server.requests] == [0, 1]
+
+
+async def test_idle_connections_are_closed_in_time(server, monkeypatch):
+    monkeypatch.setattr("strands_portkey._client._KEEPALIVE", 0.1)
+    gate = Gate()
+    server.reply(whole(), sse_reply(b"data: " + CHUNK + b"\n\n", gate))
+    client = make_client(server)
+
+    await ask(client)
+    asking = asyncio.create_task(ask(client))
+    await asyncio.wrap_future(gate.reached)
+    gate.open()
+    await asking
+
+    await asyncio.wait_for(asyncio.wrap_future(server.gone(0)), 1)
+
+
+def test_a_fork_leaves_the_connections_of_its_parent_alone(server):
+    import os
+
+    server.reply(whole(), whole(), whole())
+    client = make_client(server)
+
+    async def parent() -> None:
+        await ask(client)
+        if (pid := os.fork()) == 0:
+            code = 1
+            try:
+                threading.Thread(target=lambda: asyncio.run(ask(client))).start()
+                code = 0
+            finally:
+                for thread in threading.enumerate():
+                    if thread is not threading.current_thread():
+                        thread.join()
+                os._exit(code)
+        await asyncio.to_thread(os.waitpid, pid, 0)
+        await ask(client)
+
+    asyncio.run(parent())
+
+    assert [request.connection for request in server.requests] == [0, 1, 0]
+
+
+async def test_a_client_of_the_callers_own_is_used_and_left_open(server):
+    server.reply(whole(), whole())
+
+    async with httpx.AsyncClient(headers={"x-own": "yes"}) as http_client:
+        client = make_client(server, http_client)
+        await ask(client)
+        await client.aclose()
+        assert not http_client.is_closed
+        await ask(client)
+
+    assert [request.header("x-own") for request in server.requests] == ["yes", "yes"]
+    assert [request.connection for request in server.requests] == [0, 0]
+
+
+async def test_a_timeout_of_the_callers_own_client_holds(server):
+    server.reply(Reply(200, SSE, hold=Gate()))
+
+    async with httpx.AsyncClient(timeout=0.1) as http_client:
+        with pytest.raises(PortkeyTimeoutError):
+            await ask(make_client(server, http_client))
+
+
+@pytest.mark.parametrize(
+    "client_args",
+    [{"verify": "/no/such/file"}, {"cert": "/no/such/file"}, {"proxy": "nonsense://x"}, {"http2": True}],
+    ids=["verify", "cert", "proxy", "http2 without h2"],
+)
+async def test_settings_that_cannot_be_used_raise_before_anything_is_sent(server, client_args):
+    with pytest.raises(PortkeyConfigError, match="cannot be used"):
+        await ask(make_client(server, **client_args))
+
+    assert server.requests == []
+
+
+async def test_a_proxy_carries_the_request(server):
+    server.reply(whole())
+
+    await ask(make_client(server, base_url="http://gateway.internal/v1", proxy=server.url))
+
+    assert server.requests[0].path == "http://gateway.internal/v1/chat/completions"
+
+
+def test_one_tls_context_serves_one_tls_setting():
+    from strands_portkey._client import _ssl_context
+
+    own = ssl.create_default_context()
+    assert _ssl_context(True, None, True) is _ssl_context(True, None, True)
+    assert _ssl_context(False, None, True) is not _ssl_context(True, None, True)
+    assert _ssl_context(own, None, True) is own
