@@ -1,9 +1,11 @@
 """GatewayClient against a scripted server on loopback: status, framing, cuts, clocks, cancellation, connections."""
 
 import asyncio
+import gzip
+import os
 import ssl
+import sys
 import threading
-from collections.abc import AsyncIterator
 from contextlib import aclosing
 
 import httpx
@@ -16,9 +18,9 @@ from strands_portkey import (
     PortkeyStreamError,
     PortkeyTimeoutError,
 )
-from strands_portkey._client import GatewayClient, RequestCancelledError
-from strands_portkey._config import split_client_args
-from tests_integ.upstream import Gate, Reply, Upstream, json_reply
+from strands_portkey._client import GatewayClient, RequestCancelledError, _ssl_context, _Watch
+from strands_portkey._config import Clocks, split_client_args
+from tests_integ.upstream import Ending, Gate, Reply, Upstream, json_reply
 
 CHUNK = b'{"choices":[{"delta":{"content":"Hi"}}]}'
 SAYS_HI = {"choices": [{"delta": {"content": "Hi"}}]}
@@ -37,15 +39,15 @@ def make_client(server: Upstream, http_client: httpx.AsyncClient | None = None, 
     return GatewayClient(endpoint, http_client)
 
 
-def sse_reply(*pieces: bytes | Gate, **reply: object) -> Reply:
-    return Reply(200, SSE, pieces, **reply)
+def sse_reply(*pieces: bytes | Gate, ending: Ending = "clean") -> Reply:
+    return Reply(200, SSE, pieces, ending)
 
 
 def whole() -> Reply:
     return sse_reply(b"data: " + CHUNK + b"\n\n", DONE)
 
 
-async def ask(client: GatewayClient, cancel_signal: threading.Event | None = None) -> list[object]:
+async def ask(client: GatewayClient, cancel_signal: threading.Event | None = None) -> list:
     async with client.stream(b"{}", {"x-test": "1"}, cancel_signal) as response, aclosing(response.chunks()) as chunks:
         return [chunk async for chunk in chunks]
 
@@ -143,8 +145,6 @@ async def test_json_in_place_of_a_stream_is_one_chunk(server):
 
 
 async def test_a_compressed_answer_is_read(server):
-    import gzip
-
     body = gzip.compress(b"data: " + CHUNK + b"\n\n")
     server.reply(Reply(200, {**SSE, "content-encoding": "gzip"}, [body]))
 
@@ -224,6 +224,17 @@ async def test_a_stream_longer_than_the_bound_is_fine(server):
     assert await ask(make_client(server, max_event_bytes=64)) == [SAYS_HI] * 100
 
 
+@pytest.mark.parametrize("headers", [SSE, {"content-type": "application/json"}], ids=["stream", "JSON"])
+async def test_an_empty_answer_is_told_from_a_whole_one(server, headers):
+    server.reply(Reply(200, headers))
+
+    if headers is SSE:  # Without a chunk there is no finish reason, which the translator sees.
+        assert await ask(make_client(server)) == []
+    else:
+        with pytest.raises(PortkeyStreamError, match="empty"):
+            await ask(make_client(server))
+
+
 async def test_bytes_that_are_no_utf8_raise(server):
     server.reply(sse_reply(b'data: {"x":"\xff"}\n\n'))
 
@@ -234,10 +245,20 @@ async def test_bytes_that_are_no_utf8_raise(server):
 async def test_nobody_there_is_explained():
     client = GatewayClient(split_client_args({"base_url": "http://127.0.0.1:1"})[0])
 
-    with pytest.raises(PortkeyConnectionError, match="cannot reach the gateway at http://127.0.0.1:1/v1") as caught:
+    with pytest.raises(PortkeyConnectionError, match="cannot reach the gateway at http://127") as caught:
         await ask(client)
 
     assert (caught.value.origin, caught.value.retryable) == ("network", True)
+
+
+async def test_a_request_that_http_forbids_is_a_matter_of_settings():
+    def refuse(_: httpx.Request) -> httpx.Response:
+        raise httpx.LocalProtocolError("Illegal header value")
+
+    client = GatewayClient(split_client_args({})[0], httpx.AsyncClient(transport=httpx.MockTransport(refuse)))
+
+    with pytest.raises(PortkeyConfigError, match="Illegal header value"):
+        await ask(client)
 
 
 # -- clocks ------------------------------------------------------------------------------------------------------------
@@ -352,6 +373,33 @@ async def test_leaving_early_closes_the_connection(server):
     assert [request.connection for request in server.requests] == [0, 1]
 
 
+async def at_once() -> str:
+    return "now"
+
+
+async def test_a_task_that_others_cancel_too_stays_cancelled():
+    signal, waiting = threading.Event(), asyncio.Event()
+    watch = _Watch(Clocks(), signal)
+    asking = asyncio.create_task(watch.wait(waiting.wait, "idle"))
+    await asyncio.sleep(0)
+
+    signal.set()
+    watch._look()
+    asking.cancel()
+
+    with pytest.raises(asyncio.CancelledError if sys.version_info >= (3, 11) else RequestCancelledError):
+        await asking
+
+
+async def test_a_caller_that_takes_its_time_is_not_timed():
+    watch = _Watch(Clocks(total=0), None)
+
+    watch._look()  # Nothing is waited for.
+    watch.stop()
+
+    assert await watch.wait(at_once, "idle") == "now"
+
+
 # -- connections -------------------------------------------------------------------------------------------------------
 
 
@@ -436,7 +484,7 @@ async def test_a_request_on_a_new_connection_is_not_repeated(server):
     assert len(server.requests) == 1
 
 
-async def test_a_request_that_the_server_worked_on_is_not_repeated(server, monkeypatch):
+async def test_a_request_that_the_server_worked_on_is_not_repeated(server):
     gate = Gate()
     server.reply(whole(), Reply(None, hold=gate), whole())
     client = make_client(server)
@@ -480,8 +528,6 @@ async def test_idle_connections_are_closed_in_time(server, monkeypatch):
 
 
 def test_a_fork_leaves_the_connections_of_its_parent_alone(server):
-    import os
-
     server.reply(whole(), whole(), whole())
     client = make_client(server)
 
@@ -503,6 +549,22 @@ def test_a_fork_leaves_the_connections_of_its_parent_alone(server):
     asyncio.run(parent())
 
     assert [request.connection for request in server.requests] == [0, 1, 0]
+
+
+async def test_a_process_that_was_forked_forgets_connections_without_closing_them(server, monkeypatch):
+    server.reply(whole(), whole())
+    client = make_client(server)
+    await ask(client)
+    idle = client._connections._idle
+
+    monkeypatch.setattr("os.getpid", lambda: -1)
+    await ask(client)
+
+    assert [request.connection for request in server.requests] == [0, 1]
+    assert not server.gone(0).done()
+    assert client._connections._idle is not idle
+    for kept in idle.values():
+        await kept.aclose()
 
 
 async def test_a_client_of_the_callers_own_is_used_and_left_open(server):
@@ -529,8 +591,8 @@ async def test_a_timeout_of_the_callers_own_client_holds(server):
 
 @pytest.mark.parametrize(
     "client_args",
-    [{"verify": "/no/such/file"}, {"cert": "/no/such/file"}, {"proxy": "nonsense://x"}, {"http2": True}],
-    ids=["verify", "cert", "proxy", "http2 without h2"],
+    [{"verify": "/no/such/file"}, {"cert": "/no/such/file"}, {"http2": True}],
+    ids=["verify", "cert", "http2 without h2"],
 )
 async def test_settings_that_cannot_be_used_raise_before_anything_is_sent(server, client_args):
     with pytest.raises(PortkeyConfigError, match="cannot be used"):
@@ -548,8 +610,6 @@ async def test_a_proxy_carries_the_request(server):
 
 
 def test_one_tls_context_serves_one_tls_setting():
-    from strands_portkey._client import _ssl_context
-
     own = ssl.create_default_context()
     assert _ssl_context(True, None, True) is _ssl_context(True, None, True)
     assert _ssl_context(False, None, True) is not _ssl_context(True, None, True)

@@ -221,6 +221,8 @@ class GatewayResponse:
                 if self.status_code not in _OK and len(body) > _ERROR_BYTES:
                     break
         if self.status_code in _OK:
+            if not body.strip():
+                raise self.broken("it is empty")
             with suppress(PortkeyStreamError):
                 chunk = parse_chunk(bytes(body))
                 if chunk.get("choices") and not chunk.get("error"):
@@ -251,7 +253,7 @@ class GatewayResponse:
             if not self._is_done:
                 raise self.broken(str(error) or type(error).__name__) from error
         finally:
-            if isinstance(body, AsyncGenerator):
+            if isinstance(body, AsyncGenerator):  # pragma: no branch - httpx makes every body a generator
                 await body.aclose()
 
     def broken(self, why: str) -> PortkeyStreamError:

@@ -164,7 +164,7 @@ class PortkeyModel(Model):
         dialect = find_dialect(config.get("upstream"), routing, config["model_id"])
         overflow_phrases = config.get("context_overflow_phrases", ())
         trailing_blocks = kwargs.get("dynamic_trailing_blocks")
-        for mechanism in self._mechanisms(structured_output_model, dialect):
+        for mechanism in self._mechanisms(structured_output_model, dialect):  # pragma: no branch - the last one ends it
             schema_model = structured_output_model if mechanism == "schema" else None
             body = to_body(
                 messages,
@@ -186,6 +186,9 @@ class PortkeyModel(Model):
                             async for chunk in chunks:
                                 for event in translator.feed(chunk):
                                     yield event
+                    except PortkeyGuardrailError as error:
+                        translator.hook_results.update(error.hook_results or {})
+                        raise
                     finally:
                         await self._report(response, translator)
             except RequestCancelledError:

@@ -1,0 +1,455 @@
+"""PortkeyModel, under Strands and alone, against a scripted gateway on loopback."""
+
+import asyncio
+import json
+import logging
+import threading
+import warnings
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+from strands import Agent
+from strands.event_loop.streaming import process_stream
+from strands.types.content import Messages
+from strands.types.exceptions import ContextWindowOverflowException, ModelThrottledException
+
+from strands_portkey import (
+    PortkeyAPIError,
+    PortkeyConfigError,
+    PortkeyContextOverflowError,
+    PortkeyGuardrailError,
+    PortkeyModel,
+    PortkeyStreamError,
+    PortkeyThrottledError,
+    ResponseMetadata,
+)
+from tests_integ.upstream import Gate, Reply, Upstream, json_reply
+from tests_integ.wires import openai
+
+HELLO: Messages = [{"role": "user", "content": [{"text": "Hello"}]}]
+KEY = "sk-very-secret-key"
+
+
+class City(BaseModel):
+    """A city."""
+
+    name: str
+    population: int
+
+
+PARIS = City(name="Paris", population=2_100_000)
+
+
+@pytest.fixture
+def gateway():
+    with Upstream() as running:
+        yield running
+
+
+def make_model(gateway: Upstream, client_args: dict | None = None, **arguments: Any) -> PortkeyModel:
+    return PortkeyModel(
+        {"base_url": gateway.base_url, "provider": "openai", "Authorization": KEY, **(client_args or {})},
+        **{"model_id": "gpt-4o", **arguments},
+    )
+
+
+async def ask(model: PortkeyModel, messages: Messages = HELLO, **arguments: Any) -> list:
+    return [event async for event in model.stream(messages, **arguments)]
+
+
+async def answer(model: PortkeyModel, **arguments: Any) -> tuple:
+    async for event in process_stream(model.stream(HELLO, **arguments)):
+        last = event
+    return last["stop"]
+
+
+def says(*pieces: str) -> Reply:
+    return openai.stream(openai.text(*pieces))
+
+
+# -- configuration -----------------------------------------------------------------------------------------------------
+
+
+def test_the_configuration_is_a_plain_dict():
+    model = PortkeyModel(model_id="gpt-4o", params={"temperature": 0})
+
+    assert type(model.config) is dict
+    assert model.get_config() == model.config == {"model_id": "gpt-4o", "params": {"temperature": 0}}
+
+
+@pytest.mark.parametrize("model_id", [None, "", "  ", 7])
+def test_a_model_without_an_id_is_refused(model_id):
+    with pytest.raises(PortkeyConfigError, match="model_id"):
+        PortkeyModel(model_id=model_id)
+
+
+def test_a_model_without_any_id_is_refused():
+    with pytest.raises(PortkeyConfigError, match="model_id"):
+        PortkeyModel()  # type: ignore[call-arg]
+
+
+def test_update_config_changes_the_keys_given():
+    model = PortkeyModel(model_id="gpt-4o", stream=False)
+
+    model.update_config(model_id="gpt-5", params={"top_p": 1})
+
+    assert model.get_config() == {"model_id": "gpt-5", "stream": False, "params": {"top_p": 1}}
+
+
+def test_a_wrong_update_changes_nothing():
+    model = PortkeyModel(model_id="gpt-4o")
+
+    with pytest.raises(PortkeyConfigError):
+        model.update_config(stream=False, model_id="")
+
+    assert model.get_config() == {"model_id": "gpt-4o"}
+
+
+@pytest.mark.parametrize("call", [PortkeyModel, PortkeyModel(model_id="x").update_config], ids=["made", "updated"])
+def test_an_unknown_key_warns_where_it_was_given(call):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        call(model_id="gpt-4o", temperature=0)
+
+    [warning] = caught
+    assert "temperature" in str(warning.message)
+    assert warning.filename == __file__
+
+
+def test_wrong_routing_is_found_at_once():
+    with pytest.raises(PortkeyConfigError, match="metadata"):
+        PortkeyModel({"metadata": {"user": object()}}, model_id="gpt-4o")
+
+
+async def test_keys_may_come_from_functions_called_for_each_request(gateway):
+    gateway.reply(says("a"), says("b"))
+    keys = iter(["first", "second"])
+
+    async def tenant() -> dict[str, str]:
+        return {"x-tenant": "acme"}
+
+    model = make_model(gateway, {"api_key": lambda: next(keys), "headers": tenant})
+    await ask(model)
+    await ask(model)
+
+    assert [request.header("x-portkey-api-key") for request in gateway.requests] == ["first", "second"]
+    assert [request.header("x-tenant") for request in gateway.requests] == ["acme", "acme"]
+
+
+# -- answers -----------------------------------------------------------------------------------------------------------
+
+
+async def test_an_answer_becomes_events(gateway):
+    gateway.reply(says("Hel", "lo"))
+
+    *events, metadata = await ask(make_model(gateway))
+
+    assert events == [
+        {"messageStart": {"role": "assistant"}},
+        {"contentBlockStart": {"start": {}}},
+        {"contentBlockDelta": {"delta": {"text": "Hel"}}},
+        {"contentBlockDelta": {"delta": {"text": "lo"}}},
+        {"contentBlockStop": {}},
+        {"messageStop": {"stopReason": "end_turn"}},
+    ]
+    assert metadata["metadata"]["usage"] == {"inputTokens": 10, "outputTokens": 5, "totalTokens": 15}
+    assert metadata["metadata"]["metrics"]["latencyMs"] >= 0
+
+
+async def test_without_streaming_the_same_events_come(gateway):
+    gateway.reply(openai.answer("Hello", []))
+
+    message = (await answer(make_model(gateway, stream=False)))[1]
+
+    assert message == {"role": "assistant", "content": [{"text": "Hello"}]}
+    assert gateway.requests[0].json["stream"] is False
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ({"system_prompt": "Be brief."}, [{"role": "system", "content": "Be brief."}]),
+        ({"system_prompt_content": [{"text": "Be brief."}]}, [{"role": "system", "content": "Be brief."}]),
+        ({}, []),
+    ],
+    ids=["text", "blocks", "none"],
+)
+async def test_the_system_prompt_goes_first(gateway, given, sent):
+    gateway.reply(says("ok"))
+
+    await ask(make_model(gateway), **given)
+
+    assert gateway.requests[0].json["messages"] == [*sent, {"role": "user", "content": "Hello"}]
+
+
+async def test_many_answers_at_once_stay_apart(gateway):
+    gateway.script = lambda request: says(request.json["messages"][0]["content"])
+    model = make_model(gateway)
+    numbers = [str(number) for number in range(50)]
+
+    answers = await asyncio.gather(
+        *[ask(model, [{"role": "user", "content": [{"text": number}]}]) for number in numbers]
+    )
+
+    assert [events[2]["contentBlockDelta"]["delta"]["text"] for events in answers] == numbers
+
+
+async def test_the_model_can_be_closed_and_used_again(gateway):
+    gateway.reply(says("a"), says("b"))
+
+    async with make_model(gateway) as model:
+        await ask(model)
+    await ask(model)
+
+    assert [request.connection for request in gateway.requests] == [0, 1]
+
+
+# -- what the gateway says of itself -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+async def test_on_response_is_told_once_for_each_answer(gateway, is_async):
+    reply = says("Hi")
+    headers = {"x-portkey-trace-id": "t1", "x-portkey-provider": "openai", "x-portkey-retry-attempt-count": "2"}
+    gateway.reply(Reply(200, {**reply.headers, **headers}, reply.pieces))
+    told: list[ResponseMetadata] = []
+
+    async def tell(metadata: ResponseMetadata) -> None:
+        told.append(metadata)
+
+    await ask(make_model(gateway, on_response=tell if is_async else told.append))
+
+    assert told == [
+        ResponseMetadata(
+            status_code=200, trace_id="t1", provider="openai", model="gpt-4o", retry_attempt_count=2, headers=headers
+        )
+    ]
+
+
+async def test_on_response_is_told_of_errors(gateway):
+    gateway.reply(json_reply({"error": {"message": "No"}}, 400))
+    told: list[ResponseMetadata] = []
+
+    with pytest.raises(PortkeyAPIError):
+        await ask(make_model(gateway, on_response=told.append))
+
+    assert told == [ResponseMetadata(status_code=400)]
+
+
+async def test_a_failing_on_response_does_not_spoil_the_answer(gateway, caplog):
+    gateway.reply(says("Hi"))
+
+    events = await ask(make_model(gateway, on_response=lambda _: 1 / 0))
+
+    assert "messageStop" in events[-2]
+    assert "on_response failed" in caplog.text
+
+
+# -- failures ----------------------------------------------------------------------------------------------------------
+
+
+async def test_an_answer_without_a_finish_reason_raises(gateway):
+    gateway.reply(openai.sse_reply([openai.chunk({"content": "Half an ans"}), openai.DONE]))
+
+    with pytest.raises(PortkeyStreamError, match="finish reason"):
+        await ask(make_model(gateway))
+
+
+async def test_an_answer_that_breaks_off_leaves_nothing_in_the_conversation(gateway):
+    gateway.reply(openai.sse_reply([openai.chunk({"content": "Half an ans"})]))
+    agent = Agent(model=make_model(gateway), callback_handler=None)
+
+    with pytest.raises(PortkeyStreamError):
+        await agent.invoke_async("Hello")
+
+    assert [message["role"] for message in agent.messages] == ["user"]
+
+
+async def test_a_break_after_the_finish_reason_loses_no_answer(gateway, caplog):
+    pieces = [openai.chunk({"content": "Whole"}), openai.chunk({}, "stop")]
+    gateway.reply(Reply(200, {"content-type": "text/event-stream"}, pieces, ending="cut"))
+
+    stop_reason, message, *_ = await answer(make_model(gateway))
+
+    assert (stop_reason, message["content"]) == ("end_turn", [{"text": "Whole"}])
+    assert "the answer was whole" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "strands_kind"),
+    [
+        (429, {"error": {"message": "Slow down"}}, PortkeyThrottledError, ModelThrottledException),
+        (
+            400,
+            {"error": {"message": "Too much of it all"}},
+            PortkeyContextOverflowError,
+            ContextWindowOverflowException,
+        ),
+    ],
+)
+async def test_errors_are_of_the_kinds_that_strands_acts_on(gateway, status, body, kind, strands_kind):
+    gateway.reply(json_reply(body, status))
+
+    with pytest.raises(kind) as caught:
+        await ask(make_model(gateway, context_overflow_phrases=["too much of it"]))
+
+    assert isinstance(caught.value, strands_kind)
+
+
+DENIAL: dict[str, Any] = {
+    "error": {"message": "The guardrail checks failed.", "type": "hooks_failed", "param": None, "code": None},
+    "hook_results": {"before_request_hooks": [{"verdict": False}], "after_request_hooks": []},
+}
+
+
+async def test_a_denial_by_a_guardrail_ends_the_turn(gateway):
+    gateway.reply(json_reply(DENIAL, 446))
+    told: list[ResponseMetadata] = []
+
+    stop_reason, message, *_ = await answer(make_model(gateway, on_response=told.append))
+
+    assert (stop_reason, message["content"]) == ("guardrail_intervened", [{"text": "The guardrail checks failed."}])
+    assert told == [ResponseMetadata(status_code=446, hook_results=DENIAL["hook_results"])]
+
+
+async def test_a_denial_by_a_guardrail_can_raise(gateway):
+    gateway.reply(json_reply(DENIAL, 446))
+
+    with pytest.raises(PortkeyGuardrailError) as caught:
+        await ask(make_model(gateway, on_guardrail="raise"))
+
+    assert caught.value.hook_results == DENIAL["hook_results"]
+
+
+ECHO = {"error": {"message": f"Incorrect API key provided: {KEY}", "code": KEY}}
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        json_reply(ECHO, 401),
+        openai.sse_reply([openai.sse(ECHO)]),
+        openai.sse_reply([b"data: " + KEY.encode() + b"\n\n"]),
+    ],
+    ids=["status", "chunk", "no JSON"],
+)
+async def test_a_key_that_an_answer_quotes_is_not_shown(gateway, reply, caplog):
+    caplog.set_level(logging.DEBUG)
+    gateway.reply(reply)
+    model = make_model(gateway)
+
+    with pytest.raises((PortkeyAPIError, PortkeyStreamError)) as caught:
+        await ask(model)
+
+    shown = [str(caught.value), repr(vars(caught.value)), repr(model), repr(model.config), caplog.text]
+    assert [text for text in shown if KEY in text] == []
+
+
+async def test_cancelling_ends_the_events_without_a_stop(gateway):
+    signal, rest = threading.Event(), []
+    gateway.reply(openai.stream(openai.text("Hel"), Gate(), openai.text("lo")))
+
+    async def cancel_at_the_first_word() -> None:
+        async for event in make_model(gateway).stream(HELLO, cancel_signal=signal):
+            if signal.is_set():
+                rest.append(event)
+            if "contentBlockDelta" in event:
+                signal.set()
+
+    await asyncio.wait_for(cancel_at_the_first_word(), 1)
+
+    assert rest == []
+
+
+async def test_an_agent_that_is_cancelled_says_so(gateway):
+    gate = Gate()
+    gateway.reply(openai.stream(openai.text("Hel"), gate, openai.text("lo")))
+    agent = Agent(model=make_model(gateway), callback_handler=None)
+    asking = asyncio.create_task(agent.invoke_async("Hello"))
+    await asyncio.wrap_future(gate.reached)
+
+    agent.cancel()
+
+    assert (await asyncio.wait_for(asking, 1)).stop_reason == "cancelled"
+
+
+# -- structured output -------------------------------------------------------------------------------------------------
+
+
+async def output(model: PortkeyModel) -> Any:
+    async for event in model.structured_output(City, HELLO):
+        last = event
+    return last["output"]
+
+
+def calls_city() -> Reply:
+    return openai.stream(openai.tool_call(0, "c1", "City", PARIS.model_dump_json()))
+
+
+async def test_an_upstream_that_enforces_schemas_gets_one(gateway):
+    gateway.reply(says(PARIS.model_dump_json()))
+
+    assert await output(make_model(gateway)) == PARIS
+    body = gateway.requests[0].json
+    assert body["response_format"]["type"] == "json_schema"
+    assert "tools" not in body
+
+
+async def test_an_upstream_without_schemas_is_forced_to_call_a_tool(gateway):
+    gateway.reply(calls_city())
+
+    assert await output(make_model(gateway, upstream="anthropic")) == PARIS
+    assert gateway.requests[0].json["tool_choice"] == {"type": "function", "function": {"name": "City"}}
+
+
+async def test_a_model_that_thinks_is_not_forced(gateway):
+    gateway.reply(calls_city())
+    params = {"thinking": {"type": "enabled", "budget_tokens": 1024}, "max_tokens": 2048}
+
+    assert await output(make_model(gateway, upstream="anthropic", params=params)) == PARIS
+    assert "tool_choice" not in gateway.requests[0].json
+
+
+async def test_what_an_upstream_refuses_is_not_tried_again(gateway):
+    def no(what: str) -> Reply:
+        return json_reply({"error": {"message": f"{what} is not supported", "param": what}}, 400)
+
+    gateway.reply(no("response_format"), no("tool_choice"), calls_city(), calls_city())
+    model = make_model(gateway)
+
+    assert [await output(model), await output(model)] == [PARIS, PARIS]
+    keys = [request.json.keys() & {"response_format", "tool_choice"} for request in gateway.requests]
+    assert keys == [{"response_format"}, {"tool_choice"}, set(), set()]
+
+
+async def test_another_error_is_no_reason_to_try_again(gateway):
+    gateway.reply(json_reply({"error": {"message": "response_format is fine, your key is not"}}, 401))
+
+    with pytest.raises(PortkeyAPIError):
+        await output(make_model(gateway))
+
+    assert len(gateway.requests) == 1
+
+
+@pytest.mark.parametrize("said", ["I would rather not.", '{"name": "Paris"}'])
+async def test_an_answer_that_does_not_fit_is_quoted(gateway, said):
+    gateway.reply(says(said))
+
+    with pytest.raises(PortkeyStreamError, match="does not fit City") as caught:
+        await output(make_model(gateway))
+
+    assert said in str(caught.value)
+
+
+async def test_an_agent_gets_its_structured_output(gateway):
+    gateway.reply(says("Paris has 2.1 million."), says(PARIS.model_dump_json()))
+    agent = Agent(model=make_model(gateway), callback_handler=None)
+
+    result = await agent.invoke_async("Tell me of Paris", structured_output_model=City)
+
+    assert result.structured_output == PARIS
+    assert [json.loads(request.body).get("response_format") is not None for request in gateway.requests] == [
+        False,
+        True,
+    ]
