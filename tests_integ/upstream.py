@@ -235,7 +235,8 @@ class Upstream:
             while (request := await _read_request(reader, number)) is not None:
                 self.requests.append(request)
                 sending = asyncio.ensure_future(_send(writer, self._next_reply(request)))
-                await asyncio.wait({sending, left}, return_when=asyncio.FIRST_COMPLETED)
+                ends: list[asyncio.Future[Any]] = [sending, left]
+                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
                 if left.done():
                     sending.cancel()
                 if not await sending:

@@ -261,7 +261,6 @@ class GatewayResponse:
         return PortkeyStreamError(
             f"the answer broke off after {self._received} chunks: {why}",
             origin="network",
-            status_code=self.status_code,
             trace_id=self.headers.get("x-portkey-trace-id"),
             received=self._received,
             retryable=True,
