@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 import os
 import re
 import warnings
@@ -14,8 +15,9 @@ from urllib.parse import urlsplit
 
 from pydantic import ConfigDict, JsonValue, NonNegativeFloat, PositiveInt, TypeAdapter, ValidationError, with_config
 from strands.models.model import BaseModelConfig, CacheConfig
-from typing_extensions import Required, TypedDict
+from typing_extensions import Required, TypedDict, TypeIs
 
+from ._dialects import find_dialect
 from ._errors import PortkeyConfigError
 
 HOSTED_BASE_URL: Final = "https://api.portkey.ai/v1"
@@ -28,6 +30,7 @@ Headers = Mapping[str, str] | Callable[[], Mapping[str, str] | Awaitable[Mapping
 """Headers, or a sync or async function that returns them, called for each request."""
 
 
+@with_config(ConfigDict(extra="forbid", strict=True))
 class Timeouts(TypedDict, total=False):
     """Clocks of a request, in seconds; None stops a clock.
 
@@ -56,7 +59,8 @@ class ClientArgs(TypedDict, total=False):
     """How to reach the gateway and how it routes; every key is optional.
 
     A key that is not listed here becomes the header ``x-portkey-<key>``, with dashes for underscores: ``aws_region``,
-    ``azure_resource_name``, ``span_id`` and so on. Booleans are sent in lower case, None is left out.
+    ``azure_resource_name``, ``span_id`` and so on. Booleans are sent in lower case, lists and mappings as JSON; None
+    and blank text are left out. Case, ``_`` and ``-`` make no difference in a key.
     See https://portkey.ai/docs/api-reference/inference-api/headers.
 
     Attributes:
@@ -179,6 +183,24 @@ class _EndpointArgs(TypedDict, total=False):
 
 ENDPOINT_KEYS: Final = frozenset(_EndpointArgs.__annotations__)
 _ENDPOINT_ARGS: Final = TypeAdapter(_EndpointArgs)
+_WANTED: Final = {
+    "base_url": f"the gateway's http(s) URL, such as {LOCAL_BASE_URL!r}",
+    "timeout": "seconds, Timeouts (connect, first_byte, idle, total), an httpx.Timeout, or None",
+    "verify": "a bool, a path to CA certificates, or an SSLContext",
+    "cert": "a path, or a tuple of the paths of certificate and key and perhaps a password",
+    "proxy": "the proxy's URL, with http, https, socks5 or socks5h",
+    "trust_env": "True or False",
+    "http2": "True or False",
+    "max_event_bytes": "a positive number of bytes",
+}
+_SHOWN_KEYS: Final = frozenset({"timeout", "trust_env", "http2", "max_event_bytes"})  # The others may hold a secret.
+_PHRASES: Final = TypeAdapter(list[re.Pattern[str]])
+_PROXY: Final = re.compile(r"(?i)(https?|socks5h?)://\S+")
+
+
+def is_mapping(value: object) -> TypeIs[Mapping[object, object]]:
+    """Whether a value is a mapping of whatever."""
+    return isinstance(value, Mapping)
 
 
 def split_client_args(client_args: Mapping[str, object]) -> tuple[Endpoint, dict[str, object]]:
@@ -188,24 +210,31 @@ def split_client_args(client_args: Mapping[str, object]) -> tuple[Endpoint, dict
         client_args: What the user gave: see `ClientArgs`.
 
     Returns:
-        The endpoint, and the routing keys as they were given.
+        The endpoint, and the routing values as they were given; their keys are in lower case, with underscores.
 
     Raises:
-        PortkeyConfigError: If a setting of the connection is wrong.
+        PortkeyConfigError: If a setting of the connection is wrong, or one setting is given twice.
     """
-    routing = {key: value for key, value in client_args.items() if key not in ENDPOINT_KEYS}
-    if "api_key" not in routing and (api_key := os.environ.get("PORTKEY_API_KEY")):
+    given: dict[str, object] = {}
+    for spelling, value in client_args.items():
+        name = to_setting(spelling)
+        if name in given:
+            raise PortkeyConfigError(f"client_args has {name!r} twice; one of them is {spelling!r}")
+        given[name] = value
+    routing = {name: value for name, value in given.items() if name not in ENDPOINT_KEYS}
+    if "api_key" not in routing and (api_key := _environment("PORTKEY_API_KEY")):
         routing["api_key"] = api_key
-    try:
-        args = _ENDPOINT_ARGS.validate_python({key: client_args[key] for key in ENDPOINT_KEYS & client_args.keys()})
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        message = f"client_args[{first['loc'][0]!r}] is {first['input']!r}: {first['msg']}"
-        raise PortkeyConfigError(message) from None
+    args = _endpoint_args({name: value for name, value in given.items() if name in ENDPOINT_KEYS})
 
-    default = HOSTED_BASE_URL if routing.get("api_key") else LOCAL_BASE_URL
-    base_url = to_base_url(args.get("base_url") or os.environ.get("PORTKEY_BASE_URL") or default)
-    _warn_of_plain_text(base_url)
+    key = routing.get("api_key")
+    has_key = bool(key.strip() if isinstance(key, str) else key)
+    base_url = args.get("base_url")
+    if base_url is None:
+        base_url = _environment("PORTKEY_BASE_URL") or (HOSTED_BASE_URL if has_key else LOCAL_BASE_URL)
+    base_url = to_base_url(base_url)
+    if _is_readable_on_the_way(base_url):
+        message = f"{base_url} is plain http: keys and prompts can be read on the way; use https"
+        warnings.warn(message, stacklevel=3)  # Points at the caller of PortkeyModel().
     endpoint = Endpoint(
         base_url=base_url,
         clocks=to_clocks(args["timeout"]) if "timeout" in args else Clocks(),
@@ -219,18 +248,26 @@ def split_client_args(client_args: Mapping[str, object]) -> tuple[Endpoint, dict
     return endpoint, routing
 
 
+def to_setting(key: str) -> str:
+    """Return a key of `ClientArgs` as it is listed: ``X-Portkey-Trace-Id`` and ``trace-id`` are ``trace_id``."""
+    return key.lower().replace("-", "_").removeprefix("x_portkey_")
+
+
 def to_base_url(url: str) -> str:
     """Return the gateway's URL with ``/v1`` and without a trailing slash.
 
     Raises:
         PortkeyConfigError: If it is no http(s) URL of a gateway.
     """
+    # A URL that may hold a password or a key is not quoted, and neither is what Python says of it.
+    shown = "a URL with '@', '?' or '#'" if re.search("[@?#]", url) else repr(url)
+    wrong = PortkeyConfigError(f"client_args['base_url'] is {shown}; wanted is {_WANTED['base_url']}")
     try:
         parts = urlsplit(url.strip())
         parts.port  # noqa: B018 - raises where the port is no number
-    except ValueError as error:
-        raise PortkeyConfigError(f"client_args['base_url'] is no URL: {error}") from None
-    if parts.username or parts.password:
+    except ValueError:
+        raise wrong from None
+    if parts.scheme in ("http", "https") and "@" in parts.netloc:
         raise PortkeyConfigError("client_args['base_url'] holds credentials; pass api_key or Authorization instead")
     path = parts.path.rstrip("/")
     if (
@@ -239,22 +276,30 @@ def to_base_url(url: str) -> str:
         or parts.query
         or parts.fragment
         or path.endswith("/chat/completions")
-        or not url.isprintable()
+        or not re.fullmatch(r"[^\s\x00-\x1f\x7f]+", url.strip())
     ):
-        message = f"client_args['base_url'] is {url!r}; wanted is the gateway's http(s) URL, such as {LOCAL_BASE_URL!r}"
-        raise PortkeyConfigError(message)
+        raise wrong
     return f"{parts.scheme}://{parts.netloc}{path.removesuffix('/v1')}/v1"
 
 
 def to_clocks(timeout: float | Timeouts | HttpxTimeout | None) -> Clocks:
-    """Return the clocks for a `timeout` in any of its forms."""
+    """Return the clocks for a `timeout` in any of its forms.
+
+    Raises:
+        PortkeyConfigError: If a clock is negative or not a finite number.
+    """
     if timeout is None:
-        return Clocks(None, None, None, None)
-    if isinstance(timeout, HttpxTimeout):
-        return Clocks(connect=timeout.connect, first_byte=timeout.read, idle=timeout.read)
-    if isinstance(timeout, (int, float)):
-        return Clocks(connect=timeout, first_byte=timeout, idle=timeout)
-    return Clocks(**timeout)
+        clocks = Clocks(None, None, None, None)
+    elif isinstance(timeout, HttpxTimeout):
+        clocks = Clocks(connect=timeout.connect, first_byte=timeout.read, idle=timeout.read)
+    elif isinstance(timeout, (int, float)):
+        clocks = Clocks(connect=timeout, first_byte=timeout, idle=timeout)
+    else:
+        clocks = Clocks(**timeout)
+    for seconds in (clocks.connect, clocks.first_byte, clocks.idle, clocks.total):
+        if seconds is not None and not 0 <= seconds < math.inf:
+            raise PortkeyConfigError(f"client_args['timeout'] is {timeout!r}; wanted is {_WANTED['timeout']}")
+    return clocks
 
 
 def check_model_config(model_config: Mapping[str, object]) -> None:
@@ -263,42 +308,104 @@ def check_model_config(model_config: Mapping[str, object]) -> None:
     Raises:
         PortkeyConfigError: If a value cannot be used.
     """
-    unknown = model_config.keys() - PortkeyConfig.__annotations__.keys() - BaseModelConfig.__annotations__.keys()
-    if unknown:
-        known = sorted(PortkeyConfig.__annotations__.keys() | BaseModelConfig.__annotations__.keys())
-        warnings.warn(f"unknown configuration keys {sorted(unknown)}; known are {known}", stacklevel=4)
-    if "model_id" in model_config:
-        model_id = model_config["model_id"]
-        if not isinstance(model_id, str) or not model_id.strip():
-            raise PortkeyConfigError(f"model_id is {model_id!r}; wanted is a model's id, such as 'gpt-4o'")
-    params = model_config.get("params")
-    if params is not None and not isinstance(params, Mapping):
-        raise PortkeyConfigError(f"params is {params!r}; wanted is a mapping of request parameters")
-    if params and params.get("n", 1) != 1:
-        raise PortkeyConfigError("params['n'] asks for several answers; a Strands message holds one")
-    if not isinstance(stream := model_config.get("stream", True), bool):
-        raise PortkeyConfigError(f"stream is {stream!r}; wanted is True or False")
-    if (on_guardrail := model_config.get("on_guardrail", "stop")) not in ("stop", "raise"):
-        raise PortkeyConfigError(f"on_guardrail is {on_guardrail!r}; wanted is 'stop' or 'raise'")
-    phrases = model_config.get("context_overflow_phrases", ())
-    if isinstance(phrases, str) or not isinstance(phrases, Collection):
-        raise PortkeyConfigError(f"context_overflow_phrases is {phrases!r}; wanted is a list of regular expressions")
-    for phrase in phrases:
-        try:
-            re.compile(phrase)
-        except (re.error, TypeError) as error:
-            raise PortkeyConfigError(f"context_overflow_phrases holds {phrase!r}: {error}") from None
+    known = PortkeyConfig.__annotations__.keys()
+    if unknown := model_config.keys() - known:
+        message = f"unknown configuration keys {sorted(unknown)}; known are {sorted(known)}"
+        warnings.warn(message, stacklevel=3)  # Points at the caller of PortkeyModel() or update_config().
+    for key, check in _CHECKS.items():
+        if key in model_config and (wanted := check(value := model_config[key])):
+            raise PortkeyConfigError(f"{key} is {value!r}; wanted is {wanted}")
 
 
-def _warn_of_plain_text(base_url: str) -> None:
-    """Warn where keys would travel a public network in plain text."""
+def _check_model_id(value: object) -> str | None:
+    return None if isinstance(value, str) and value.strip() else "a model's id, such as 'gpt-4o'"
+
+
+def _check_params(value: object) -> str | None:
+    if value is None:
+        return None
+    if not is_mapping(value):
+        return "a mapping of request parameters"
+    if value.get("n", 1) != 1:
+        return "one without another 'n' than 1, since a Strands message holds one answer"
+    return "one without 'messages', which are the agent's" if "messages" in value else None
+
+
+def _check_upstream(value: object) -> str | None:
+    if isinstance(value, str):
+        find_dialect(value, {}, "")  # Raises where there is none of this name.
+    elif value is not None:
+        return "a provider's name, such as 'anthropic'"
+    return None
+
+
+def _check_phrases(value: object) -> str | None:
+    wanted = "a list of regular expressions"
+    if isinstance(value, str) or not isinstance(value, Collection):
+        return wanted
+    try:
+        _PHRASES.validate_python(value)
+    except ValidationError:
+        return wanted
+    return None
+
+
+def _check_bool(value: object) -> str | None:
+    return None if isinstance(value, bool) else "True or False"
+
+
+def _check_cache_config(value: object) -> str | None:
+    return None if value is None or isinstance(value, CacheConfig) else "Strands' CacheConfig, or None"
+
+
+def _check_limit(value: object) -> str | None:
+    is_size = isinstance(value, int) and not isinstance(value, bool) and value > 0
+    return None if value is None or is_size else "a positive number of tokens, or None"
+
+
+def _check_on_guardrail(value: object) -> str | None:
+    return None if value in ("stop", "raise") else "'stop' or 'raise'"
+
+
+# Each returns what is wanted, or None where the value will do.
+_CHECKS: Final[Mapping[str, Callable[[object], str | None]]] = {
+    "cache_config": _check_cache_config,
+    "context_overflow_phrases": _check_phrases,
+    "context_window_limit": _check_limit,
+    "model_id": _check_model_id,
+    "on_guardrail": _check_on_guardrail,
+    "params": _check_params,
+    "stream": _check_bool,
+    "upstream": _check_upstream,
+}
+
+
+def _endpoint_args(given: Mapping[str, object]) -> _EndpointArgs:
+    try:
+        args = _ENDPOINT_ARGS.validate_python(given)
+    except ValidationError as error:
+        name = str(error.errors(include_url=False, include_input=False)[0]["loc"][0])
+        value = given[name]
+        shown = repr(value) if name in _SHOWN_KEYS else f"of type {type(value).__name__}"
+        raise PortkeyConfigError(f"client_args[{name!r}] is {shown}; wanted is {_WANTED[name]}") from None
+    if (proxy := args.get("proxy")) is not None and not _PROXY.fullmatch(proxy):
+        raise PortkeyConfigError(f"client_args['proxy'] is no such URL; wanted is {_WANTED['proxy']}")
+    return args
+
+
+def _environment(name: str) -> str:
+    return os.environ.get(name, "").strip()
+
+
+def _is_readable_on_the_way(base_url: str) -> bool:
+    """Whether keys would travel a public network in plain text."""
     parts = urlsplit(base_url)
     host = parts.hostname or ""
     try:
         address = ipaddress.ip_address(host)
-        private = address.is_private or address.is_loopback
     except ValueError:
         # A name without a dot is a neighbour's, such as a container's.
         private = "." not in host or host.endswith((".localhost", ".local", ".internal", ".svc", ".cluster.local"))
-    if parts.scheme == "http" and not private:
-        warnings.warn(f"{base_url} is plain http: keys and prompts can be read on the way; use https", stacklevel=5)
+    else:
+        private = address.is_private or address.is_loopback
+    return parts.scheme == "http" and not private
