@@ -7,11 +7,11 @@ from urllib.parse import urlsplit
 
 from strands.types.citations import (
     CitationLocation,
-    DocumentCharLocation,
-    DocumentChunkLocation,
-    DocumentPageLocation,
-    SearchResultLocation,
-    WebLocation,
+    DocumentCharLocationDict,
+    DocumentChunkLocationDict,
+    DocumentPageLocationDict,
+    SearchResultLocationDict,
+    WebLocationDict,
 )
 from strands.types.streaming import CitationsDelta
 
@@ -42,31 +42,36 @@ def to_citation(citation: Citation) -> CitationsDelta:
 def _location(citation: Citation) -> CitationLocation | None:
     document = citation.get("document_index") or 0
     first_block, last_block = citation.get("start_block_index") or 0, citation.get("end_block_index") or 0
-    location: CitationLocation | None = None
     match citation.get("type"):
         case "char_location":
             start, end = citation.get("start_char_index") or 0, citation.get("end_char_index") or 0
-            location = {"documentChar": DocumentCharLocation(documentIndex=document, start=start, end=end)}
+            char: DocumentCharLocationDict = {"documentChar": {"documentIndex": document, "start": start, "end": end}}
+            return char
         case "page_location":
             start, end = citation.get("start_page_number") or 0, citation.get("end_page_number") or 0
-            location = {"documentPage": DocumentPageLocation(documentIndex=document, start=start, end=end)}
+            page: DocumentPageLocationDict = {"documentPage": {"documentIndex": document, "start": start, "end": end}}
+            return page
         case "content_block_location":
-            location = {
-                "documentChunk": DocumentChunkLocation(documentIndex=document, start=first_block, end=last_block)
+            chunk: DocumentChunkLocationDict = {
+                "documentChunk": {"documentIndex": document, "start": first_block, "end": last_block}
             }
+            return chunk
         case "search_result_location":
-            result = citation.get("search_result_index") or 0
-            location = {
-                "searchResultLocation": SearchResultLocation(
-                    searchResultIndex=result, start=first_block, end=last_block
-                )
+            search: SearchResultLocationDict = {
+                "searchResultLocation": {
+                    "searchResultIndex": citation.get("search_result_index") or 0,
+                    "start": first_block,
+                    "end": last_block,
+                }
             }
+            return search
         case "web_search_result_location":
             url = citation.get("url") or ""
-            location = {"web": WebLocation(url=url, domain=_domain(url))}
+            web: WebLocationDict = {"web": {"url": url, "domain": _domain(url)}}
+            return web
         case kind:
             logger.warning("citation_type=<%s> | unknown, so its place is lost", kind)
-    return location
+            return None
 
 
 def _domain(url: str) -> str:

@@ -1,0 +1,153 @@
+"""Which call a fragment belongs to, for all the ways in which upstreams number and name calls."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from strands_portkey._tool_calls import ToolCall, ToolCalls
+
+MADE_UP = re.compile(r"call_[0-9a-f]{32}")
+
+
+def piece(arguments=None, *, name=None, id=None, index=None, **more):  # noqa: A002
+    function = {"name": name, "arguments": arguments, **more}
+    return {"index": index, "id": id, "function": {key: value for key, value in function.items() if value is not None}}
+
+
+def read(*pieces):
+    calls = ToolCalls()
+    for each in pieces:
+        calls.take(each)
+    return [
+        ("made up" if MADE_UP.fullmatch(call.id) else call.id, call.name, "".join(call.arguments)) for call in calls.all
+    ]
+
+
+@pytest.mark.parametrize(
+    ("pieces", "calls"),
+    [
+        pytest.param(
+            [piece("", name="f", id="a", index=0), piece('{"x":', index=0), piece("1}", index=0)],
+            [("a", "f", '{"x":1}')],
+            id="openai: fragments",
+        ),
+        pytest.param(
+            [
+                piece("", name="f", id="a", index=0),
+                piece("", name="g", id="b", index=1),
+                piece("{}", index=1),
+                piece("{ }", index=0),
+            ],
+            [("a", "f", "{ }"), ("b", "g", "{}")],
+            id="openai: interleaved",
+        ),
+        pytest.param(
+            [piece("{}", name="f", id="a", index=0), piece('{"x":1}', name="f", id="b", index=0)],
+            [("a", "f", "{}"), ("b", "f", '{"x":1}')],
+            id="google: indexes start over in each chunk",
+        ),
+        pytest.param(
+            [piece(name="f", id="a", index=0), piece(name="g", id="b", index=0)],
+            [("a", "f", ""), ("b", "g", "")],
+            id="google: no arguments at all",
+        ),
+        pytest.param(
+            [piece("{}", name="f", index=0), piece("{}", name="f", index=0)],
+            [("made up", "f", "{}"), ("made up", "f", "{}")],
+            id="ollama: index always 0, no id",
+        ),
+        pytest.param(
+            [piece("", name="f", id="a"), piece('{"x":'), piece("1}"), piece("", name="g", id="b"), piece("{}")],
+            [("a", "f", '{"x":1}'), ("b", "g", "{}")],
+            id="cohere: no index",
+        ),
+        pytest.param(
+            [piece("", name="f", id="a"), piece("", name="g", id="b"), piece("{}", id="a")],
+            [("a", "f", "{}"), ("b", "g", "")],
+            id="no index, but ids",
+        ),
+        pytest.param(
+            [piece('{"x":', name="f", id="a", index=0), piece("1}", id="b", index=0)],
+            [("a", "f", '{"x":1}')],
+            id="vllm: a new id with every fragment",
+        ),
+        pytest.param(
+            [piece('{"x":', name="f", id="a", index=0), piece("1}", name="f", id="a", index=0)],
+            [("a", "f", '{"x":1}')],
+            id="the name is repeated",
+        ),
+        pytest.param(
+            [piece("{}", name="f", id="a", index=0), piece("{}", name="g", id="a", index=1)],
+            [("a", "f", "{}"), ("made up", "g", "{}")],
+            id="duplicate ids",
+        ),
+        pytest.param(
+            [piece("{}", name="f", id="a"), piece("{}", name="f", id="a")],
+            [("a", "f", "{}"), ("made up", "f", "{}")],
+            id="duplicate ids without indexes",
+        ),
+        pytest.param([piece("{}", name="f", id="", index=0)], [("made up", "f", "{}")], id="empty id"),
+        pytest.param(
+            [piece("", name="f", index=0), piece("{}", name="f", id="a", index=0)],
+            [("made up", "f", "{}")],
+            id="a late id is no second call",
+        ),
+        pytest.param(
+            [piece("", id="a", index=0), piece("{}", name="f", index=0)], [("a", "f", "{}")], id="a late name"
+        ),
+        pytest.param([piece("{}", index=-1)], [], id="anthropic: input of a server tool"),
+        pytest.param(
+            [piece("{}", name="f", id="a", index=0), piece('{"query":1}', index=-1)],
+            [("a", "f", "{}")],
+            id="anthropic: input of a server tool after a call",
+        ),
+        pytest.param([piece("{}", name="f", id="a", index=-1)], [("a", "f", "{}")], id="a call numbered -1"),
+        pytest.param([piece("{}")], [], id="a fragment of nothing"),
+        pytest.param([{"index": 0, "id": "a", "function": None}], [("a", "", "")], id="null function"),
+    ],
+)
+def test_fragments_find_their_call(pieces, calls):
+    assert read(*pieces) == calls
+
+
+def test_made_up_ids_are_unique():
+    calls = ToolCalls()
+    calls.take(piece("{}", name="f"))
+    calls.take(piece("{}", name="g"))
+
+    first, second = calls.all
+
+    assert first.id != second.id
+
+
+def test_a_signature_stays_with_its_call():
+    calls = ToolCalls()
+
+    call = calls.take(piece("{}", name="f", id="a", thought_signature="TSIG=="))
+
+    assert call is not None
+    assert call.signature == "TSIG=="
+
+
+@pytest.mark.parametrize(
+    ("arguments", "is_whole", "is_broken"),
+    [
+        ("", False, False),
+        ("  ", False, False),
+        ("{}", True, False),
+        (' {"x":1} ', True, False),
+        ('{"x":', False, True),
+        ("{}{}", False, True),
+        ("[1]", False, False),
+        ('{"x":NaN}', True, False),
+        ("[" * 100_000, False, True),
+    ],
+    ids=["nothing", "blank", "empty", "object", "half", "two", "list", "NaN", "too deep"],
+)
+def test_arguments_are_judged_as_strands_will_read_them(arguments, is_whole, is_broken):
+    call = ToolCall(0, "a", "a")
+    call.arguments = [arguments]
+
+    assert (call.is_whole(), call.is_broken()) == (is_whole, is_broken)
