@@ -1,0 +1,244 @@
+"""README.md: every Python block runs, its tables are those of the code, and its links lead somewhere."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import httpx
+import pytest
+import respx
+from strands.models.model import BaseModelConfig
+
+import strands_portkey
+from strands_portkey import ClientArgs, PortkeyConfig, PortkeyError, ResponseMetadata, Timeouts
+from strands_portkey._dialects import DIALECTS, Dialect
+from strands_portkey._structured_output import find_mechanisms
+
+README = Path(__file__).parent.parent / "README.md"
+TEXT = README.read_text(encoding="utf-8")
+_FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_HEADING = re.compile(r"^(#+) (.*)$", re.MULTILINE)
+_LINK = re.compile(r"\[[^\]]*\]\(([^)\s]*)\)")
+
+
+def _sections() -> Iterator[tuple[str, str]]:
+    """Yield title and text of each section of the second level."""
+    # A comment in a block of code looks like a heading of the first level only.
+    starts = [match for match in _HEADING.finditer(TEXT) if match[1] == "##"]
+    for match, end in pairwise([*starts, None]):
+        assert match
+        yield match[2], TEXT[match.end() : end.start() if end else len(TEXT)]
+
+
+SECTIONS = dict(_sections())
+BLOCKS = {
+    title: [match[2] for match in _FENCE.finditer(text) if match[1] == "python"] for title, text in SECTIONS.items()
+}
+
+# -- the gateway -------------------------------------------------------------------------------------------------------
+
+# What the open-source gateway 1.15.2 sends for an upstream that speaks OpenAI's protocol.
+_HEADERS = {
+    "content-type": "text/event-stream; charset=utf-8",
+    "x-portkey-cache-status": "DISABLED",
+    "x-portkey-last-used-option-index": "config.targets[0]",
+    "x-portkey-provider": "openai",
+    "x-portkey-retry-attempt-count": "0",
+    "x-portkey-trace-id": "order-4711",
+}
+_TEXT = (
+    b'data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1700000000,"model":"gpt-4o",'
+    b'"choices":[{"index":0,"delta":{"role":"assistant","content":"The capital is "},"finish_reason":null}]}\n\n'
+    b'data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1700000000,"model":"gpt-4o",'
+    b'"choices":[{"index":0,"delta":{"content":"Paris."},"finish_reason":null}]}\n\n'
+    b'data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1700000000,"model":"gpt-4o",'
+    b'"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
+    b'data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1700000000,"model":"gpt-4o",'
+    b'"choices":[],"usage":{"prompt_tokens":10,"completion_tokens":5,"total_tokens":15}}\n\n'
+    b"data: [DONE]\n\n"
+)
+_CALL = (
+    b'data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1700000000,"model":"gpt-4o",'
+    b'"choices":[{"index":0,"delta":{"role":"assistant","content":null,"tool_calls":[{"index":0,"id":"call_1",'
+    b'"type":"function","function":{"name":"NAME","arguments":""}}]},"finish_reason":null}]}\n\n'
+    b'data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1700000000,"model":"gpt-4o",'
+    b'"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":ARGUMENTS}}]},'
+    b'"finish_reason":null}]}\n\n'
+    b'data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1700000000,"model":"gpt-4o",'
+    b'"choices":[{"index":0,"delta":{},"finish_reason":"tool_calls"}]}\n\n'
+    b"data: [DONE]\n\n"
+)
+_THROTTLED = {"error": {"message": "openai error: Slow down", "type": "requests", "code": None}, "provider": "openai"}
+_VALUES = {"string": "Paris", "integer": 2_100_000}
+
+
+def _answer(request: httpx.Request) -> httpx.Response:
+    """Call the first tool once where there is one; otherwise answer with text."""
+    body = json.loads(request.content)
+    asked = str(body["messages"][-1]["content"])
+    if "too often" in asked:
+        return httpx.Response(429, headers={**_HEADERS, "content-type": "application/json"}, json=_THROTTLED)
+    if "tools" not in body or body["messages"][-1]["role"] == "tool":
+        return httpx.Response(200, headers=_HEADERS, content=_TEXT)
+    function = body["tools"][0]["function"]
+    arguments = {name: _VALUES[schema["type"]] for name, schema in function["parameters"]["properties"].items()}
+    call = _CALL.replace(b"NAME", function["name"].encode())
+    return httpx.Response(
+        200, headers=_HEADERS, content=call.replace(b"ARGUMENTS", json.dumps(json.dumps(arguments)).encode())
+    )
+
+
+@pytest.fixture
+def gateway(monkeypatch: pytest.MonkeyPatch) -> Iterator[respx.MockRouter]:
+    """A gateway at every address, and the keys that the blocks read."""
+    for provider in ("OPENAI", "ANTHROPIC", "GROQ"):
+        monkeypatch.setenv(f"{provider}_API_KEY", f"sk-{provider.lower()}")
+    with respx.mock(assert_all_called=False) as router:
+        router.post(path__regex=r"/v1/chat/completions$").mock(side_effect=_answer)
+        yield router
+
+
+# -- the blocks --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("title", [title for title, blocks in BLOCKS.items() if blocks])
+def test_the_python_blocks_of_a_section_run(
+    title: str, gateway: respx.MockRouter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if "PORTKEY_API_KEY" in SECTIONS[title] and title != "Settings":
+        monkeypatch.setenv("PORTKEY_API_KEY", "pk-portkey")
+    namespace: dict[str, object] = {"__name__": "__main__"}
+
+    for block in BLOCKS[title]:
+        before = gateway.calls.call_count
+        line = TEXT[: TEXT.index(block)].count("\n")
+        # Empty lines ahead, so that a traceback names the line of the README.
+        exec(compile("\n" * line + block, str(README), "exec"), namespace)  # noqa: S102
+
+        assert gateway.calls.call_count > before, f"nobody was asked by the block in line {line}"
+
+
+def test_the_quickstart_with_the_hosted_gateway_reaches_it(
+    gateway: respx.MockRouter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PORTKEY_API_KEY", "pk-portkey")
+
+    exec(BLOCKS["Quickstart with the hosted gateway"][0], {})  # noqa: S102
+
+    request = gateway.calls.last.request
+    assert str(request.url) == "https://api.portkey.ai/v1/chat/completions"
+    assert request.headers["x-portkey-api-key"] == "pk-portkey"
+    assert json.loads(request.content)["model"] == "@openai-prod/gpt-4o"
+
+
+def test_no_block_is_left_out() -> None:
+    languages = [match[1] for match in _FENCE.finditer(TEXT)]
+
+    assert set(languages) <= {"bash", "python", "text"}
+    assert len(languages) * 2 == len(re.findall(r"^\s*(?:```|~~~)", TEXT, re.MULTILINE))
+    assert languages.count("python") == sum(map(len, BLOCKS.values()))
+
+
+# -- the tables --------------------------------------------------------------------------------------------------------
+
+
+def _table(heading: str) -> list[list[str]]:
+    """Return the cells of the first table under a heading, without its head."""
+    _, _, text = TEXT.partition(f"\n{heading}\n")
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    table = re.search(r"(?:^\|.*\n)+", text, re.MULTILINE)
+    assert table, f"no table under {heading!r}: {lines[:1]}"
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table[0].splitlines()[2:]]
+
+
+def _names(heading: str) -> list[str]:
+    return [row[0].strip("`") for row in _table(heading)]
+
+
+def test_the_table_of_client_args_names_its_keys() -> None:
+    assert _names("### client_args") == list(ClientArgs.__annotations__)
+
+
+def test_the_table_of_the_model_configuration_names_its_keys() -> None:
+    keys = PortkeyConfig.__annotations__.keys() | BaseModelConfig.__annotations__.keys()
+
+    assert set(_names("### Model configuration")) == keys
+
+
+def test_the_table_of_response_metadata_names_its_fields() -> None:
+    assert _names("## Observability") == list(ResponseMetadata.__dataclass_fields__)
+
+
+def test_the_table_of_failures_names_each_exception() -> None:
+    exceptions = {
+        name
+        for name in strands_portkey.__all__
+        if inspect.isclass(kind := getattr(strands_portkey, name)) and issubclass(kind, PortkeyError)
+    }
+
+    assert set(_names("## Failures")) == exceptions - {"PortkeyError"}
+
+
+def test_the_table_of_clocks_names_each_with_its_default() -> None:
+    documented = dict(re.findall(r"^ +(\w+): .*?Default (\w+)", inspect.getdoc(Timeouts) or "", re.MULTILINE))
+
+    clocks = {row[0].strip("`"): row[2].removesuffix(" s").strip("`") for row in _table("## Timeouts and cancellation")}
+    assert clocks == documented
+    assert clocks.keys() == Timeouts.__annotations__.keys()
+
+
+def _dialect_row(dialect: Dialect) -> list[str]:
+    """Return a row of the table of dialects, in words."""
+    reasoning = f"`{dialect.reasoning}`" if dialect.reasoning else "no"
+    if dialect.redacted:
+        reasoning += ", redacted too"
+    if dialect.thought_signatures:
+        reasoning = "its signature, on tool calls"
+    caching = {"automatic": "by the provider", None: "none"}.get(dialect.caching, f"`{dialect.caching}`")
+    documents = {
+        "file": "`file`, data URL",
+        "base64": "`file`, base64",
+        "image_url": "`image_url`",
+        "document_url": "`document_url`",
+        None: "refused",
+    }
+    images = ", ".join(["bytes", *dialect.image_locations]) if dialect.images else "refused"
+    moved = "in the next user message" if dialect.images else "refused"
+    mechanisms = {"schema": "`response_format`", "forced": "forced tool", "auto": "tool"}
+    return [
+        f"`{dialect.name}`",
+        reasoning,
+        caching,
+        documents[dialect.documents],
+        images,
+        "in the result" if dialect.tool_result_images else moved,
+        f"`{dialect.audio}`" if dialect.audio else "refused",
+        f"`{dialect.video}`" if dialect.video else "refused",
+        ", ".join(mechanisms[mechanism] for mechanism in find_mechanisms(dialect, {})),
+    ]
+
+
+def test_the_table_of_dialects_is_that_of_the_code() -> None:
+    assert _table("## Upstream dialects") == [_dialect_row(dialect) for dialect in DIALECTS.values()]
+
+
+# -- links -------------------------------------------------------------------------------------------------------------
+
+
+def _anchors() -> set[str]:
+    """Return the anchors of the headings as GitHub makes them."""
+    prose = _FENCE.sub("", TEXT)
+    return {re.sub(r"[^\w\- ]", "", match[2].lower()).replace(" ", "-") for match in _HEADING.finditer(prose)}
+
+
+@pytest.mark.parametrize("target", sorted(set(_LINK.findall(TEXT))))
+def test_a_link_leads_somewhere(target: str) -> None:
+    if target.startswith("#"):
+        assert target.removeprefix("#") in _anchors()
+    else:  # The package index shows this file without the repository around it.
+        assert target.startswith("https://")
