@@ -1,0 +1,475 @@
+"""StreamTranslator: what the chunks of each upstream become."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from strands_portkey._errors import (
+    PortkeyAPIError,
+    PortkeyContextOverflowError,
+    PortkeyGuardrailError,
+    PortkeyStreamError,
+    PortkeyThrottledError,
+)
+from strands_portkey._stream import StreamTranslator, denial_events
+
+BEGIN = {"messageStart": {"role": "assistant"}}
+START = {"contentBlockStart": {"start": {}}}
+STOP = {"contentBlockStop": {}}
+
+
+def delta(**of):
+    return {"contentBlockDelta": {"delta": of}}
+
+
+def tool_start(call_id, name, **more):
+    return {"contentBlockStart": {"start": {"toolUse": {"toolUseId": call_id, "name": name, **more}}}}
+
+
+def chunk(finish_reason=None, **of):
+    return {"choices": [{"delta": of, "finish_reason": finish_reason}]}
+
+
+def blocks(*of):
+    return chunk(content_blocks=[{"index": index, "delta": each} for index, each in of])
+
+
+def call(arguments=None, **more):
+    function = {key: more.pop(key) for key in ("name", "thought_signature") if key in more}
+    return {**more, "function": function if arguments is None else {**function, "arguments": arguments}}
+
+
+def translate(*chunks):
+    """Return the events between the start and the end of the message, and the stop reason."""
+    translator = StreamTranslator()
+    events = [event for each in chunks for event in translator.feed(each)]
+    *rest, stop, metadata = [*events, *translator.finish(7)]
+    assert metadata["metadata"]["metrics"] == {"latencyMs": 7}
+    assert rest.pop(0) == BEGIN
+    return rest, stop["messageStop"]["stopReason"]
+
+
+@pytest.mark.parametrize(
+    ("chunks", "events"),
+    [
+        pytest.param(
+            [chunk(role="assistant", content=""), chunk(content="Hel"), chunk(content="lo"), chunk("stop")],
+            [START, delta(text="Hel"), delta(text="lo"), STOP],
+            id="openai: text",
+        ),
+        pytest.param([chunk(content=None), {"choices": [{"delta": None}]}, chunk("stop")], [], id="openai: nothing"),
+        pytest.param(
+            [{"choices": []}, {"usage": None}, {}, chunk(content="a"), chunk("stop")],
+            [START, delta(text="a"), STOP],
+            id="azure: chunks without choices",
+        ),
+        pytest.param(
+            [
+                blocks((0, {"thinking": "", "signature": ""})),
+                blocks((0, {"thinking": "Need it."})),
+                blocks((0, {"signature": "SIG"})),
+                blocks((1, {"data": "RED=="})),
+                blocks((2, {"text": ""})),
+                chunk(content="Hi", content_blocks=[{"index": 2, "delta": {"text": "Hi"}}]),
+                chunk("end_turn"),
+            ],
+            [
+                START,
+                delta(reasoningContent={"text": "Need it."}),
+                delta(reasoningContent={"signature": "SIG"}),
+                STOP,
+                START,
+                delta(reasoningContent={"redactedContent": b"RED=="}),
+                STOP,
+                START,
+                delta(text="Hi"),
+                STOP,
+            ],
+            id="anthropic: thinking, redacted thinking, and text that stands twice",
+        ),
+        pytest.param(
+            [
+                chunk(content="so", content_blocks=[{"index": 0, "delta": {"text": "so"}}]),
+                blocks((0, {"citation": {"type": "page_location", "start_page_number": 1, "end_page_number": 2}})),
+                chunk("end_turn"),
+            ],
+            [
+                START,
+                delta(text="so"),
+                delta(citation={"location": {"documentPage": {"documentIndex": 0, "start": 1, "end": 2}}}),
+                STOP,
+            ],
+            id="anthropic: citation",
+        ),
+        pytest.param(
+            [chunk(content="Hi", content_blocks=[{"index": 0, "delta": {"thinking": "hm"}}]), chunk("STOP")],
+            [START, delta(reasoningContent={"text": "hm"}), STOP, START, delta(text="Hi"), STOP],
+            id="google: thought and text in one chunk",
+        ),
+        pytest.param(
+            [chunk(content=[{"thinking": [{"text": "h"}, {"text": "m"}, {"text": None}]}]), chunk("stop")],
+            [START, delta(reasoningContent={"text": "hm"}), STOP],
+            id="mistral: thoughts in a list",
+        ),
+        pytest.param(
+            [chunk(reasoning_content="hm"), chunk(content="a"), chunk("stop")],
+            [START, delta(reasoningContent={"text": "hm"}), STOP, START, delta(text="a"), STOP],
+            id="deepseek: reasoning_content",
+        ),
+        pytest.param(
+            [chunk(reasoning="hm", content_blocks=[{"index": 0, "delta": {"thinking": "hm"}}]), chunk("stop")],
+            [START, delta(reasoningContent={"text": "hm"}), STOP],
+            id="openrouter: reasoning that stands twice",
+        ),
+        pytest.param(
+            [chunk(reasoning="hm", content_blocks=[{"index": 0, "delta": {"text": "a"}}]), chunk("stop")],
+            [START, delta(reasoningContent={"text": "hm"}), STOP, START, delta(text="a"), STOP],
+            id="openrouter: reasoning beside text blocks",
+        ),
+        pytest.param(
+            [
+                {
+                    "choices": [
+                        {
+                            "message": {
+                                "content": "ab",
+                                "content_blocks": [
+                                    {"thinking": "hm", "signature": "S"},
+                                    {"text": "a"},
+                                    {"text": "b", "citations": [{"type": "page_location", "document_title": "T"}]},
+                                ],
+                            },
+                            "finish_reason": "end_turn",
+                        }
+                    ]
+                }
+            ],
+            [
+                START,
+                delta(reasoningContent={"text": "hm"}),
+                delta(reasoningContent={"signature": "S"}),
+                STOP,
+                START,
+                delta(text="a"),
+                STOP,
+                START,
+                delta(text="b"),
+                delta(
+                    citation={"title": "T", "location": {"documentPage": {"documentIndex": 0, "start": 0, "end": 0}}}
+                ),
+                STOP,
+            ],
+            id="anthropic: JSON",
+        ),
+        pytest.param(
+            [{"choices": [{"message": {"content": [{"thinking": "hm", "signature": "S"}, {"text": "a"}]}}]}],
+            [
+                START,
+                delta(reasoningContent={"text": "hm"}),
+                delta(reasoningContent={"signature": "S"}),
+                STOP,
+                START,
+                delta(text="a"),
+                STOP,
+            ],
+            id="vertex claude: JSON with a list",
+        ),
+        pytest.param(
+            [{"choices": [{"message": {"content": "a"}, "finish_reason": ""}]}],
+            [START, delta(text="a"), STOP],
+            id="perplexity: JSON with an empty finish reason",
+        ),
+    ],
+)
+def test_what_the_model_says_becomes_blocks(chunks, events):
+    assert translate(*chunks) == (events, "end_turn")
+
+
+@pytest.mark.parametrize(
+    ("chunks", "events"),
+    [
+        pytest.param(
+            [
+                chunk(tool_calls=call("", name="f", id="a")),
+                chunk(tool_calls=call("{}")),
+                chunk("TOOL_CALL"),
+            ],
+            [tool_start("a", "f"), delta(toolUse={"input": "{}"}), STOP],
+            id="cohere: one object",
+        ),
+        pytest.param(
+            [
+                chunk(content="Look."),
+                chunk(tool_calls=[call("", name="f", id="a", index=0)]),
+                chunk(tool_calls=[call('{"x":', index=0)]),
+                chunk(tool_calls=[call("1}", index=0)]),
+                chunk("tool_use"),
+            ],
+            [
+                START,
+                delta(text="Look."),
+                STOP,
+                tool_start("a", "f"),
+                delta(toolUse={"input": '{"x":'}),
+                delta(toolUse={"input": "1}"}),
+                STOP,
+            ],
+            id="anthropic: text then tool",
+        ),
+        pytest.param(
+            [chunk(tool_calls=[call("{}", name="f", id="a", index=0)]), chunk("stop_sequence")],
+            [tool_start("a", "f"), delta(toolUse={"input": "{}"}), STOP],
+            id="a call and another end",
+        ),
+    ],
+)
+def test_calls_become_tool_uses(chunks, events):
+    assert translate(*chunks) == (events, "tool_use")
+
+
+def test_parallel_calls_stay_apart_when_the_indexes_start_over():
+    chunks = [
+        chunk(tool_calls=[call(name="f", index=0, id="a", thought_signature="TS")]),
+        chunk(tool_calls=[call("{}", name="g", index=0, id="b"), None]),
+        chunk("STOP"),
+    ]
+
+    assert translate(*chunks) == (
+        [
+            tool_start("a", "f", reasoningSignature="TS"),
+            STOP,
+            tool_start("b", "g"),
+            delta(toolUse={"input": "{}"}),
+            STOP,
+        ],
+        "tool_use",
+    )
+
+
+def test_input_of_the_providers_own_tool_is_no_call():
+    chunks = [chunk(tool_calls=[call('{"query":1}', index=-1)]), chunk(content="a"), chunk("end_turn")]
+
+    assert translate(*chunks) == ([START, delta(text="a"), STOP], "end_turn")
+
+
+@pytest.mark.parametrize(
+    ("finish_reason", "stop_reason"),
+    [
+        ("stop", "end_turn"),
+        ("length", "max_tokens"),
+        ("content_filter", "content_filtered"),
+        ("end_turn", "end_turn"),
+        ("max_tokens", "max_tokens"),
+        ("MAX_TOKENS", "max_tokens"),
+        ("model_context_window_exceeded", "max_tokens"),
+        ("model_length", "max_tokens"),
+        ("stop_sequence", "stop_sequence"),
+        ("STOP_SEQUENCE", "stop_sequence"),
+        ("refusal", "content_filtered"),
+        ("content_filtered", "content_filtered"),
+        ("guardrail_intervened", "guardrail_intervened"),
+        ("SAFETY", "content_filtered"),
+        ("PROHIBITED_CONTENT", "content_filtered"),
+        ("COMPLETE", "end_turn"),
+        ("eos", "end_turn"),
+        ("pause_turn", "end_turn"),
+        ("something_new", "end_turn"),
+        ("tool_calls", "end_turn"),
+        ("tool_use", "end_turn"),
+        ("function_call", "end_turn"),
+    ],
+)
+def test_finish_reasons_of_all_upstreams_are_known(finish_reason, stop_reason):
+    assert translate(chunk(content="a"), chunk(finish_reason))[1] == stop_reason
+
+
+@pytest.mark.parametrize("finish_reason", ["something_new", "pause_turn", "tool_use"])
+def test_a_doubtful_end_is_logged(finish_reason, caplog):
+    with caplog.at_level(logging.WARNING):
+        translate(chunk(content="a"), chunk(finish_reason))
+
+    assert f"finish_reason=<{finish_reason}>" in caplog.text
+
+
+def test_a_refusal_is_kept_as_text_and_is_no_normal_end():
+    assert translate(chunk(refusal="No."), chunk("stop")) == ([START, delta(text="No."), STOP], "content_filtered")
+
+
+def test_an_image_is_not_lost_in_silence(caplog):
+    with caplog.at_level(logging.WARNING):
+        translate(blocks((0, {"image_url": {"url": "data:"}})), chunk("STOP"))
+
+    assert "block=<image>" in caplog.text
+
+
+def test_an_open_call_at_the_length_limit_is_no_error():
+    chunks = [chunk(tool_calls=[call('{"x":', name="f", id="a", index=0)]), chunk("length")]
+
+    assert translate(*chunks) == ([tool_start("a", "f"), delta(toolUse={"input": '{"x":'}), STOP], "max_tokens")
+
+
+@pytest.mark.parametrize("finish_reason", ["tool_calls", "stop", "content_filter", "end_turn", "something_new"])
+@pytest.mark.parametrize(
+    "tool_call",
+    [call('{"x":', name="f", id="a"), call("{}", id="a")],
+    ids=["half arguments", "no name"],
+)
+def test_a_call_that_is_not_whole_is_never_handed_over(tool_call, finish_reason):
+    translator = StreamTranslator()
+    translator.feed(chunk(tool_calls=[tool_call]))
+    translator.feed(chunk(finish_reason))
+
+    with pytest.raises(PortkeyStreamError, match="not whole") as caught:
+        translator.finish(0)
+
+    assert (caught.value.received, caught.value.retryable) == (2, True)
+
+
+@pytest.mark.parametrize("last", [[], [chunk("")], [chunk(content="b")]], ids=["none", "openai: empty", "text"])
+def test_an_answer_without_a_finish_reason_is_broken(last):
+    translator = StreamTranslator()
+    for each in [chunk(content="a"), *last]:
+        translator.feed(each)
+
+    assert not translator.is_finished
+    with pytest.raises(PortkeyStreamError, match=f"broke off after {1 + len(last)} chunk") as caught:
+        translator.finish(0)
+
+    assert caught.value.received == 1 + len(last)
+
+
+@pytest.mark.parametrize(
+    ("failure", "kind", "code", "retryable"),
+    [
+        pytest.param(chunk("overloaded_error"), PortkeyThrottledError, "overloaded_error", True, id="anthropic"),
+        pytest.param(chunk("rate_limit_error"), PortkeyThrottledError, "rate_limit_error", True, id="anthropic: rate"),
+        pytest.param(chunk("api_error"), PortkeyAPIError, "api_error", True, id="anthropic: api_error"),
+        pytest.param(
+            chunk("invalid_request_error"), PortkeyAPIError, "invalid_request_error", False, id="anthropic: 400"
+        ),
+        pytest.param(chunk("error"), PortkeyAPIError, "error", True, id="openrouter"),
+        pytest.param(chunk("ERROR"), PortkeyAPIError, "ERROR", True, id="cohere"),
+        pytest.param(chunk("TIMEOUT"), PortkeyAPIError, "TIMEOUT", True, id="cohere: timeout"),
+        pytest.param(chunk("MALFORMED_FUNCTION_CALL"), PortkeyAPIError, "MALFORMED_FUNCTION_CALL", True, id="google"),
+        pytest.param(chunk("malformed_tool_use"), PortkeyAPIError, "malformed_tool_use", True, id="bedrock: malformed"),
+        pytest.param(
+            chunk("insufficient_system_resource"), PortkeyAPIError, "insufficient_system_resource", True, id="deepseek"
+        ),
+        pytest.param(
+            {"choices": [{"delta": {"finish_reason": "stop"}}]}, PortkeyAPIError, "stream_error", True, id="bedrock"
+        ),
+        pytest.param(
+            {"error": {"message": "Busy", "code": 429}}, PortkeyThrottledError, None, True, id="openrouter: 429"
+        ),
+        pytest.param({"error": {"message": "Bad", "code": "502"}}, PortkeyAPIError, None, True, id="openrouter: 502"),
+        pytest.param({"error": {"message": "Bad", "code": 400}}, PortkeyAPIError, None, False, id="openrouter: 400"),
+        pytest.param({"error": "gone"}, PortkeyAPIError, None, False, id="text"),
+        pytest.param(
+            {"error": {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}},
+            PortkeyThrottledError,
+            "overloaded_error",
+            True,
+            id="an error in an error event",
+        ),
+        pytest.param(
+            {"error": {"message": "This model's maximum context length is 1"}},
+            PortkeyContextOverflowError,
+            None,
+            False,
+            id="overflow",
+        ),
+    ],
+)
+def test_an_error_in_the_stream_raises(failure, kind, code, retryable):
+    translator = StreamTranslator()
+    translator.feed(chunk(role="assistant", content=""))
+
+    with pytest.raises(PortkeyAPIError) as caught:
+        translator.feed(failure)
+
+    error = caught.value
+    assert (type(error), error.type, error.retryable, error.status_code) == (kind, code, retryable, None)
+    assert error.received == 2
+
+
+def test_an_empty_error_is_none():
+    assert StreamTranslator().feed({"error": {}}) == []
+
+
+def test_an_overload_after_output_is_not_for_strands_to_retry():
+    translator = StreamTranslator()
+    translator.feed(chunk(content="a"))
+
+    with pytest.raises(PortkeyAPIError) as caught:
+        translator.feed(chunk("overloaded_error"))
+
+    assert (type(caught.value), caught.value.retryable) == (PortkeyAPIError, True)
+
+
+def test_the_users_own_words_for_an_overflow_count():
+    translator = StreamTranslator(["far too much"])
+
+    with pytest.raises(PortkeyContextOverflowError):
+        translator.feed({"error": "That is far too much text"})
+
+
+USAGE = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        [chunk(content="a"), {**chunk("stop"), "usage": USAGE}],
+        [chunk(content="a"), chunk("stop"), {"choices": [], "usage": USAGE}],
+        [{**chunk(content="a"), "usage": USAGE}, chunk("stop")],
+        [{**chunk(content="a"), "usage": {"prompt_tokens": 10}}, {**chunk("stop"), "usage": USAGE}],
+        [{**chunk(content="a"), "usage": USAGE}, {**chunk("stop"), "usage": {**USAGE, "prompt_tokens_details": None}}],
+        [{**chunk("stop"), "usage": USAGE}, {"usage": None}, {"usage": {"prompt_tokens": 0}}],
+    ],
+    ids=["with the end", "openrouter: after the end", "early", "vertex claude: in parts", "groq: twice", "then null"],
+)
+def test_the_last_usage_counts_wherever_it_stands(chunks):
+    translator = StreamTranslator()
+    for each in chunks:
+        translator.feed(each)
+
+    assert translator.finish(3)[-1] == {
+        "metadata": {
+            "metrics": {"latencyMs": 3},
+            "usage": {"inputTokens": 10, "outputTokens": 5, "totalTokens": 15},
+        }
+    }
+
+
+def test_without_usage_none_is_claimed():
+    translator = StreamTranslator()
+    translator.feed(chunk("stop"))
+
+    assert translator.finish(3)[-1] == {"metadata": {"metrics": {"latencyMs": 3}}}
+
+
+def test_what_the_gateway_says_beside_the_answer_is_kept():
+    translator = StreamTranslator()
+    translator.feed({"hook_results": {"before_request_hooks": [1]}})
+    translator.feed({**chunk("stop"), "model": "m"})
+    translator.feed({"hook_results": {"after_request_hooks": [2]}})
+
+    assert (translator.model, translator.received, translator.is_finished) == ("m", 3, True)
+    assert translator.hook_results == {"before_request_hooks": [1], "after_request_hooks": [2]}
+
+
+@pytest.mark.parametrize("denial", ["Denied.", ""], ids=["the gateway's words", "none"])
+def test_a_denial_becomes_an_answer(denial):
+    error = PortkeyGuardrailError("the gateway said no")
+    error.denial = denial
+
+    assert denial_events(error, 4) == [
+        BEGIN,
+        START,
+        delta(text=denial or "the gateway said no"),
+        STOP,
+        {"messageStop": {"stopReason": "guardrail_intervened"}},
+        {"metadata": {"metrics": {"latencyMs": 4}}},
+    ]
