@@ -1,0 +1,466 @@
+"""The judgement of errors: every form of body, who failed, and what helps."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from email.utils import formatdate
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from strands_portkey._errors import (
+    PortkeyAPIError,
+    PortkeyContextOverflowError,
+    PortkeyGuardrailError,
+    PortkeyThrottledError,
+)
+from strands_portkey._judgement import is_failure, response_error
+
+GATEWAY = {"x-portkey-trace-id": "t-1", "x-portkey-provider": "openai"}
+EXCEPTION = {"x-portkey-gateway-exception": "true"}
+
+
+def error_of(message="Bad", code=None, kind=None, provider="openai"):
+    error = {"message": f"{provider} error: {message}", "type": kind, "param": None, "code": code}
+    return {"error": error, "provider": provider}
+
+
+def wrapped(provider, body):
+    text = f"Invalid response received from {provider}: {json.dumps(body)}"
+    return {"error": {"message": text, "type": None, "param": None, "code": None}, "provider": provider}
+
+
+def judge(status, body, headers=None, **more):
+    text = body if isinstance(body, str) else json.dumps(body)
+    return response_error(status, GATEWAY if headers is None else headers, text, **more)
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "body", "said"),
+    [
+        pytest.param(
+            400, GATEWAY, error_of("Bad"), "openai answered with an error (400): Bad [trace id t-1]", id="openai"
+        ),
+        pytest.param(
+            400,
+            GATEWAY,
+            error_of("undefined"),
+            "openai answered with an error (400): openai error: undefined [trace id t-1]",
+            id="openai: the gateway lost the words",
+        ),
+        pytest.param(
+            400,
+            {"x-portkey-provider": "x-ai"},
+            {"error": {"message": {"message": "Bad", "type": "t", "param": "p", "code": "c"}}},
+            "x-ai answered with an error (400, t, c): Bad",
+            id="x-ai: an object for a message",
+        ),
+        pytest.param(
+            400,
+            {"x-portkey-provider": "deepseek"},
+            wrapped("deepseek", {"error": {"message": "Bad", "type": "invalid_request_error"}}),
+            "deepseek answered with an error (400, invalid_request_error): Bad",
+            id="deepseek: wrapped",
+        ),
+        pytest.param(
+            400,
+            {"x-portkey-provider": "google"},
+            wrapped("google", [{"error": {"message": "Bad", "code": 400, "status": "INVALID_ARGUMENT"}}]),
+            "google answered with an error (400, INVALID_ARGUMENT): Bad",
+            id="google: a list, wrapped",
+        ),
+        pytest.param(
+            400,
+            {"x-portkey-provider": "openrouter"},
+            wrapped(
+                "openrouter",
+                {
+                    "error": {
+                        "message": "Provider returned error",
+                        "code": 400,
+                        "metadata": {"raw": '{"message":"Bad"}'},
+                    }
+                },
+            ),
+            "openrouter answered with an error (400): Bad",
+            id="openrouter: its own upstream's words",
+        ),
+        pytest.param(
+            408,
+            {"x-portkey-provider": "google"},
+            {"0": {"error": {"message": "Late", "code": 408}}},
+            "google answered with an error (408): Late",
+            id="google: a list made an object",
+        ),
+        pytest.param(
+            400,
+            GATEWAY,
+            {"object": "error", "message": "Bad", "code": 400},
+            "openai answered with an error (400): Bad [trace id t-1]",
+            id="vllm",
+        ),
+        pytest.param(
+            422,
+            GATEWAY,
+            {"detail": [{"msg": "field required", "loc": ["x"]}]},
+            "openai answered with an error (422): field required [trace id t-1]",
+            id="fastapi: a list",
+        ),
+        pytest.param(
+            422, GATEWAY, {"detail": "no"}, "openai answered with an error (422): no [trace id t-1]", id="fastapi: text"
+        ),
+        pytest.param(
+            502,
+            GATEWAY,
+            {"html-message": "<html><head><title>502 Bad\nGateway</title></head><body>x</body></html>"},
+            "openai answered with an error (502): 502 Bad Gateway [trace id t-1]",
+            id="html in JSON",
+        ),
+        pytest.param(
+            502,
+            {},
+            "<style>p {}</style><p>Bad <b>gateway</b></p>",
+            "the gateway answered with an error (502): Bad gateway",
+            id="html",
+        ),
+        pytest.param(502, {}, "upstream down", "the gateway answered with an error (502): upstream down", id="text"),
+        pytest.param(502, {}, "", "the gateway answered with an error (502): no message", id="empty"),
+        pytest.param(502, {}, "null", "the gateway answered with an error (502): no message", id="null"),
+        pytest.param(
+            500, GATEWAY, {"why": 1}, 'openai answered with an error (500): {"why":1} [trace id t-1]', id="unknown form"
+        ),
+        pytest.param(
+            500, {}, {"error": "", "message": "Bad"}, "the gateway answered with an error (500): Bad", id="empty error"
+        ),
+        pytest.param(
+            500,
+            EXCEPTION,
+            {"status": "failure", "message": "Provider portkey not found"},
+            "the gateway answered with an error (500): Provider portkey not found",
+            id="gateway: exception",
+        ),
+        pytest.param(
+            403,
+            GATEWAY,
+            {"status": "failure", "message": "Portkey Error", "error": {"message": "No scope", "code": "033"}},
+            "the gateway answered with an error (403, 033): No scope [trace id t-1]",
+            id="gateway 2.x",
+        ),
+        pytest.param(
+            401,
+            {},
+            {"success": False, "data": {"message": "No key", "errorCode": "AB01"}},
+            "the gateway answered with an error (401, AB01): No key",
+            id="hosted",
+        ),
+        pytest.param(
+            200,
+            {"x-portkey-provider": "google"},
+            wrapped("google", {"promptFeedback": {"blockReason": "SAFETY"}}),
+            "google answered, but with no completion (200, content_filter, SAFETY): the prompt was blocked: SAFETY",
+            id="google: blocked prompt",
+        ),
+        pytest.param(
+            200,
+            {},
+            "<title>Log in</title>",
+            "the gateway answered, but with no completion (200): Log in",
+            id="200 html",
+        ),
+    ],
+)
+def test_every_form_of_body_is_one_readable_line(status, headers, body, said):
+    error = judge(status, body, headers)
+
+    assert str(error).partition("\nHint: ")[0] == said
+    assert error.origin == ("gateway" if said.startswith("the gateway") else "provider")
+
+
+def test_an_error_carries_all_that_the_answer_said():
+    body = {
+        "error": {"message": "openai error: Bad", "type": "t", "param": "p", "code": 7},
+        "provider": "openai",
+    }
+
+    error = judge(400, body)
+
+    assert vars(error) == {
+        "origin": "provider",
+        "status_code": 400,
+        "code": "7",
+        "trace_id": "t-1",
+        "received": 0,
+        "hint": None,
+        "retryable": False,
+        "type": "t",
+        "param": "p",
+        "provider": "openai",
+        "body": json.dumps(body),
+        "retry_after": None,
+    }
+
+
+def test_long_words_are_shortened_but_judged_as_a_whole():
+    error = judge(400, error_of("x" * 600 + " prompt is too long"))
+
+    assert type(error) is PortkeyContextOverflowError
+    assert "x" * 500 + "... [" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "retryable"),
+    [
+        pytest.param(429, error_of(), PortkeyThrottledError, True, id="429"),
+        pytest.param(
+            429,
+            {"status": "failure", "message": "Portkey Error. Error Code: 05"},
+            PortkeyThrottledError,
+            True,
+            id="hosted: rate limit",
+        ),
+        pytest.param(529, error_of("Overloaded", kind="overloaded_error"), PortkeyThrottledError, True, id="anthropic"),
+        pytest.param(503, error_of("The model is overloaded."), PortkeyThrottledError, True, id="google: overloaded"),
+        pytest.param(503, error_of("Not now"), PortkeyAPIError, True, id="503"),
+        pytest.param(500, error_of(), PortkeyAPIError, True, id="500"),
+        pytest.param(408, error_of("Request timed out.", kind="timeout_error"), PortkeyAPIError, True, id="408"),
+        pytest.param(429, error_of(code="insufficient_quota"), PortkeyAPIError, False, id="openai: no money"),
+        pytest.param(402, error_of("Insufficient Balance"), PortkeyAPIError, False, id="deepseek: no money"),
+        pytest.param(412, {"status": "failure", "message": "Error Code: 04"}, PortkeyAPIError, False, id="budget"),
+        pytest.param(401, error_of(), PortkeyAPIError, False, id="401"),
+        pytest.param(403, error_of(kind="api_error"), PortkeyAPIError, False, id="403: the status goes first"),
+        pytest.param(400, error_of("failed to generate"), PortkeyAPIError, False, id="'generate' is no rate"),
+        pytest.param(400, error_of("be more accurate: rate limit"), PortkeyAPIError, False, id="'accurate' is no rate"),
+        pytest.param(429, error_of("maximum context length"), PortkeyThrottledError, True, id="429 goes first"),
+        pytest.param(200, "", PortkeyAPIError, True, id="200 with nothing"),
+        pytest.param(200, {"error": {"message": "Busy", "code": 429}}, PortkeyThrottledError, True, id="200 means 429"),
+        pytest.param(200, "<title>Log in</title>", PortkeyAPIError, False, id="200 with html"),
+    ],
+)
+def test_status_and_code_decide_whether_a_retry_helps(status, body, kind, retryable):
+    error = judge(status, body)
+
+    assert (type(error), error.retryable) == (kind, retryable)
+
+
+@pytest.mark.parametrize(
+    ("provider", "message", "code"),
+    [
+        ("openai", "This model's maximum context length is 8 tokens.", "context_length_exceeded"),
+        ("groq", "Please reduce the length of the messages or completion.", "context_length_exceeded"),
+        ("openai", "Your input exceeds the context window of this model.", None),
+        ("anthropic", "prompt is too long: 210000 tokens > 200000 maximum", None),
+        ("anthropic", "input length and `max_tokens` exceed context limit: 1 + 2 > 2", None),
+        ("google", "The input token count (9) exceeds the maximum number of tokens allowed (8).", None),
+        ("bedrock", "Input is too long for requested model.", None),
+        ("mistral-ai", "Prompt contains 9 tokens, too large for model with 8 maximum context length", "3051"),
+        ("cohere", "too many tokens: size limit exceeded by 1 tokens.", None),
+        ("x-ai", "This model's maximum prompt length is 8 but the request contains 9 tokens.", None),
+        ("ollama", "prompt too long; exceeded max context length by 12 tokens", None),
+        ("ollama", "the request exceeds the available context size", None),
+        ("huggingface", "`inputs` tokens + `max_new_tokens` must be <= 8", None),
+    ],
+)
+@pytest.mark.parametrize("wrap", [False, True], ids=["plain", "wrapped"])
+def test_context_overflow_is_known_in_each_upstreams_words(provider, message, code, wrap):
+    body = error_of(message, code, provider=provider)
+    error = judge(400, wrapped(provider, body) if wrap else body)
+
+    assert (type(error), error.retryable, error.provider) == (PortkeyContextOverflowError, False, provider)
+
+
+def test_the_users_own_phrases_are_looked_for_too():
+    assert type(judge(400, error_of("Zu lang!"), overflow_phrases=["zu lang"])) is PortkeyContextOverflowError
+    assert type(judge(400, error_of("Zu lang!"))) is PortkeyAPIError
+
+
+def test_a_denial_carries_the_verdicts_and_the_bare_words():
+    hook_results = {"before_request_hooks": [{"verdict": False}], "after_request_hooks": []}
+    body = {"error": {"message": "The checks failed.", "type": "hooks_failed"}, "hook_results": hook_results}
+
+    error = judge(446, body)
+
+    assert isinstance(error, PortkeyGuardrailError)
+    assert (error.origin, error.retryable, error.denial, error.hook_results) == (
+        "gateway",
+        False,
+        "The checks failed.",
+        hook_results,
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "headers", "hint"),
+    [
+        (400, "Either x-portkey-config or x-portkey-provider header is required", {}, "set client_args['provider']"),
+        (
+            400,
+            "Invalid config passed. You need to pass a valid json",
+            {},
+            "the open-source gateway knows no config ids",
+        ),
+        (400, "Invalid provider passed", {}, "provider names are lower case"),
+        (400, "Invalid custom host", {}, "the open-source gateway refuses private hosts"),
+        (500, {"status": "failure", "message": "Something went wrong"}, EXCEPTION, "the gateway could not translate"),
+        (500, error_of("Something went wrong"), GATEWAY, None),
+        (500, {"html-message": "Message: fetch failed Cause: x"}, GATEWAY, "the gateway did not reach the provider"),
+        (
+            408,
+            {"error": {"message": "Request exceeded the timeout sent in the request: 5ms", "type": "timeout_error"}},
+            GATEWAY,
+            "the provider was slower than request_timeout",
+        ),
+        (408, error_of("Request timed out."), GATEWAY, None),
+        (431, "", {}, "the request's headers are over"),
+        (412, {"status": "failure", "message": "Error Code: 04"}, {}, "the budget of the key is used up"),
+        (412, error_of("model_not_allowed_error"), GATEWAY, None),
+        (401, error_of("Incorrect API key provided: undefined."), GATEWAY, "no provider key reached the gateway"),
+        (400, error_of("undefined"), GATEWAY, None),
+        (401, error_of("The key has expired"), GATEWAY, "the key has expired"),
+        (401, {"status": "failure", "message": "Invalid API Key"}, {}, "check client_args['api_key']"),
+        (403, error_of("No."), GATEWAY, "check the provider's key"),
+        (404, error_of("No."), GATEWAY, "check client_args['base_url'] and model_id"),
+        (400, error_of("function tools with reasoning"), GATEWAY, "this model takes no tools beside reasoning"),
+    ],
+)
+def test_a_hint_says_what_to_do_where_that_is_known(status, body, headers, hint):
+    found = judge(status, body, headers).hint
+
+    assert found is None if hint is None else (found or "").startswith(hint)
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"retry-after": "20"}, 20.0),
+        ({"retry-after": "0.5"}, 0.5),
+        ({"retry-after-ms": "1500", "retry-after": "2"}, 1.5),
+        ({"x-ms-retry-after-ms": "250"}, 0.25),
+        ({"retry-after": "-3"}, 0.0),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after": "nan"}, None),
+        ({"retry-after-ms": "soon", "retry-after": "2"}, 2.0),
+        ({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}, 0.0),
+        ({}, None),
+    ],
+)
+def test_retry_after_is_read_in_all_its_spellings(headers, seconds):
+    assert judge(429, "", headers).retry_after == seconds
+
+
+def test_a_date_to_retry_at_is_counted_from_now():
+    assert judge(429, "", {"retry-after": formatdate(time.time() + 60, usegmt=True)}).retry_after == pytest.approx(
+        60, abs=5
+    )
+
+
+@pytest.mark.parametrize(
+    ("finish_reason", "expected"),
+    [("ERROR", True), ("new_error", True), ("malformed_anything", True), ("stop", False), ("other", False)],
+)
+def test_errors_dressed_as_finish_reasons_are_known(finish_reason, expected):
+    assert is_failure(finish_reason) is expected
+
+
+# -- whatever comes ----------------------------------------------------------------------------------------------------
+
+_STATUSES = [200, 204, 246, 302, 400, 401, 403, 404, 408, 412, 413, 429, 431, 446, 500, 502, 503, 529]
+_WORDS = [
+    "error",
+    "message",
+    "code",
+    "type",
+    "status",
+    "detail",
+    "msg",
+    "provider",
+    "html-message",
+    "failure",
+    "0",
+    "raw",
+]
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.sampled_from(_WORDS),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(_WORDS) | st.text(max_size=3), inner),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=500)
+@given(
+    status=st.sampled_from(_STATUSES),
+    body=_JSON.map(json.dumps) | st.text() | st.text(alphabet=st.characters()),
+    retry_after=st.text(max_size=12),
+)
+def test_random_bodies_are_api_errors(status, body, retry_after):
+    error = response_error(status, {"retry-after": retry_after}, body)
+
+    assert isinstance(error, PortkeyAPIError)
+    assert "\n" not in str(error).partition("\nHint: ")[0]
+
+
+def test_ten_thousand_mangled_bodies_are_api_errors():
+    chance = random.Random(1)  # noqa: S311
+    seeds = [
+        json.dumps(body)
+        for body in (
+            error_of(),
+            wrapped("google", [{"error": {"message": "Bad", "code": 400}}]),
+            {"status": "failure", "message": {"message": None}},
+            {"success": False, "data": {"message": [1]}},
+            {"detail": [{"msg": {}}], "0": [[]]},
+        )
+    ]
+    for _ in range(10_000):
+        text = list(chance.choice(seeds))
+        for _ in range(chance.randrange(6)):
+            text[chance.randrange(len(text))] = chance.choice(
+                ['"', "{", "}", "[", "<", "\\", "\ud800", "9" * 50, "NaN", ""]
+            )
+
+        error = response_error(chance.choice(_STATUSES), {}, "".join(text))
+
+        assert isinstance(error, PortkeyAPIError)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<script" * 100_000,
+        "<title" * 100_000,
+        "<" * 1_000_000,
+        "[" * 1_000_000,
+        '{"error":' * 100_000,
+        '{"error":' * 150 + "1" + "}" * 150,
+        '{"error":{"code":' + "1" * 100_000 + "}}",
+        '{"error":"' + "input token count " * 60_000 + '"}',
+        '{"error":NaN}',
+        '"\\ud800"',
+        "\ud800",
+        json.dumps("Invalid response received from " + "a" * 1_000_000),
+    ],
+    ids=[
+        "scripts",
+        "titles",
+        "brackets",
+        "open lists",
+        "open objects",
+        "deep objects",
+        "a huge number",
+        "a phrase begun over and over",
+        "NaN",
+        "an escaped surrogate",
+        "a surrogate",
+        "a long name",
+    ],
+)
+def test_hostile_bodies_are_judged_fast(body):
+    began = time.perf_counter()
+
+    error = response_error(500, {}, body)
+
+    assert isinstance(error, PortkeyAPIError)
+    assert time.perf_counter() - began < 1
+    assert len(str(error)) < 2000
