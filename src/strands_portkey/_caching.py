@@ -5,12 +5,37 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from pydantic import JsonValue
 from strands.models.model import CacheConfig
-from strands.types.content import ContentBlock, SystemContentBlock
+from strands.types.content import ContentBlock, Message, SystemContentBlock
 
-from ._dialects import Dialect
+from ._dialects import CacheKind, Dialect
+
+_RETENTIONS: Final = ("in_memory", "24h")  # What OpenAI calls a time to live.
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """Strands' `CacheConfig`; that of the lowest Strands has a strategy alone.
+
+    Attributes:
+        strategy: ``auto`` or ``anthropic``; None where there is no `CacheConfig`.
+        ttl: How long a prefix is kept, where a section or a cache point does not say so itself.
+        system_prompt_ttl: Whether the system prompt is cached, or for how long.
+        tools_ttl: Whether the tools are.
+        cache_key: What requests of the same prefix have in common; False for nothing.
+    """
+
+    strategy: str | None = None
+    ttl: str | None = None
+    system_prompt_ttl: bool | str = True
+    tools_ttl: bool | str | None = None
+    cache_key: str | bool | None = None
+
+
+_NO_SETTINGS: Final = _Settings()
 
 
 @dataclass(frozen=True)
@@ -27,24 +52,36 @@ class Caching:
     dialect: Dialect
     session_id: str | None = None
 
-    def message_blocks(self, blocks: Sequence[ContentBlock], trailing: int) -> Sequence[ContentBlock]:
-        """Return the last user message's blocks with a cache point, unless one is there.
+    def messages(self, messages: Sequence[Message], trailing: int) -> list[Sequence[ContentBlock]]:
+        """Return the content of messages with one cache point in the last of the user's, where `CacheConfig` places it.
+
+        As in Strands' own providers, points in other messages then go, since a conversation would gather more of
+        them than an upstream takes; a point that is in that message stays where it is.
 
         Args:
-            blocks: The message's content.
+            messages: The conversation.
             trailing: Number of blocks at its end that change with every call; the point goes ahead of them.
         """
-        if not self._places_points() or any("cachePoint" in block for block in blocks):
-            return blocks
-        ahead = len(blocks) - trailing
-        return [*blocks[:ahead], {"cachePoint": {"type": "default"}}, *blocks[ahead:]] if ahead > 0 else blocks
+        contents: list[Sequence[ContentBlock]] = [message["content"] for message in messages]
+        if not self._places_points:
+            return contents
+        bare = [[block for block in content if "cachePoint" not in block] for content in contents]
+        users = [index for index, message in enumerate(messages) if message["role"] == "user" and bare[index]]
+        if not users:
+            return list(bare)
+        last = users[-1]
+        points = [index for index, block in enumerate(contents[last]) if "cachePoint" in block]
+        # What is ahead of the first point holds no other one.
+        ahead = points[0] if points else len(bare[last]) - trailing
+        if ahead > 0:
+            point: ContentBlock = contents[last][ahead] if points else {"cachePoint": {"type": "default"}}
+            bare[last].insert(ahead, point)
+        return list(bare)
 
     def system_blocks(self, blocks: Sequence[SystemContentBlock]) -> Sequence[SystemContentBlock]:
         """Return the system prompt's blocks with a cache point at the end, unless one is there."""
-        if not blocks or not self._places_points() or any("cachePoint" in block for block in blocks):
-            return blocks
-        ttl = self.config.system_prompt_ttl if self.config else False
-        if ttl is False:
+        ttl = self._settings.system_prompt_ttl
+        if not blocks or not ttl or not self._places_points or any("cachePoint" in block for block in blocks):
             return blocks
         point: SystemContentBlock = {"cachePoint": {"type": "default"}}
         if isinstance(ttl, str):
@@ -53,42 +90,54 @@ class Caching:
 
     def tools_control(self) -> dict[str, JsonValue] | None:
         """Return the `cache_control` for the last tool, if tools are to be cached."""
-        ttl = self.config.tools_ttl if self.config and self._places_points() else None
+        ttl = self._settings.tools_ttl if self._places_points else None
         if not ttl:
             return None
         return self.control(ttl if isinstance(ttl, str) else None)
 
     def control(self, ttl: str | None) -> dict[str, JsonValue] | None:
         """Return the `cache_control` for a cache point, or None where the upstream has none."""
-        if self.dialect.caching is None:
-            _warn(f"the upstream {self.dialect.name!r} caches no prompts; cache points have no effect")
-        if self.dialect.caching != "cache_control":
+        if self._kind is None:
+            _warn(f"the upstream {self.dialect.name!r} takes no cache points; they have no effect")
+        if self._kind != "cache_control":
             return None
-        ttl = ttl or (self.config.ttl if self.config else None)
+        ttl = ttl or self._settings.ttl
         return {"type": "ephemeral", "ttl": ttl} if ttl else {"type": "ephemeral"}
 
     def params(self) -> dict[str, JsonValue]:
         """Return the body's parameters that route to a cache: OpenAI's."""
-        if self.config is None:
-            return {}
-        if self.dialect.caching is None:
-            _warn(f"the upstream {self.dialect.name!r} caches no prompts; cache_config has no effect")
-        if self.dialect.caching != "prompt_cache_key":
+        settings = self._settings
+        if self.config is not None and self._kind is None:
+            _warn(f"the upstream {self.dialect.name!r} takes no cache points; cache_config has no effect")
+        if self.config is None or self._kind != "prompt_cache_key":
             return {}
         params: dict[str, JsonValue] = {}
-        key = self.config.cache_key
+        key = settings.cache_key
         if key is None and self.session_id is not None:
             key = f"strands-{self.session_id}"
         if key:
             params["prompt_cache_key"] = key
-        if self.config.ttl in ("in_memory", "24h"):
-            params["prompt_cache_retention"] = self.config.ttl
-        elif self.config.ttl is not None:
-            _warn(f"cache_config.ttl {self.config.ttl!r} has no effect on OpenAI, which knows 'in_memory' and '24h'")
+        if settings.ttl in _RETENTIONS:
+            params["prompt_cache_retention"] = settings.ttl
+        elif settings.ttl is not None:
+            _warn(f"cache_config.ttl {settings.ttl!r} has no effect on OpenAI, which knows 'in_memory' and '24h'")
         return params
 
+    @property
+    def _settings(self) -> _Settings:
+        if self.config is None:
+            return _NO_SETTINGS
+        given = vars(self.config)
+        return _Settings(**{name: given[name] for name in vars(_NO_SETTINGS).keys() & given.keys()})
+
+    @property
+    def _kind(self) -> CacheKind | None:
+        """How the upstream caches; the strategy ``anthropic`` says so where nothing else can."""
+        return "cache_control" if self._settings.strategy == "anthropic" else self.dialect.caching
+
+    @property
     def _places_points(self) -> bool:
-        return self.config is not None and self.dialect.caching == "cache_control"
+        return self.config is not None and self._kind == "cache_control"
 
 
 def _warn(message: str) -> None:

@@ -203,6 +203,11 @@ def is_mapping(value: object) -> TypeIs[Mapping[object, object]]:
     return isinstance(value, Mapping)
 
 
+def is_list(value: object) -> TypeIs[Sequence[object]]:
+    """Whether a value is a list or a tuple of whatever: no text."""
+    return isinstance(value, (list, tuple))
+
+
 def split_client_args(client_args: Mapping[str, object]) -> tuple[Endpoint, dict[str, object]]:
     """Part the way to the gateway from the routing behind it, with the environment's defaults.
 

@@ -7,15 +7,17 @@ one, is dropped for another and breaks the request for a third. One row a dialec
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final, Literal, TypeVar
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Literal
 
-from pydantic_core import from_json
+from pydantic import TypeAdapter, ValidationError
+from typing_extensions import TypedDict
 
 from ._errors import PortkeyConfigError
 
-T = TypeVar("T")
+CacheKind = Literal["cache_control", "prompt_cache_key", "automatic"]
+"""How an upstream caches prompts."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,8 @@ class Dialect:
         thought_signatures: Whether a tool call carries the signature of the thought that led to it (Gemini).
         caching: ``cache_control`` on blocks, one ``prompt_cache_key``, the provider's own doing, or None.
         documents: A PDF as a ``file`` with a data URL, a ``file`` with bare base64, an ``image_url`` or a
-            ``document_url`` with a data URL, or not at all.
+            ``document_url`` with a data URL, or not at all. The gateway turns an ``image_url`` into Anthropic's
+            document and lets its cache mark through, which it does not for a ``file``.
         images: Whether images can be sent.
         image_locations: URL schemes that an image may be given by.
         tool_result_images: Whether a tool's result may hold images and documents, in Anthropic's form. Otherwise
@@ -50,7 +53,7 @@ class Dialect:
     reasoning: Literal["content_blocks", "reasoning_content", "reasoning"] | None = None
     redacted: bool = False
     thought_signatures: bool = False
-    caching: Literal["cache_control", "prompt_cache_key", "automatic"] | None = "automatic"
+    caching: CacheKind | None = "automatic"
     documents: Literal["file", "base64", "image_url", "document_url"] | None = None
     images: bool = True
     image_locations: tuple[str, ...] = ("http", "https")
@@ -66,15 +69,13 @@ class Dialect:
     tool_choice: bool = True
 
 
-OPENAI: Final = Dialect(
-    "openai", caching="prompt_cache_key", documents="file", audio="input_audio"
-)
+OPENAI: Final = Dialect("openai", caching="prompt_cache_key", documents="file", audio="input_audio")
 _ANTHROPIC: Final = Dialect(
     "anthropic",
     reasoning="content_blocks",
     redacted=True,
     caching="cache_control",
-    documents="base64",
+    documents="image_url",
     image_locations=("https",),
     tool_result_images=True,
     max_tokens=4096,
@@ -114,6 +115,22 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
         Dialect("perplexity", tools=False, tool_choice=False),
     )
 }
+
+# What a request keeps to where its targets differ.
+_LEAST: Final = vars(
+    Dialect(
+        name="",
+        caching=None,
+        images=False,
+        tool_result_names=True,
+        text_beside_calls=False,
+        max_tokens=_ANTHROPIC.max_tokens,
+        usage=True,
+        schema=False,
+        tools=False,
+        tool_choice=False,
+    )
+)
 
 # The gateway's providers by dialect, where the name is not the dialect's own; all others speak OpenAI's.
 _PROVIDERS: Final = {
@@ -157,10 +174,8 @@ def find_dialect(upstream: str | None, routing: Mapping[str, object], model_id: 
     if upstream is not None:
         return _named(upstream)
     provider = routing.get("provider")
-    named = {_by_provider(name, model) for name, model in _targets(routing.get("config"), model_id)}
-    if not named and isinstance(provider, str):
-        named = {_by_provider(provider, model_id)}
-    return _common(sorted(named, key=lambda dialect: dialect.name)) if named else _by_model(model_id)
+    named = _targets(_config_of(routing.get("config")), provider if isinstance(provider, str) else None, model_id)
+    return _common(sorted(set(named), key=lambda dialect: dialect.name))
 
 
 def _named(upstream: str) -> Dialect:
@@ -171,23 +186,43 @@ def _named(upstream: str) -> Dialect:
     return DIALECTS[name]
 
 
-def _targets(config: object, model_id: str) -> Iterator[tuple[str, str]]:
-    """Yield provider and model id of each target of an inline config, nested ones included."""
-    if isinstance(config, str):
-        try:
-            config = from_json(config)
-        except ValueError:
-            return  # The id of a saved config, of which nothing is known here.
-    if not isinstance(config, Mapping):
-        return
-    override = config.get("override_params")
-    model = override.get("model") if isinstance(override, Mapping) else None
-    model_id = model if isinstance(model, str) else model_id
-    if isinstance(provider := config.get("provider"), str):
-        yield provider, model_id
-    if isinstance(targets := config.get("targets"), Sequence):
-        for target in targets:
-            yield from _targets(target, model_id)
+class _Override(TypedDict, total=False):
+    model: str | None
+
+
+class _Target(TypedDict, total=False):
+    """A config or one of its targets, as far as it tells who answers."""
+
+    provider: str | None
+    virtual_key: str | None
+    override_params: _Override | None
+    targets: list[_Target] | None
+
+
+_TARGET: Final = TypeAdapter(_Target)
+
+
+def _config_of(config: object) -> _Target:
+    """Return an inline config; nothing is known of the id of a saved one."""
+    try:
+        if isinstance(config, str):
+            return _TARGET.validate_json(config)
+        return {} if config is None else _TARGET.validate_python(config)
+    except ValidationError:
+        return {}
+
+
+def _targets(config: _Target, provider: str | None, model_id: str) -> Iterator[Dialect]:
+    """Yield the dialect of each target of a config, nested ones included."""
+    model_id = (config.get("override_params") or {}).get("model") or model_id
+    if key := config.get("virtual_key"):
+        provider = f"@{key}"  # Its name is free, but often begins with the provider's.
+    provider = config.get("provider") or provider
+    targets = config.get("targets")
+    if not targets:
+        yield _by_provider(provider, model_id) if provider else _by_model(model_id)
+    for target in targets or ():
+        yield from _targets(target, None, model_id)
 
 
 def _by_provider(provider: str, model_id: str) -> Dialect:
@@ -217,32 +252,16 @@ def _by_model(model_id: str) -> Dialect:
 
 def _common(dialects: Sequence[Dialect]) -> Dialect:
     """Return what all of some dialects take; what one must have, all get."""
-    if len(dialects) == 1:
-        return dialects[0]
-    return Dialect(
-        name=" + ".join(dialect.name for dialect in dialects),
-        reasoning=_same(dialect.reasoning for dialect in dialects),
-        redacted=all(dialect.redacted for dialect in dialects),
-        thought_signatures=all(dialect.thought_signatures for dialect in dialects),
-        caching=_same(dialect.caching for dialect in dialects),
-        documents=_same(dialect.documents for dialect in dialects),
-        images=all(dialect.images for dialect in dialects),
-        image_locations=tuple(
-            scheme for scheme in dialects[0].image_locations if all(scheme in each.image_locations for each in dialects)
-        ),
-        tool_result_images=all(dialect.tool_result_images for dialect in dialects),
-        audio=_same(dialect.audio for dialect in dialects),
-        video=_same(dialect.video for dialect in dialects),
-        tool_result_names=any(dialect.tool_result_names for dialect in dialects),
-        text_beside_calls=all(dialect.text_beside_calls for dialect in dialects),
-        max_tokens=max((dialect.max_tokens for dialect in dialects if dialect.max_tokens), default=None),
-        usage=any(dialect.usage for dialect in dialects),
-        schema=all(dialect.schema for dialect in dialects),
-        tools=all(dialect.tools for dialect in dialects),
-        tool_choice=all(dialect.tool_choice for dialect in dialects),
-    )
-
-
-def _same(values: Iterable[T | None]) -> T | None:
-    different = set(values)
-    return different.pop() if len(different) == 1 else None
+    first, *others = dialects
+    if not others:
+        return first
+    differing = {name for name in _LEAST if len({getattr(dialect, name) for dialect in dialects}) > 1}
+    schemes = [scheme for scheme in first.image_locations if all(scheme in each.image_locations for each in others)]
+    common = {name: _LEAST[name] for name in differing} | {
+        "name": " + ".join(dialect.name for dialect in dialects),
+        "image_locations": tuple(schemes),
+    }
+    # A cache key goes to OpenAI alone, but then nobody needs one to cache.
+    if {dialect.caching for dialect in dialects} == {"automatic", "prompt_cache_key"}:
+        common["caching"] = "automatic"
+    return replace(first, **common)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from pydantic import JsonValue
+from pydantic import JsonValue, TypeAdapter, ValidationError
+from pydantic_core import from_json
 
+from ._config import is_list, is_mapping, to_setting
 from ._errors import PortkeyConfigError
 from ._version import __version__
 
@@ -22,9 +25,13 @@ _BASE: Final = {
     # The gateway drops reasoning unless it is told so; it knows this one spelling.
     "x-portkey-strict-open-ai-compliance": "false",
 }
-# Keys whose value is JSON, although it may be given as text.
-_JSON_KEYS: Final = frozenset({"config", "metadata"})
-_SECRET_HEADERS: Final = frozenset({"authorization", "api-key", "virtual-key"})
+# Settings whose value is JSON, although it may be given as text.
+_JSON_SETTINGS: Final = frozenset({"config", "metadata"})
+# Settings that are lists of names; any other list is sent as JSON, as the gateway reads its guardrails.
+_NAME_LISTS: Final = frozenset({"forward_headers", "sensitive_headers"})
+_NAMES: Final = TypeAdapter(list[str])
+_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_SECRET_NAME: Final = re.compile(r"(?i)authorization|key|secret|token|password|passphrase|cookie|credential")
 
 
 @dataclass(frozen=True)
@@ -52,8 +59,8 @@ class ResponseMetadata:
     cache_status: str | None = None
     retry_attempt_count: int | None = None
     last_used_option_index: str | None = None
-    hook_results: Mapping[str, JsonValue] = field(default_factory=dict)
-    headers: Mapping[str, str] = field(default_factory=dict)
+    hook_results: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 def response_metadata(
@@ -82,7 +89,7 @@ def request_headers(routing: Mapping[str, object]) -> dict[str, str]:
     """Build the headers of a request.
 
     Args:
-        routing: The routing keys of `ClientArgs`, with callables already called.
+        routing: The routing keys of `ClientArgs`, with callables already called. None and blank text are left out.
 
     Returns:
         Header values by lower-case name.
@@ -91,91 +98,146 @@ def request_headers(routing: Mapping[str, object]) -> dict[str, str]:
         PortkeyConfigError: If a value cannot be sent.
     """
     headers = dict(_BASE)
-    forwarded = {name.lower().replace("_", "-") for name in _names(routing.get("forward_headers"))}
-    for key, value in routing.items():
-        name = key.lower().replace("_", "-").removeprefix(_PREFIX)
-        if value is None:
-            continue
-        if name == "headers":
+    settings = {to_setting(key): value for key, value in routing.items() if not _is_left_out(value)}
+    forwarded = [to_setting(name) for name in _names("forward_headers", settings.get("forward_headers", ()))]
+    for setting, value in settings.items():
+        name = setting.replace("_", "-")
+        if setting == "headers":
             headers.update(_extra_headers(value))
-        elif name == "authorization":
-            headers[name] = _checked(key, _authorization(value))
+        elif setting == "authorization":
+            headers[name] = _authorization(value)
         else:
-            headers[name if name in forwarded else _PREFIX + name] = _checked(key, _to_text(key, name, value))
+            header = name if setting in forwarded else _PREFIX + name
+            if not _HEADER_NAME.fullmatch(header):
+                raise PortkeyConfigError(f"client_args has {setting!r}, which cannot be the name of a header")
+            headers[header] = _checked(f"client_args[{setting!r}]", _to_text(setting, value, settings))
     return headers
 
 
 def secrets(headers: Mapping[str, str]) -> list[str]:
-    """Return the values among request headers that no message may show."""
-    values = [value for name, value in headers.items() if name.removeprefix(_PREFIX) in _SECRET_HEADERS]
-    return [value.rpartition(" ")[2] for value in values]
+    """Return what no message may show of request headers: keys, also those within a config, the longest first."""
+    sensitive = {name.strip().lower() for name in headers.get(f"{_PREFIX}sensitive-headers", "").split(",")}
+    found: set[str] = set()
+    for name, text in headers.items():
+        if text.startswith("{"):
+            found.update(_secrets_within(_parsed(text)))
+        elif _SECRET_NAME.search(name) or {name, name.removeprefix(_PREFIX)} & sensitive:
+            found.add(text.rpartition(" ")[2])
+    return sorted(found - {""}, key=lambda secret: (-len(secret), secret))
 
 
-def _names(value: object) -> list[str]:
+def _secrets_within(value: JsonValue) -> Iterator[str]:
+    if isinstance(value, dict):
+        for name, part in value.items():
+            if isinstance(part, str) and _SECRET_NAME.search(name):
+                yield part
+            else:
+                yield from _secrets_within(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from _secrets_within(part)
+
+
+def _parsed(text: str) -> JsonValue:
+    try:
+        value: JsonValue = from_json(text)
+    except ValueError:
+        return None
+    return value
+
+
+def _is_left_out(value: object) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def _names(setting: str, value: object) -> list[str]:
     """Return the names of a comma list, given as text or as a list."""
     if isinstance(value, str):
-        return [name.strip() for name in value.split(",") if name.strip()]
-    return [str(name) for name in value] if isinstance(value, Sequence) else []
+        value = value.split(",")
+    try:
+        names = _NAMES.validate_python(value)
+    except ValidationError:
+        wanted = "a list of names, or these with commas between"
+        message = f"client_args[{setting!r}] is of type {type(value).__name__}; wanted is {wanted}"
+        raise PortkeyConfigError(message) from None
+    return [name.strip() for name in names if name.strip()]
 
 
 def _authorization(value: object) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise PortkeyConfigError("client_args['Authorization'] is blank or no text; wanted is the provider's key")
-    return value if " " in value.strip() else f"Bearer {value.strip()}"
+    wanted = "wanted is the provider's key, such as 'Bearer sk-...'"
+    if not isinstance(value, str):
+        message = f"client_args['authorization'] is of type {type(value).__name__}; {wanted}"
+        raise PortkeyConfigError(message)
+    text = _checked("client_args['authorization']", value)
+    if text.lower() in ("bearer", "basic"):
+        raise PortkeyConfigError(f"client_args['authorization'] is {text!r} without a key; {wanted}")
+    return text if " " in text else f"Bearer {text}"
 
 
 def _extra_headers(value: object) -> dict[str, str]:
-    if not isinstance(value, Mapping):
-        raise PortkeyConfigError(f"client_args['headers'] is {type(value).__name__}; wanted is a mapping")
-    return {str(name).lower(): _checked(f"headers[{name!r}]", str(text)) for name, text in value.items()}
+    if not is_mapping(value):
+        message = f"client_args['headers'] is of type {type(value).__name__}; wanted is a mapping of names to texts"
+        raise PortkeyConfigError(message)
+    headers: dict[str, str] = {}
+    for name, text in value.items():
+        if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
+            raise PortkeyConfigError(f"client_args['headers'] has {name!r}, which cannot be the name of a header")
+        where = f"client_args['headers'][{name!r}]"
+        if not isinstance(text, str):
+            raise PortkeyConfigError(f"{where} is of type {type(text).__name__}; wanted is text")
+        headers[name.lower()] = _checked(where, text)
+    return headers
 
 
-def _to_text(key: str, name: str, value: object) -> str:
+def _to_text(setting: str, value: object, settings: Mapping[str, object]) -> str:
+    if setting in _JSON_SETTINGS:
+        return _to_json(setting, value)
+    if setting in _NAME_LISTS:
+        # A setting is named as the header that it becomes; the name of any other header is the caller's.
+        names = _names(setting, value)
+        return ",".join(name.replace("_", "-") if to_setting(name) in settings else name for name in names)
     if isinstance(value, bool):
         return "true" if value else "false"
-    if name in _JSON_KEYS:
-        return _to_json(key, name, value)
-    if isinstance(value, Mapping):
-        return _dump(key, value)
-    if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
-        plain = all(isinstance(item, str) for item in value)
-        return ",".join(_names(value)) if plain else _dump(key, value)
+    if is_mapping(value) or is_list(value):
+        return _dump(setting, value)
     if not isinstance(value, (str, int, float)):
-        raise PortkeyConfigError(f"client_args[{key!r}] is {type(value).__name__}; wanted is text, a number or a bool")
+        message = f"client_args[{setting!r}] is of type {type(value).__name__}; wanted is text, a number or a bool"
+        raise PortkeyConfigError(message)
     return str(value)
 
 
-def _to_json(key: str, name: str, value: object) -> str:
+def _to_json(setting: str, value: object) -> str:
     """Return ASCII JSON of an object; the id of a saved config stays as it is."""
     if isinstance(value, str):
-        if name == "config" and not value.lstrip().startswith("{"):
+        if setting == "config" and not value.lstrip().startswith(("{", "[")):
             return value
         try:
-            value = json.loads(value)
+            value = from_json(value)
         except ValueError as error:
-            raise PortkeyConfigError(f"client_args[{key!r}] is no JSON: {error}") from None
-    if not isinstance(value, Mapping):
-        raise PortkeyConfigError(f"client_args[{key!r}] is {type(value).__name__}; wanted is a mapping or its JSON")
-    return _dump(key, value)
+            raise PortkeyConfigError(f"client_args[{setting!r}] is no JSON: {error}") from None
+    if not is_mapping(value):
+        message = f"client_args[{setting!r}] is of type {type(value).__name__}; wanted is a mapping or its JSON"
+        raise PortkeyConfigError(message)
+    return _dump(setting, value)
 
 
-def _dump(key: str, value: object) -> str:
+def _dump(setting: str, value: object) -> str:
     # ASCII, because the gateway reads headers as Latin-1.
     try:
         return json.dumps(value, separators=(",", ":"), allow_nan=False, default=_plain)
     except (TypeError, ValueError, RecursionError) as error:
-        raise PortkeyConfigError(f"client_args[{key!r}] cannot be sent as JSON: {error}") from None
+        raise PortkeyConfigError(f"client_args[{setting!r}] cannot be sent as JSON: {error}") from None
 
 
 def _plain(value: object) -> object:
-    if isinstance(value, Mapping):
+    if is_mapping(value):
         return dict(value)
     raise TypeError(f"{type(value).__name__} is no JSON value")
 
 
-def _checked(key: str, text: str) -> str:
+def _checked(where: str, text: str) -> str:
     if not text.isascii() or not text.isprintable():
         # The text itself may be a key and stays out of the message.
-        message = f"client_args[{key!r}] holds line breaks or characters outside ASCII, which a header cannot carry"
+        message = f"{where} holds line breaks or characters outside ASCII, which a header cannot carry; wanted is ASCII"
         raise PortkeyConfigError(message)
     return text.strip()

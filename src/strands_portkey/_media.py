@@ -4,17 +4,39 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Mapping
-from typing import Final, cast
+from typing import Final, Literal
 
-from pydantic import JsonValue
-from strands.types.content import ContentBlock
-from strands.types.media import AudioContent, DocumentContent, ImageContent, VideoContent
-from strands.types.tools import ToolResultContent
+from pydantic import ConfigDict, JsonValue, TypeAdapter, ValidationError, with_config
+from typing_extensions import Required, TypedDict
 
 from ._dialects import Dialect
 from ._errors import PortkeyConfigError
 
 Part = dict[str, JsonValue]
+
+
+class _Location(TypedDict, total=False):
+    url: str
+    uri: str
+
+
+class _Source(TypedDict, total=False):
+    bytes: bytes
+    location: _Location
+
+
+@with_config(ConfigDict(strict=True))
+class _Media(TypedDict, total=False):
+    """What Strands' images, documents, audio and video hold; audio is younger than our lowest Strands."""
+
+    format: Required[str]
+    source: Required[_Source]
+    name: str | None
+    context: str | None
+
+
+_MEDIA: Final = TypeAdapter(_Media)
+_Kind = Literal["image", "document", "audio", "video"]
 
 # Python's own table depends on the host and lacks several of these.
 _MIME_TYPES: Final = {
@@ -45,7 +67,7 @@ _TEXT_FORMATS: Final = frozenset({"csv", "html", "md", "txt"})
 _INPUT_AUDIO_FORMATS: Final = frozenset({"mp3", "wav"})
 
 
-def media_parts(block: ContentBlock | ToolResultContent, dialect: Dialect) -> list[Part]:
+def media_parts(block: Mapping[str, object], dialect: Dialect) -> list[Part]:
     """Return the parts of a message for a block that holds media.
 
     Args:
@@ -58,85 +80,100 @@ def media_parts(block: ContentBlock | ToolResultContent, dialect: Dialect) -> li
     Raises:
         PortkeyConfigError: If the upstream does not take it, or the gateway would drop it.
     """
-    if image := block.get("image"):
+    if image := _media("image", block):
         return [_image(image, dialect)]
-    if document := block.get("document"):
+    if document := _media("document", block):
         return _document(document, dialect)
-    if audio := block.get("audio"):
-        return [_audio(cast("AudioContent", audio), dialect)]
-    if video := block.get("video"):
-        return [_video(cast("VideoContent", video), dialect)]
+    if audio := _media("audio", block):
+        return [_audio(audio, dialect)]
+    if video := _media("video", block):
+        return [_video(video, dialect)]
     return []
 
 
-def native_media(block: ToolResultContent) -> Part | None:
+def native_media(block: Mapping[str, object]) -> Part | None:
     """Return an image or a PDF as Anthropic's own block, for a tool's result; None where it is neither."""
-    if image := block.get("image"):
-        if (data := image["source"].get("bytes")) is not None:
-            return _native("image", _mime_type("image", image["format"]), data)
-        return {"type": "image", "source": {"type": "url", "url": _location("image", image["source"], ("https",))}}
-    document = block.get("document")
-    if document and document["format"] == "pdf":
-        return _native("document", "application/pdf", _content("document", document["source"]))
-    return None
+    if image := _media("image", block):
+        if "bytes" in image["source"]:
+            return _native("image", _mime_type("image", image), _content("image", image))
+        return {"type": "image", "source": {"type": "url", "url": _location("image", image, ("https",))}}
+    document = _media("document", block)
+    if document is None or document["format"] != "pdf":
+        return None
+    part = _native("document", "application/pdf", _content("document", document))
+    described: Part = {"title": document.get("name"), "context": document.get("context")}
+    return part | {key: text for key, text in described.items() if text}
+
+
+def _media(kind: _Kind, block: Mapping[str, object]) -> _Media | None:
+    if kind not in block:
+        return None
+    try:
+        return _MEDIA.validate_python(block[kind])
+    except ValidationError as error:
+        # Without the input, which may be megabytes.
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"])) or "the whole"
+        raise PortkeyConfigError(f"{kind} is not of Strands' form: {where}: {first['msg']}") from None
 
 
 def _native(kind: str, mime_type: str, data: bytes) -> Part:
     return {"type": kind, "source": {"type": "base64", "media_type": mime_type, "data": _base64(data)}}
 
 
-def _image(image: ImageContent, dialect: Dialect) -> Part:
+def _image(image: _Media, dialect: Dialect) -> Part:
     if not dialect.images:
-        raise _refused("image", dialect, "a description as text, or another upstream")
-    source = image["source"]
-    if (data := source.get("bytes")) is not None:
-        return _image_url(_data_url(_mime_type("image", image["format"]), data))
+        raise _refused("image", dialect, "a description as text")
+    if "bytes" in image["source"]:
+        return _image_url(_data_url(_mime_type("image", image), _content("image", image)))
     if not dialect.image_locations:
         raise _refused("image with a location", dialect, "the image's bytes")
-    return _image_url(_location("image", source, dialect.image_locations))
+    return _image_url(_location("image", image, dialect.image_locations))
 
 
-def _document(document: DocumentContent, dialect: Dialect) -> list[Part]:
+def _document(document: _Media, dialect: Dialect) -> list[Part]:
     name, kind = document.get("name") or "document", document["format"]
-    data = _content("document", document["source"])
+    data = _content("document", document)
     if kind in _TEXT_FORMATS:
         text = data.decode(errors="replace")
         parts: list[Part] = [{"type": "text", "text": f'<document name="{name}" format="{kind}">\n{text}\n</document>'}]
     elif dialect.documents is None or (kind != "pdf" and dialect.documents != "file"):
         wanted = "a PDF or plain text" if dialect.documents else "plain text (csv, html, md, txt)"
         raise _refused(f"document in the format {kind!r}", dialect, wanted)
-    elif dialect.documents == "base64":
-        file: Part = {"filename": f"{name}.{kind}", "file_data": _base64(data), "mime_type": _mime_type("document", kind)}
-        parts = [{"type": "file", "file": file}]
     else:
-        url = _data_url(_mime_type("document", kind), data)
-        if dialect.documents == "image_url":
-            parts = [_image_url(url)]
-        elif dialect.documents == "document_url":
-            parts = [{"type": "document_url", "document_url": url, "document_name": f"{name}.{kind}"}]
-        else:
-            parts = [{"type": "file", "file": {"filename": f"{name}.{kind}", "file_data": url}}]
+        parts = [_file(f"{name}.{kind}", _mime_type("document", document), data, dialect)]
     context = document.get("context")
     return [{"type": "text", "text": context}, *parts] if context else parts
 
 
-def _audio(audio: AudioContent, dialect: Dialect) -> Part:
-    data, kind = _content("audio", audio["source"]), audio["format"]
+def _file(name: str, mime_type: str, data: bytes, dialect: Dialect) -> Part:
+    url = _data_url(mime_type, data)
+    if dialect.documents == "base64":
+        return {"type": "file", "file": {"filename": name, "file_data": _base64(data), "mime_type": mime_type}}
+    if dialect.documents == "image_url":
+        return _image_url(url)
+    if dialect.documents == "document_url":
+        return {"type": "document_url", "document_url": url, "document_name": name}
+    return {"type": "file", "file": {"filename": name, "file_data": url}}
+
+
+def _audio(audio: _Media, dialect: Dialect) -> Part:
+    data, kind = _content("audio", audio), audio["format"]
     if dialect.audio == "image_url":
         return _image_url(_data_url(_MIME_TYPES.get(kind, f"audio/{kind}"), data))
     if dialect.audio is None or kind not in _INPUT_AUDIO_FORMATS:
-        wanted = "mp3 or wav" if dialect.audio else "a transcript as text, or an upstream such as openai or gemini"
+        wanted = "mp3 or wav" if dialect.audio else "a transcript as text"
         raise _refused(f"audio in the format {kind!r}", dialect, wanted)
     return {"type": "input_audio", "input_audio": {"data": _base64(data), "format": kind}}
 
 
-def _video(video: VideoContent, dialect: Dialect) -> Part:
+def _video(video: _Media, dialect: Dialect) -> Part:
     if dialect.video is None:
-        raise _refused("video", dialect, "single images, or the upstream gemini")
+        raise _refused("video", dialect, "single images; of all upstreams, gemini takes a video")
     kind = video["format"]
-    if (data := video["source"].get("bytes")) is None:
-        return _image_url(_location("video", video["source"], dialect.image_locations))
-    return _image_url(_data_url(_MIME_TYPES.get(kind, f"video/{kind}"), data))
+    if "bytes" in video["source"]:
+        return _image_url(_data_url(_MIME_TYPES.get(kind, f"video/{kind}"), _content("video", video)))
+    return _image_url(_location("video", video, dialect.image_locations))
 
 
 def _image_url(url: str) -> Part:
@@ -151,30 +188,31 @@ def _base64(data: bytes) -> str:
     return b64encode(data).decode()
 
 
-def _mime_type(what: str, kind: str) -> str:
-    if kind not in _MIME_TYPES:
-        raise PortkeyConfigError(f"{what} has the unknown format {kind!r}")
-    return _MIME_TYPES[kind]
+def _mime_type(kind: _Kind, media: _Media) -> str:
+    if (mime_type := _MIME_TYPES.get(media["format"])) is None:
+        raise PortkeyConfigError(f"{kind} has the unknown format {media['format']!r}")
+    return mime_type
 
 
-def _content(what: str, source: Mapping[str, object]) -> bytes:
-    data = source.get("bytes")
-    if not isinstance(data, (bytes, bytearray)):
-        raise PortkeyConfigError(f"{what} must be given by its bytes; the gateway passes on no location of one")
-    return bytes(data)
+def _content(kind: _Kind, media: _Media) -> bytes:
+    if "bytes" not in media["source"]:
+        raise PortkeyConfigError(f"{kind} must be given by its bytes; the gateway passes on no location of one")
+    if not media["source"]["bytes"]:
+        raise PortkeyConfigError(f"{kind} has no bytes in it; upstreams refuse an empty one")
+    return media["source"]["bytes"]
 
 
-def _location(what: str, source: Mapping[str, object], schemes: tuple[str, ...]) -> str:
-    location = source.get("location")
-    location = location if isinstance(location, Mapping) else {}
-    url = location.get("url") or location.get("uri")
-    if not isinstance(url, str) or url.partition("://")[0] not in schemes:
-        raise PortkeyConfigError(
-            f"{what} has neither bytes nor a location that can be sent: {dict(location)!r};"
-            f" wanted is a 'url' or 'uri' beginning with one of {list(schemes)}"
-        )
+def _location(kind: _Kind, media: _Media, schemes: tuple[str, ...]) -> str:
+    location = media["source"].get("location", {})
+    url = location.get("url") or location.get("uri") or ""
+    scheme, _, rest = url.partition("://")
+    if scheme not in schemes or not rest:
+        # Without the query, which may be signed.
+        given = f"the location {url.partition('?')[0]!r}" if url else "neither bytes nor a location"
+        wanted = f"bytes, or a 'url' or 'uri' beginning with {' or '.join(schemes)}"
+        raise PortkeyConfigError(f"{kind} has {given}; wanted is {wanted}")
     return url
 
 
 def _refused(what: str, dialect: Dialect, wanted: str) -> PortkeyConfigError:
-    return PortkeyConfigError(f"{what} cannot be sent to the upstream {dialect.name!r}; it takes {wanted}")
+    return PortkeyConfigError(f"{what} cannot be sent to the upstream {dialect.name!r}; what works is {wanted}")
