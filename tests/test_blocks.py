@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from strands.types.streaming import StreamEvent
 
 from strands_portkey._blocks import BlockLine
 from strands_portkey._tool_calls import ToolCall
 
-STOP = {"contentBlockStop": {}}
-START = {"contentBlockStart": {"start": {}}}
+STOP: StreamEvent = {"contentBlockStop": {}}
+START: StreamEvent = {"contentBlockStart": {"start": {}}}
 
 
 def delta(**of):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 import pytest
+from strands.types.streaming import StreamEvent
 
 from strands_portkey._errors import (
     PortkeyAPIError,
@@ -15,9 +16,9 @@ from strands_portkey._errors import (
 )
 from strands_portkey._stream import StreamTranslator, denial_events
 
-BEGIN = {"messageStart": {"role": "assistant"}}
-START = {"contentBlockStart": {"start": {}}}
-STOP = {"contentBlockStop": {}}
+BEGIN: StreamEvent = {"messageStart": {"role": "assistant"}}
+START: StreamEvent = {"contentBlockStart": {"start": {}}}
+STOP: StreamEvent = {"contentBlockStop": {}}
 
 
 def delta(**of):
@@ -45,10 +46,10 @@ def translate(*chunks):
     """Return the events between the start and the end of the message, and the stop reason."""
     translator = StreamTranslator()
     events = [event for each in chunks for event in translator.feed(each)]
-    *rest, stop, metadata = [*events, *translator.finish(7)]
-    assert metadata["metadata"]["metrics"] == {"latencyMs": 7}
-    assert rest.pop(0) == BEGIN
-    return rest, stop["messageStop"]["stopReason"]
+    events += translator.finish(7)
+    assert events[0] == BEGIN
+    assert events[-1]["metadata"]["metrics"] == {"latencyMs": 7}
+    return events[1:-2], events[-2]["messageStop"]["stopReason"]
 
 
 @pytest.mark.parametrize(
@@ -453,7 +454,7 @@ def test_without_usage_none_is_claimed():
 def test_what_the_gateway_says_beside_the_answer_is_kept():
     translator = StreamTranslator()
     translator.feed({"hook_results": {"before_request_hooks": [1]}})
-    translator.feed({**chunk("stop"), "model": "m"})
+    translator.feed(chunk("stop") | {"model": "m"})
     translator.feed({"hook_results": {"after_request_hooks": [2]}})
 
     assert (translator.model, translator.received, translator.is_finished) == ("m", 3, True)

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from strands_portkey._usage import merge_usage, to_usage
+from strands_portkey._wire import CompletionUsage
 
 
 @pytest.mark.parametrize(
@@ -118,8 +119,18 @@ def test_counts_follow_one_rule(usage, counts):
 
 
 def test_later_counts_replace_earlier_ones_and_null_does_not():
-    known = {"prompt_tokens": 10, "total_tokens": 10, "prompt_tokens_details": {"cached_tokens": 4}, "cost": 0.5}
-    latest = {"prompt_tokens": 10, "completion_tokens": 7, "total_tokens": 17, "prompt_tokens_details": None}
+    known: CompletionUsage = {
+        "prompt_tokens": 10,
+        "total_tokens": 10,
+        "prompt_tokens_details": {"cached_tokens": 4},
+        "cost": 0.5,
+    }
+    latest: CompletionUsage = {
+        "prompt_tokens": 10,
+        "completion_tokens": 7,
+        "total_tokens": 17,
+        "prompt_tokens_details": None,
+    }
 
     merged = merge_usage(known, latest)
 
