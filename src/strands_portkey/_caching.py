@@ -71,10 +71,10 @@ class Caching:
             return list(bare)
         last = users[-1]
         points = [index for index, block in enumerate(contents[last]) if "cachePoint" in block]
-        # What is ahead of the first point holds no other one.
-        ahead = points[0] if points else len(bare[last]) - trailing
+        # A point at the very beginning has nothing to mark.
+        ahead = (points[0] if points else 0) or len(bare[last]) - trailing
         if ahead > 0:
-            point: ContentBlock = contents[last][ahead] if points else {"cachePoint": {"type": "default"}}
+            point: ContentBlock = contents[last][points[0]] if points else {"cachePoint": {"type": "default"}}
             bare[last].insert(ahead, point)
         return list(bare)
 

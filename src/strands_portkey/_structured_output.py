@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final, Literal, TypeVar
 
@@ -27,6 +28,15 @@ _STRICT_KEYWORDS: Final = frozenset(
     | {"additionalProperties", "default", "format", "pattern", "minItems", "maxItems"}
     | {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"}
 )
+_STRICT_FORMATS: Final = frozenset(
+    {"date", "date-time", "duration", "email", "hostname", "ipv4", "ipv6", "time", "uuid"}
+)
+# What an error names where an upstream refuses a mechanism, in lower case without "_" and spaces.
+_REJECTIONS: Final[Mapping[Mechanism, tuple[str, ...]]] = {
+    "schema": ("responseformat", "jsonschema", "outputformat", "responseschema", "responsemimetype", "outputconfig"),
+    "forced": ("toolchoice", "functioncallingconfig"),
+    "auto": (),
+}
 
 
 def find_mechanisms(dialect: Dialect, params: Mapping[str, JsonValue]) -> list[Mechanism]:
@@ -48,16 +58,16 @@ def is_rejection(error: PortkeyAPIError, mechanism: Mechanism) -> bool:
     """Whether an upstream refused the mechanism itself, so that the next one is worth a try."""
     if error.status_code not in (400, 404, 422, 501):
         return False
-    words = {"schema": ("response_format", "json_schema", "output_format"), "forced": ("tool_choice",)}
-    said = f"{error.param} {error}".lower()
-    return any(word in said for word in words.get(mechanism, ()))
+    # Gemini and Bedrock have names of their own for both, in camel or snake case.
+    said = f"{error.param} {error}".lower().replace("_", "").replace(" ", "")
+    return any(word in said for word in _REJECTIONS[mechanism])
 
 
 def to_response_format(output_model: type[BaseModel]) -> JsonValue:
     """Return the model's schema as ``response_format``, strict where strict mode can express it."""
-    schema: JsonValue = output_model.model_json_schema()
-    strict = _is_strict(schema)
-    name = "".join(letter if letter.isalnum() or letter in "_-" else "_" for letter in output_model.__name__)[:64]
+    schema: dict[str, JsonValue] = output_model.model_json_schema()
+    strict = schema.get("type") == "object" and _is_strict(schema)
+    name = re.sub(r"[^A-Za-z0-9_-]", "_", output_model.__name__)[:64]
     return {
         "type": "json_schema",
         "json_schema": {"name": name, "schema": _to_strict(schema) if strict else schema, "strict": strict},
@@ -86,7 +96,10 @@ def _is_strict(schema: JsonValue) -> bool:
     """Whether OpenAI's strict mode can express a schema: no open objects, no unknown keywords."""
     if not isinstance(schema, dict):
         return True
-    if not schema.keys() <= _STRICT_KEYWORDS or ("type" not in schema and not schema.keys() & {"$ref", "anyOf", "enum", "const"}):
+    is_typed = not schema.keys().isdisjoint({"type", "$ref", "anyOf", "enum", "const"})
+    # Strict mode has no look-arounds in patterns, such as pydantic's for Decimal.
+    is_known = schema.keys() <= _STRICT_KEYWORDS and "(?" not in str(schema.get("pattern", ""))
+    if not is_typed or not is_known or schema.get("format", "date") not in _STRICT_FORMATS:
         return False
     if schema.get("type") == "object" and ("properties" not in schema or schema.get("additionalProperties")):
         return False
@@ -99,6 +112,8 @@ def _to_strict(schema: JsonValue) -> JsonValue:
         return [_to_strict(part) for part in schema]
     if not isinstance(schema, dict):
         return schema
+    if "$ref" in schema:  # Strict mode takes nothing beside it.
+        return {"$ref": schema["$ref"]}
     strict: dict[str, JsonValue] = {}
     for keyword, value in schema.items():
         if keyword in ("properties", "$defs") and isinstance(value, dict):
