@@ -118,10 +118,11 @@ def secrets(headers: Mapping[str, str]) -> list[str]:
     """Return what no message may show of request headers: keys, also those within a config, the longest first."""
     sensitive = {name.strip().lower() for name in headers.get(f"{_PREFIX}sensitive-headers", "").split(",")}
     found: set[str] = set()
-    for name, text in headers.items():
+    for header, text in headers.items():
+        name = header.removeprefix(_PREFIX)  # Which has a key in it.
         if text.startswith("{"):
             found.update(_secrets_within(_parsed(text)))
-        elif _SECRET_NAME.search(name) or {name, name.removeprefix(_PREFIX)} & sensitive:
+        elif _SECRET_NAME.search(name) or {header, name} & sensitive:
             found.add(text.rpartition(" ")[2])
     return sorted(found - {""}, key=lambda secret: (-len(secret), secret))
 

@@ -136,12 +136,11 @@ def _thinking_budget(params: Mapping[str, JsonValue]) -> int:
 
 
 def _tool_choice(tool_choice: object) -> JsonValue:
-    choice = tool_choice if is_mapping(tool_choice) else {}
-    if is_mapping(tool := choice.get("tool")) and isinstance(name := tool.get("name"), str):
-        return {"type": "function", "function": {"name": name}}
-    for kind, word in _TOOL_CHOICES.items():
-        if kind in choice:
-            return word
+    if is_mapping(tool_choice):
+        if is_mapping(tool := tool_choice.get("tool")) and isinstance(name := tool.get("name"), str):
+            return {"type": "function", "function": {"name": name}}
+        for kind in _TOOL_CHOICES.keys() & tool_choice.keys():
+            return _TOOL_CHOICES[kind]
     raise PortkeyConfigError(f"tool_choice is {tool_choice!r}; wanted is 'auto', 'any', 'none' or 'tool' with a name")
 
 

@@ -1,0 +1,411 @@
+"""Settings: what is wrong is found before anything is sent, and no message shows a secret."""
+
+from __future__ import annotations
+
+import math
+import ssl
+import warnings
+from types import MappingProxyType
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from strands.models.model import CacheConfig
+
+from strands_portkey import PortkeyConfigError, PortkeyModel
+from strands_portkey._config import (
+    HOSTED_BASE_URL,
+    LOCAL_BASE_URL,
+    Clocks,
+    Endpoint,
+    check_model_config,
+    split_client_args,
+    to_base_url,
+    to_setting,
+)
+
+STANDARD = Endpoint(
+    base_url=LOCAL_BASE_URL,
+    clocks=Clocks(connect=10.0, first_byte=600.0, idle=300.0, total=None),
+    verify=True,
+    cert=None,
+    proxy=None,
+    trust_env=True,
+    http2=False,
+    max_event_bytes=16 * 2**20,
+)
+TLS = ssl.create_default_context()
+
+
+def test_without_settings_the_local_gateway_is_meant():
+    assert split_client_args({}) == (STANDARD, {})
+
+
+def test_settings_of_the_connection_are_parted_from_routing():
+    client_args = {
+        "base_url": "https://gateway.example/portkey/",
+        "timeout": {"connect": 1, "total": 9.5},
+        "verify": TLS,
+        "cert": ("cert.pem", "key.pem"),
+        "proxy": "http://user:secret@proxy:3128",
+        "trust_env": False,
+        "http2": True,
+        "max_event_bytes": 10,
+        "provider": "openai",
+        "Authorization": "sk-1",
+        "trace-id": None,
+    }
+
+    assert split_client_args(MappingProxyType(client_args)) == (
+        Endpoint(
+            base_url="https://gateway.example/portkey/v1",
+            clocks=Clocks(connect=1.0, first_byte=600.0, idle=300.0, total=9.5),
+            verify=TLS,
+            cert=("cert.pem", "key.pem"),
+            proxy="http://user:secret@proxy:3128",
+            trust_env=False,
+            http2=True,
+            max_event_bytes=10,
+        ),
+        {"provider": "openai", "authorization": "sk-1", "trace_id": None},
+    )
+
+
+@pytest.mark.parametrize("key", ["trace_id", "trace-id", "Trace-Id", "x-portkey-trace-id", "X_PORTKEY_TRACE_ID"])
+def test_case_and_dashes_and_prefix_make_no_difference_in_a_key(key):
+    assert to_setting(key) == "trace_id"
+
+
+def test_a_setting_given_twice_raises():
+    with pytest.raises(PortkeyConfigError, match="'api_key' twice; one of them is 'x-portkey-api-key'"):
+        split_client_args({"api_key": "a", "x-portkey-api-key": "b"})
+
+
+@pytest.mark.parametrize(
+    ("environment", "client_args", "base_url", "routing"),
+    [
+        pytest.param({"PORTKEY_API_KEY": "pk"}, {}, HOSTED_BASE_URL, {"api_key": "pk"}, id="key"),
+        pytest.param({"PORTKEY_API_KEY": " \n"}, {}, LOCAL_BASE_URL, {}, id="blank key"),
+        pytest.param(
+            {"PORTKEY_API_KEY": "pk"}, {"Api-Key": "mine"}, HOSTED_BASE_URL, {"api_key": "mine"}, id="key given as well"
+        ),
+        pytest.param(
+            {"PORTKEY_API_KEY": "pk"}, {"api_key": None}, LOCAL_BASE_URL, {"api_key": None}, id="key declined"
+        ),
+        pytest.param({}, {"api_key": " "}, LOCAL_BASE_URL, {"api_key": " "}, id="blank key given"),
+        pytest.param({"PORTKEY_BASE_URL": "http://gw:1"}, {}, "http://gw:1/v1", {}, id="url"),
+        pytest.param({"PORTKEY_BASE_URL": "\t"}, {}, LOCAL_BASE_URL, {}, id="blank url"),
+        pytest.param(
+            {"PORTKEY_BASE_URL": "http://gw:1"},
+            {"base_url": "http://my:2"},
+            "http://my:2/v1",
+            {},
+            id="url given as well",
+        ),
+        pytest.param(
+            {"PORTKEY_BASE_URL": "http://gw:1", "PORTKEY_API_KEY": "pk"},
+            {"base_url": None},
+            "http://gw:1/v1",
+            {"api_key": "pk"},
+            id="both",
+        ),
+    ],
+)
+def test_the_environment_fills_in_what_is_not_given(monkeypatch, environment, client_args, base_url, routing):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+
+    endpoint, given_routing = split_client_args(client_args)
+
+    assert (endpoint.base_url, given_routing) == (base_url, routing)
+
+
+def test_a_function_for_the_key_means_the_hosted_gateway():
+    assert split_client_args({"api_key": lambda: "pk"})[0].base_url == HOSTED_BASE_URL
+
+
+@pytest.mark.parametrize(
+    ("url", "base_url"),
+    [
+        ("http://localhost:8787", "http://localhost:8787/v1"),
+        ("http://localhost:8787/", "http://localhost:8787/v1"),
+        ("http://localhost:8787/v1", "http://localhost:8787/v1"),
+        ("http://localhost:8787/v1/", "http://localhost:8787/v1"),
+        ("HTTPS://gateway.example", "https://gateway.example/v1"),
+        ("https://gateway.example/llm/v1", "https://gateway.example/llm/v1"),
+        ("https://gateway.example/rev1", "https://gateway.example/rev1/v1"),
+        ("https://gateway.example/@team", "https://gateway.example/@team/v1"),
+        ("http://[::1]:8787/v1", "http://[::1]:8787/v1"),
+        (" http://localhost:8787\n", "http://localhost:8787/v1"),
+    ],
+)
+def test_a_base_url_may_be_written_in_several_ways(url, base_url):
+    assert to_base_url(url) == base_url
+
+
+@given(st.from_regex(r"https?://[a-z.]{1,9}(:[0-9]{1,4})?(/[a-z0-9/]{0,12})?/?", fullmatch=True))
+def test_a_base_url_once_read_stays_as_it_is(url):
+    base_url = to_base_url(url)
+
+    assert to_base_url(base_url) == base_url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        " ",
+        "localhost:8787",
+        "gateway.example",
+        "ftp://gateway.example",
+        "http://",
+        "http:///v1",
+        "http://host:port",
+        "http://host:99999",
+        "http://[::1",
+        "http://a b",
+        "http://a/b\nc",
+        "https://api.portkey.ai/v1/chat/completions",
+    ],
+)
+def test_what_is_no_url_of_a_gateway_raises_and_is_quoted(url):
+    with pytest.raises(PortkeyConfigError) as caught:
+        split_client_args({"base_url": url})
+
+    assert str(caught.value) == (
+        f"client_args['base_url'] is {url!r}; wanted is the gateway's http(s) URL, such as 'http://localhost:8787/v1'"
+    )
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://user:secret@host",
+        "http://:secret@host",
+        "http://secret@host",
+        "user:secret@host",
+        "http:/user:secret@host",
+        "http://user:secret@host:port",
+        "http://user:secret?@host",
+        "http://[user:secret@host",
+        "http://user:secret/@host",
+        "http://host/v1?key=secret",
+        "http://host/v1#secret",
+    ],
+)
+def test_a_base_url_with_a_secret_raises_without_quoting_it(url):
+    with pytest.raises(PortkeyConfigError, match=r"^client_args\['base_url'\]") as caught:
+        split_client_args({"base_url": url})
+
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("timeout", "clocks"),
+    [
+        pytest.param(None, Clocks(None, None, None, None), id="None"),
+        pytest.param(5, Clocks(5.0, 5.0, 5.0, None), id="int"),
+        pytest.param(0.5, Clocks(0.5, 0.5, 0.5, None), id="float"),
+        pytest.param({}, Clocks(), id="no clock"),
+        pytest.param({"idle": None, "total": 60}, Clocks(10.0, 600.0, None, 60.0), id="Timeouts"),
+        pytest.param(httpx.Timeout(3, connect=1), Clocks(1, 3, 3, None), id="httpx.Timeout"),
+        pytest.param(httpx.Timeout(None), Clocks(None, None, None, None), id="httpx.Timeout(None)"),
+    ],
+)
+def test_a_timeout_has_several_forms(timeout, clocks):
+    assert split_client_args({"timeout": timeout})[0].clocks == clocks
+
+
+@pytest.mark.parametrize(
+    "timeout",
+    [
+        -1,
+        math.nan,
+        math.inf,
+        True,
+        "5",
+        {"idle": -1},
+        {"idle": math.nan},
+        {"total": True},
+        {"read": 5},
+        (1, 2),
+        httpx.Timeout(-1),
+    ],
+    ids=repr,
+)
+def test_a_timeout_that_is_no_time_raises(timeout):
+    with pytest.raises(PortkeyConfigError) as caught:
+        split_client_args({"timeout": timeout})
+
+    assert str(caught.value).startswith("client_args['timeout'] is ")
+    assert str(caught.value).endswith(
+        "; wanted is seconds, Timeouts (connect, first_byte, idle, total), an httpx.Timeout, or None"
+    )
+
+
+@pytest.mark.parametrize(
+    ("client_args", "message"),
+    [
+        (
+            {"base_url": b"http://user:secret@host"},
+            "['base_url'] is of type bytes; wanted is the gateway's http(s) URL, such as 'http://localhost:8787/v1'",
+        ),
+        ({"verify": 1}, "['verify'] is of type int; wanted is a bool, a path to CA certificates, or an SSLContext"),
+        (
+            {"cert": ["cert.pem", "key.pem", "secret"]},
+            "['cert'] is of type list; wanted is a path, or a tuple of the paths of certificate and key and perhaps"
+            " a password",
+        ),
+        (
+            {"proxy": {"http": "http://secret"}},
+            "['proxy'] is of type dict; wanted is the proxy's URL, with http, https, socks5 or socks5h",
+        ),
+        (
+            {"proxy": "user:secret@proxy:3128"},
+            "['proxy'] is no such URL; wanted is the proxy's URL, with http, https, socks5 or socks5h",
+        ),
+        ({"trust_env": "no"}, "['trust_env'] is 'no'; wanted is True or False"),
+        ({"http2": 1}, "['http2'] is 1; wanted is True or False"),
+        ({"max_event_bytes": 0}, "['max_event_bytes'] is 0; wanted is a positive number of bytes"),
+    ],
+    ids=lambda value: repr(value) if isinstance(value, dict) else "",
+)
+def test_a_wrong_setting_of_the_connection_raises_without_its_secrets(client_args, message):
+    with pytest.raises(PortkeyConfigError) as caught:
+        split_client_args(client_args)
+
+    assert str(caught.value) == f"client_args{message}"
+
+
+@pytest.mark.parametrize("url", ["http://gateway.example", "http://8.8.8.8:8787"])
+def test_plain_http_over_a_public_network_warns_where_the_model_is_made(url):
+    with pytest.warns(UserWarning, match="is plain http: keys and prompts can be read") as caught:
+        PortkeyModel({"base_url": url, "provider": "openai"}, model_id="m")
+
+    assert [warning.filename for warning in caught] == [__file__]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://gateway.example",
+        "http://localhost",
+        "http://127.0.0.1",
+        "http://[::1]",
+        "http://10.0.0.9",
+        "http://portkey:8787",
+        "http://portkey.default.svc.cluster.local",
+        "http://gateway.internal",
+    ],
+)
+def test_plain_http_to_a_neighbour_is_no_matter(url):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        split_client_args({"base_url": url})
+
+
+@pytest.mark.parametrize(
+    "model_config",
+    [
+        {},
+        {"model_id": "@openai/gpt-4o"},
+        {"params": None},
+        {"params": {"temperature": 0, "n": 1}},
+        {"stream": False},
+        {"cache_config": CacheConfig()},
+        {"cache_config": None},
+        {"upstream": "vertex-ai"},
+        {"upstream": None},
+        {"on_guardrail": "raise"},
+        {"context_overflow_phrases": ["too (long|big)"]},
+        {"context_overflow_phrases": ()},
+        {"context_window_limit": 8000},
+        {"context_window_limit": None},
+    ],
+    ids=repr,
+)
+def test_a_configuration_that_will_do_passes(model_config):
+    check_model_config(model_config)
+
+
+@pytest.mark.parametrize(
+    ("model_config", "message"),
+    [
+        ({"model_id": None}, "model_id is None; wanted is a model's id, such as 'gpt-4o'"),
+        ({"model_id": " "}, "model_id is ' '; wanted is a model's id, such as 'gpt-4o'"),
+        ({"model_id": 4}, "model_id is 4; wanted is a model's id, such as 'gpt-4o'"),
+        ({"params": [1]}, "params is [1]; wanted is a mapping of request parameters"),
+        (
+            {"params": {"n": 2}},
+            "params is {'n': 2}; wanted is one without another 'n' than 1, since a Strands message holds one answer",
+        ),
+        (
+            {"params": {"messages": []}},
+            "params is {'messages': []}; wanted is one without 'messages', which are the agent's",
+        ),
+        ({"stream": "yes"}, "stream is 'yes'; wanted is True or False"),
+        ({"cache_config": {"ttl": "1h"}}, "cache_config is {'ttl': '1h'}; wanted is Strands' CacheConfig, or None"),
+        ({"upstream": 1}, "upstream is 1; wanted is a provider's name, such as 'anthropic'"),
+        ({"on_guardrail": "go"}, "on_guardrail is 'go'; wanted is 'stop' or 'raise'"),
+        (
+            {"context_overflow_phrases": "too long"},
+            "context_overflow_phrases is 'too long'; wanted is a list of regular expressions",
+        ),
+        ({"context_overflow_phrases": 5}, "context_overflow_phrases is 5; wanted is a list of regular expressions"),
+        (
+            {"context_overflow_phrases": ["("]},
+            "context_overflow_phrases is ['(']; wanted is a list of regular expressions",
+        ),
+        ({"context_overflow_phrases": [1]}, "context_overflow_phrases is [1]; wanted is a list of regular expressions"),
+        ({"context_window_limit": 0}, "context_window_limit is 0; wanted is a positive number of tokens, or None"),
+        (
+            {"context_window_limit": True},
+            "context_window_limit is True; wanted is a positive number of tokens, or None",
+        ),
+    ],
+    ids=lambda value: repr(value) if isinstance(value, dict) else "",
+)
+def test_a_configuration_that_cannot_be_used_raises(model_config, message):
+    with pytest.raises(PortkeyConfigError) as caught:
+        check_model_config(model_config)
+
+    assert str(caught.value) == message
+
+
+def test_an_unknown_upstream_raises_when_the_model_is_made():
+    with pytest.raises(PortkeyConfigError, match=r"upstream is 'anthropics'; known are \['anthropic', 'bedrock'"):
+        PortkeyModel(model_id="m", upstream="anthropics")
+
+
+@pytest.mark.parametrize("model_id", [{}, {"model_id": None}, {"model_id": ""}, {"model_id": "\n"}], ids=repr)
+def test_a_model_without_an_id_is_not_made(model_id):
+    with pytest.raises(PortkeyConfigError, match="model_id is "):
+        PortkeyModel(**model_id)
+
+
+def test_a_wrong_update_changes_nothing():
+    model = PortkeyModel(model_id="m")
+
+    with pytest.raises(PortkeyConfigError, match="model_id is ''"):
+        model.update_config(model_id="", stream=False)
+
+    assert model.get_config() == {"model_id": "m"}
+
+
+def test_an_unknown_key_warns_where_the_model_is_made():
+    with pytest.warns(
+        UserWarning, match=r"unknown configuration keys \['temprature'\]; known are \['cache_c"
+    ) as caught:
+        PortkeyModel(model_id="m", temprature=1)
+
+    assert [warning.filename for warning in caught] == [__file__]
+
+
+def test_an_unknown_key_warns_where_the_model_is_updated():
+    model = PortkeyModel(model_id="m")
+
+    with pytest.warns(UserWarning, match="unknown configuration keys") as caught:
+        model.update_config(temprature=1)
+
+    assert [warning.filename for warning in caught] == [__file__]

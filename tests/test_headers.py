@@ -1,0 +1,215 @@
+"""Routing keys become headers, and response headers become facts."""
+
+from __future__ import annotations
+
+import json
+from collections import UserDict
+from types import MappingProxyType
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from strands_portkey import PortkeyConfigError, ResponseMetadata, __version__
+from strands_portkey._headers import request_headers, response_metadata, secrets
+
+ALWAYS = {
+    "content-type": "application/json",
+    "accept": "text/event-stream, application/json",
+    "accept-encoding": "identity",
+    "user-agent": f"strands-agents-portkey/{__version__}",
+    "x-portkey-strict-open-ai-compliance": "false",
+}
+
+
+@pytest.mark.parametrize(
+    ("routing", "headers"),
+    [
+        pytest.param({}, {}, id="nothing"),
+        pytest.param({"provider": "openai"}, {"x-portkey-provider": "openai"}, id="text"),
+        pytest.param({"X-Portkey-Trace-Id": "t"}, {"x-portkey-trace-id": "t"}, id="a key with the prefix"),
+        pytest.param({"aws_region": "eu-west-1"}, {"x-portkey-aws-region": "eu-west-1"}, id="underscores"),
+        pytest.param({"cache_force_refresh": True}, {"x-portkey-cache-force-refresh": "true"}, id="True"),
+        pytest.param(
+            {"strict_open_ai_compliance": True}, {"x-portkey-strict-open-ai-compliance": "true"}, id="strict after all"
+        ),
+        pytest.param({"debug": False}, {"x-portkey-debug": "false"}, id="False"),
+        pytest.param({"request_timeout": 500}, {"x-portkey-request-timeout": "500"}, id="number"),
+        pytest.param({"trace_id": None, "provider": "", "virtual_key": " "}, {}, id="None and blank text"),
+        pytest.param({"trace_id": " t "}, {"x-portkey-trace-id": "t"}, id="blanks around"),
+        pytest.param({"config": "pc-routes-1"}, {"x-portkey-config": "pc-routes-1"}, id="config by id"),
+        pytest.param({"config": ' {"a": 1}'}, {"x-portkey-config": '{"a":1}'}, id="config as JSON"),
+        pytest.param(
+            {"config": MappingProxyType({"targets": [UserDict({"name": "é"})]})},
+            {"x-portkey-config": '{"targets":[{"name":"\\u00e9"}]}'},
+            id="config as mapping",
+        ),
+        pytest.param({"metadata": {"_user": "Zoë"}}, {"x-portkey-metadata": '{"_user":"Zo\\u00eb"}'}, id="metadata"),
+        pytest.param(
+            {"metadata": '{"_user": "Zoë"}'}, {"x-portkey-metadata": '{"_user":"Zo\\u00eb"}'}, id="metadata as JSON"
+        ),
+        pytest.param(
+            {"default_input_guardrails": ["pg-1", "pg-2"]},
+            {"x-portkey-default-input-guardrails": '["pg-1","pg-2"]'},
+            id="a list",
+        ),
+        pytest.param({"extra": {"a": [1]}}, {"x-portkey-extra": '{"a":[1]}'}, id="a mapping"),
+        pytest.param(
+            {"sensitive_headers": ("x-a ", "", "x-b")}, {"x-portkey-sensitive-headers": "x-a,x-b"}, id="list of names"
+        ),
+        pytest.param(
+            {"forward_headers": "tenant_id, X_Own,traceparent", "tenant_id": "7", "headers": {"X_Own": "1"}},
+            {"x-portkey-forward-headers": "tenant-id,X_Own,traceparent", "tenant-id": "7", "x_own": "1"},
+            id="a forwarded setting loses its prefix",
+        ),
+        pytest.param({"Authorization": "sk-1"}, {"authorization": "Bearer sk-1"}, id="key without scheme"),
+        pytest.param({"authorization": "Basic dTpw"}, {"authorization": "Basic dTpw"}, id="key with scheme"),
+        pytest.param({"AUTHORIZATION": " sk-1 "}, {"authorization": "Bearer sk-1"}, id="key with blanks around"),
+        pytest.param({"Authorization": None}, {}, id="no key"),
+        pytest.param({"Authorization": ""}, {}, id="blank key"),
+        pytest.param({"headers": {"User-Agent": "me"}}, {"user-agent": "me"}, id="a literal header"),
+    ],
+)
+def test_a_setting_becomes_a_header(routing, headers):
+    assert request_headers(routing) == {**ALWAYS, **headers}
+
+
+@pytest.mark.parametrize(
+    ("routing", "message"),
+    [
+        ({"trace_id": "se\ncret"}, "client_args['trace_id'] holds line breaks or characters outside ASCII"),
+        ({"api_key": "secret\n"}, "client_args['api_key'] holds line breaks or characters outside ASCII"),
+        ({"virtual_key": "sécret"}, "client_args['virtual_key'] holds line breaks or characters outside ASCII"),
+        ({"Authorization": "Bearer secret\r\n"}, "client_args['authorization'] holds line breaks or characters"),
+        (
+            {"Authorization": "Bearer "},
+            "client_args['authorization'] is 'Bearer' without a key; wanted is the provider's",
+        ),
+        ({"Authorization": b"secret"}, "client_args['authorization'] is of type bytes; wanted is the provider's key"),
+        ({"headers": {"x-a": "secret\n"}}, "client_args['headers']['x-a'] holds line breaks or characters"),
+        ({"headers": {"x-a": None}}, "client_args['headers']['x-a'] is of type NoneType; wanted is text"),
+        ({"headers": {"x a": "1"}}, "client_args['headers'] has 'x a', which cannot be the name of a header"),
+        ({"headers": {1: "1"}}, "client_args['headers'] has 1, which cannot be the name of a header"),
+        ({"headers": [("x-a", "secret")]}, "client_args['headers'] is of type list; wanted is a mapping"),
+        ({"a b": "1"}, "client_args has 'a b', which cannot be the name of a header"),
+        ({"forward_headers": 5}, "client_args['forward_headers'] is of type int; wanted is a list of names"),
+        ({"sensitive_headers": [1]}, "client_args['sensitive_headers'] is of type list; wanted is a list of names"),
+        ({"metadata": {"a": object()}}, "client_args['metadata'] cannot be sent as JSON: object is no JSON value"),
+        ({"metadata": {"a": float("nan")}}, "client_args['metadata'] cannot be sent as JSON: Out of range float"),
+        ({"metadata": {(1, 2): 3}}, "client_args['metadata'] cannot be sent as JSON: keys must be str"),
+        ({"metadata": "not JSON"}, "client_args['metadata'] is no JSON: "),
+        ({"metadata": [1]}, "client_args['metadata'] is of type list; wanted is a mapping or its JSON"),
+        ({"config": '{"a": '}, "client_args['config'] is no JSON: "),
+        ({"config": "[1]"}, "client_args['config'] is of type list; wanted is a mapping or its JSON"),
+        ({"config": True}, "client_args['config'] is of type bool; wanted is a mapping or its JSON"),
+        ({"trace_id": b"secret"}, "client_args['trace_id'] is of type bytes; wanted is text, a number or a bool"),
+    ],
+    ids=lambda value: ascii(value) if isinstance(value, dict) else "",
+)
+def test_a_value_that_no_header_can_carry_raises_without_being_quoted(routing, message):
+    with pytest.raises(PortkeyConfigError) as caught:
+        request_headers(routing)
+
+    assert str(caught.value).startswith(message)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_circle_in_a_config_raises():
+    config: dict[str, object] = {}
+    config["targets"] = [config]
+
+    with pytest.raises(PortkeyConfigError, match="cannot be sent as JSON: Circular reference"):
+        request_headers({"config": config})
+
+
+PLAIN = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9)
+KEYS = st.text(max_size=9) | st.sampled_from(["config", "metadata", "headers", "authorization", "forward_headers"])
+
+
+@given(st.dictionaries(KEYS, st.recursive(PLAIN, lambda each: st.lists(each) | st.dictionaries(st.text(), each))))
+def test_whatever_is_given_headers_are_printable_ascii_or_an_error_says_why(routing):
+    try:
+        headers = request_headers(routing)
+    except PortkeyConfigError:
+        return
+
+    assert all(text.isascii() and text.isprintable() for text in (*headers, *headers.values()))
+    assert all(name == name.lower() for name in headers)
+
+
+def test_settings_are_not_written_into():
+    routing = {"config": {"targets": [{"provider": "openai"}]}, "headers": {"X-A": "1"}, "forward_headers": ["x-a"]}
+    before = json.dumps(routing)
+
+    request_headers(routing)
+
+    assert json.dumps(routing) == before
+
+
+def test_all_keys_are_secrets_also_those_within_a_config():
+    config = {
+        "api_key": "pk-config",
+        "targets": [{"provider": "openai", "api_key": "sk-in-target", "weight": 1}, "odd"],
+        "retry": {"attempts": 2},
+    }
+    headers = request_headers(
+        {
+            "api_key": "pk",
+            "virtual_key": "vk",
+            "Authorization": "sk",
+            "aws_secret_access_key": "aws",
+            "azure_ad_token": "ad",
+            "vertex_service_account_json": '{"private_key": "pem"}',
+            "provider": "openai",
+            "trace_id": "trace",
+            "config": config,
+            "metadata": {"session": "open"},
+            "sensitive_headers": "tenant, x-own",
+            "tenant": "seven",
+            "headers": {"X-Own": "own", "cookie": "c=1", "x-broken": "{"},
+        }
+    )
+
+    assert secrets(headers) == [
+        "sk-in-target",
+        "pk-config",
+        "seven",
+        "aws",
+        "c=1",
+        "own",
+        "pem",
+        "ad",
+        "pk",
+        "sk",
+        "vk",
+    ]
+
+
+def test_the_gateways_headers_become_facts():
+    headers = {
+        "content-type": "text/event-stream",
+        "x-portkey-trace-id": "t",
+        "x-portkey-provider": "openai",
+        "x-portkey-cache-status": "HIT",
+        "x-portkey-retry-attempt-count": "-1",
+        "x-portkey-last-used-option-index": "config.targets[1]",
+    }
+
+    assert response_metadata(246, headers, model="gpt", hook_results={"before": []}) == ResponseMetadata(
+        status_code=246,
+        trace_id="t",
+        provider="openai",
+        model="gpt",
+        cache_status="HIT",
+        retry_attempt_count=-1,
+        last_used_option_index="config.targets[1]",
+        hook_results={"before": []},
+        headers={name: value for name, value in headers.items() if name != "content-type"},
+    )
+
+
+@pytest.mark.parametrize("retries", ["", "many", "--1"])
+def test_what_the_gateway_does_not_say_is_unknown(retries):
+    headers = {"x-portkey-retry-attempt-count": retries, "x-portkey-trace-id": ""}
+
+    assert response_metadata(200, headers) == ResponseMetadata(status_code=200, headers=headers)
