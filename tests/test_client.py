@@ -555,16 +555,16 @@ async def test_a_process_that_was_forked_forgets_connections_without_closing_the
     server.reply(whole(), whole())
     client = make_client(server)
     await ask(client)
-    idle = client._connections._idle
+    loops = client._connections._loops
 
     monkeypatch.setattr("os.getpid", lambda: -1)
     await ask(client)
 
     assert [request.connection for request in server.requests] == [0, 1]
     assert not server.gone(0).done()
-    assert client._connections._idle is not idle
-    for kept in idle.values():
-        await kept.aclose()
+    assert client._connections._loops is not loops
+    for kept in loops.values():
+        await kept.close_idle()
 
 
 async def test_a_client_of_the_callers_own_is_used_and_left_open(server):

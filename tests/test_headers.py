@@ -62,6 +62,11 @@ ALWAYS = {
             {"x-portkey-forward-headers": "tenant-id,X_Own,traceparent", "tenant-id": "7", "x_own": "1"},
             id="a forwarded setting loses its prefix",
         ),
+        pytest.param(
+            {"forward_headers": ["x-portkey-metadata"], "metadata": {"tier": "paid"}},
+            {"x-portkey-forward-headers": "x-portkey-metadata", "x-portkey-metadata": '{"tier":"paid"}'},
+            id="a setting forwarded by its full name keeps its prefix",
+        ),
         pytest.param({"Authorization": "sk-1"}, {"authorization": "Bearer sk-1"}, id="key without scheme"),
         pytest.param({"authorization": "Basic dTpw"}, {"authorization": "Basic dTpw"}, id="key with scheme"),
         pytest.param({"AUTHORIZATION": " sk-1 "}, {"authorization": "Bearer sk-1"}, id="key with blanks around"),

@@ -644,19 +644,7 @@ asyncio.run(main())
 
 
 # An event loop that ends closes all generators at once, those that are being closed by another among them.
-_AT_THE_END_OF_A_LOOP = pytest.mark.xfail(reason="the end of a loop meets a request that is open", strict=False)
-
-
-_OPEN_AT_THE_END = {
-    "and the stream is closed early",
-    "and the stream is abandoned",
-    "and the loop ends with the model's stream",
-}
-
-
-@pytest.mark.parametrize(
-    "use", [pytest.param(use, marks=[_AT_THE_END_OF_A_LOOP] if use in _OPEN_AT_THE_END else []) for use in _USES]
-)
+@pytest.mark.parametrize("use", _USES)
 def test_one_model_leaves_no_warning_when_it_is_used(way: Way, use: str) -> None:
     way.upstream.script = lambda _: openai.stream(openai.text("Hel", "lo"))
     program = f"{_PROGRAM}{_USES[use]}gc.collect()\nprint('ok')\n"

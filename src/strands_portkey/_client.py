@@ -14,7 +14,7 @@ import sys
 import threading
 from bisect import bisect_right
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import aclosing, suppress
 from functools import lru_cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
@@ -49,6 +49,7 @@ class GatewayClient:
 
     Attributes:
         url: Where chat completions are asked for.
+        endpoint: The gateway and how to reach it.
     """
 
     def __init__(self, endpoint: Endpoint, http_client: httpx.AsyncClient | None = None) -> None:
@@ -59,73 +60,63 @@ class GatewayClient:
             http_client: A client of the caller's own, used as it is and never closed.
         """
         self.url = f"{endpoint.base_url}/chat/completions"
-        self._endpoint = endpoint
+        self.endpoint = endpoint
         self._http_client = http_client
         self._connections = _Connections(endpoint)
 
-    @asynccontextmanager
-    async def stream(
-        self, body: bytes, headers: Mapping[str, str], cancel_signal: threading.Event | None = None
-    ) -> AsyncGenerator[GatewayResponse, None]:
-        """Send a request and hand over the answer once its headers are here.
+    def stream(self, body: bytes, headers: Mapping[str, str], cancel_signal: threading.Event | None = None) -> Exchange:
+        """Prepare a request, to be sent and ended by ``async with``, which hands over the answer.
 
         Args:
             body: JSON of the request.
             headers: All of its headers.
             cancel_signal: Ends every wait within `_POLL` seconds once it is set.
-
-        Yields:
-            The answer, whatever its status.
-
-        Raises:
-            PortkeyConnectionError: If no answer comes.
-            RequestCancelledError: If the signal is set first.
         """
-        watch = _Watch(self._endpoint.clocks, cancel_signal)
-        try:
-            response, client = await self._send(body, headers, watch)
-            answer = GatewayResponse(response, watch, self._endpoint.max_event_bytes)
-            try:
-                yield answer
-            finally:
-                await response.aclose()
-                if client is not None:
-                    await self._connections.give_back(client, usable=answer.is_whole)
-        finally:
-            watch.stop()
+        return Exchange(self, body, headers, cancel_signal)
 
     async def aclose(self) -> None:
         """Close the idle connections of the running loop."""
         await self._connections.aclose()
 
-    async def _send(
-        self, body: bytes, headers: Mapping[str, str], watch: _Watch
-    ) -> tuple[httpx.Response, httpx.AsyncClient | None]:
-        """Send once, and once more if the connection was stale. Also return our client, if it is ours."""
+    async def send(self, body: bytes, headers: Mapping[str, str], watch: _Watch) -> tuple[httpx.Response, AsyncClient]:
+        """Send a request, and once more if the connection was stale.
+
+        Returns:
+            The answer, once its headers are here, and the client that has its body.
+
+        Raises:
+            PortkeyConnectionError: If no answer comes.
+            RequestCancelledError: If the signal is set first.
+        """
         if self._http_client is not None:
-            return await self._send_by(self._http_client, body, headers, watch), None
+            return await self._send_by(self._http_client, body, headers, watch), self._http_client
         client, reused = await self._connections.take()
         started = watch.now()
         try:
-            try:
-                return await self._send_by(client, body, headers, watch), client
-            except PortkeyConnectionError as error:
-                # An idle connection that the other side has dropped fails at once, and the request with it unread.
-                stale = isinstance(error.__cause__, (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError))
-                if not (reused and stale and watch.now() - started < _STALE):
-                    raise
-                await client.aclose()
-                client = self._connections.make()
-                return await self._send_by(client, body, headers, watch), client
+            return await self._send_by(client, body, headers, watch), client
+        except BaseException as error:
+            await self.give_back(client, usable=False)
+            # An idle connection that the other side has dropped fails at once, and the request with it unread.
+            stale = isinstance(error.__cause__, (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError))
+            if not (reused and stale and watch.now() - started < _STALE):
+                raise
+        client = await self._connections.make()
+        try:
+            return await self._send_by(client, body, headers, watch), client
         except BaseException:
-            await client.aclose()
+            await self.give_back(client, usable=False)
             raise
 
+    async def give_back(self, client: AsyncClient, *, usable: bool) -> None:
+        """End the use of a client: its connection is kept if the answer was read to its end."""
+        if client is not self._http_client:
+            await self._connections.give_back(client, usable=usable)
+
     async def _send_by(
-        self, client: httpx.AsyncClient, body: bytes, headers: Mapping[str, str], watch: _Watch
+        self, client: AsyncClient, body: bytes, headers: Mapping[str, str], watch: _Watch
     ) -> httpx.Response:
         own = client is self._http_client and client.timeout != _DEFAULT_HTTPX_TIMEOUT
-        timeout = client.timeout if own else httpx.Timeout(None, connect=self._endpoint.clocks.connect)
+        timeout = client.timeout if own else httpx.Timeout(None, connect=self.endpoint.clocks.connect)
         try:
             request = client.build_request("POST", self.url, content=body, headers=headers, timeout=timeout)
             # A redirect could carry keys to another host.
@@ -135,12 +126,12 @@ class GatewayClient:
 
     def _connection_error(self, error: httpx.HTTPError | httpx.InvalidURL) -> PortkeyError:
         """Judge an exception that came instead of an answer."""
-        base_url = self._endpoint.base_url
+        base_url = self.endpoint.base_url
         said = str(error) or type(error).__name__
         if isinstance(error, (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError)):
             return PortkeyConfigError(f"no request can be sent to {base_url}: {said}")
         if isinstance(error, httpx.ConnectTimeout):
-            seconds = self._endpoint.clocks.connect or 0
+            seconds = self.endpoint.clocks.connect or 0
             return PortkeyTimeoutError(
                 f"no connection to the gateway at {base_url} within {seconds:g} s (connect)",
                 clock="connect",
@@ -158,6 +149,51 @@ class GatewayClient:
         return PortkeyConnectionError(
             f"the gateway at {base_url} hung up before it answered: {said}", origin="network", retryable=True
         )
+
+
+class Exchange:
+    """One request and its answer, as an async context manager.
+
+    A class and not a generator: the end of an event loop closes every async generator that is open, also one that is
+    closing already.
+    """
+
+    def __init__(
+        self,
+        client: GatewayClient,
+        body: bytes,
+        headers: Mapping[str, str],
+        cancel_signal: threading.Event | None,
+    ) -> None:
+        """Prepare a request; nothing is sent yet."""
+        self._client = client
+        self._request = body, headers
+        self._cancel_signal = cancel_signal
+
+    async def __aenter__(self) -> GatewayResponse:
+        """Send the request and return the answer, whatever its status.
+
+        Raises:
+            PortkeyConnectionError: If no answer comes.
+            RequestCancelledError: If the signal is set first.
+        """
+        endpoint = self._client.endpoint
+        self._watch = _Watch(endpoint.clocks, self._cancel_signal)
+        try:
+            self._response, self._http_client = await self._client.send(*self._request, self._watch)
+        except BaseException:
+            self._watch.stop()
+            raise
+        self._answer = GatewayResponse(self._response, self._watch, endpoint.max_event_bytes)
+        return self._answer
+
+    async def __aexit__(self, *_: object) -> None:
+        """Let go of the answer; its connection is kept if it was read to its end."""
+        self._watch.stop()
+        try:
+            await self._response.aclose()
+        finally:
+            await self._client.give_back(self._http_client, usable=self._answer.is_whole)
 
 
 class GatewayResponse:
@@ -354,34 +390,28 @@ class _Watch:
 
 
 class _Connections:
-    """Idle clients with one connection each, by event loop; the one used last is taken first."""
+    """Clients with one connection each, by event loop; of the idle ones the one used last is taken first."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
         self._lock = threading.Lock()
-        self._idle: dict[asyncio.AbstractEventLoop, _Idle] = {}
+        self._loops: dict[asyncio.AbstractEventLoop, _LoopClients] = {}
         self._pid = os.getpid()
 
-    async def take(self) -> tuple[httpx.AsyncClient, bool]:
+    async def take(self) -> tuple[AsyncClient, bool]:
         """Return a client, and whether it has been used before."""
-        idle = await self._here()
-        client = idle.pop()
-        return (client, True) if client is not None else (self.make(), False)
+        here = await self._here()
+        client = here.pop()
+        return (client, True) if client is not None else (await self.make(), False)
 
-    async def give_back(self, client: httpx.AsyncClient, *, usable: bool) -> None:
-        """Keep a client for the next request, or close it."""
-        if usable:
-            (await self._here()).push(client)
-        else:
-            await client.aclose()
-
-    def make(self) -> httpx.AsyncClient:
+    async def make(self) -> AsyncClient:
+        """Return a new client."""
         endpoint = self._endpoint
         limits = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=_KEEPALIVE)
         # No cookies: an upstream's would travel from one user's answer into another's request.
         cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))
         try:
-            return httpx.AsyncClient(
+            client = httpx.AsyncClient(
                 verify=_ssl_context(endpoint.verify, endpoint.cert, endpoint.trust_env),
                 proxy=endpoint.proxy,
                 trust_env=endpoint.trust_env,
@@ -392,33 +422,49 @@ class _Connections:
         except (ImportError, OSError, ValueError, httpx.InvalidURL) as error:
             message = f"client_args for the connection (verify, cert, proxy, http2) cannot be used: {error}"
             raise PortkeyConfigError(message) from error
+        (await self._here()).busy.add(client)
+        return client
+
+    async def give_back(self, client: AsyncClient, *, usable: bool) -> None:
+        """Keep a client for the next request, or close it."""
+        here = await self._here()
+        here.busy.discard(client)
+        if usable:
+            here.push(client)
+        else:
+            await client.aclose()
 
     async def aclose(self) -> None:
         """Close the idle clients of the running loop."""
-        await (await self._here()).aclose()
+        await (await self._here()).close_idle()
 
-    async def _here(self) -> _Idle:
+    async def _here(self) -> _LoopClients:
         """Return the running loop's clients, and forget those of loops that are gone."""
         loop = asyncio.get_running_loop()
         with self._lock:
             if self._pid != os.getpid():  # A fork: the connections are the parent's, and closing would speak on them.
                 self._pid = os.getpid()
-                self._idle = {}
-            for gone in [other for other in self._idle if other.is_closed()]:
-                del self._idle[gone]
-            idle = self._idle.get(loop)
-            if idle is None:
-                idle = self._idle[loop] = _Idle(loop)
-        await idle.guard_loop()
-        return idle
+                self._loops = {}
+            for gone in [other for other in self._loops if other.is_closed()]:
+                del self._loops[gone]
+            here = self._loops.get(loop)
+            if here is None:
+                here = self._loops[loop] = _LoopClients(loop)
+        await here.guard_loop()
+        return here
 
 
-class _Idle:
-    """The idle clients of one event loop, which closes them at its end."""
+class _LoopClients:
+    """The clients of one event loop, which closes them at its end.
+
+    Attributes:
+        busy: Clients whose answer is being read.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.busy: set[AsyncClient] = set()
         self._loop = loop
-        self._stack: list[tuple[float, httpx.AsyncClient]] = []
+        self._idle: list[tuple[float, AsyncClient]] = []
         self._timer: asyncio.TimerHandle | None = None
         self._closing: set[asyncio.Task[None]] = set()
         self._guard: AsyncGenerator[None, None] | None = None
@@ -433,35 +479,42 @@ class _Idle:
         try:
             yield
         finally:
-            await self.aclose()
+            await self.close_idle()
+            # A generator that was abandoned as the loop ended has no task left to close its connection.
+            while self.busy:
+                await self.busy.pop().aclose()
 
-    def pop(self) -> httpx.AsyncClient | None:
-        return self._stack.pop()[1] if self._stack else None
+    def pop(self) -> AsyncClient | None:
+        """Take the client that was used last."""
+        if not self._idle:
+            return None
+        _, client = self._idle.pop()
+        self.busy.add(client)
+        return client
 
-    def push(self, client: httpx.AsyncClient) -> None:
-        self._stack.append((self._loop.time(), client))
+    def push(self, client: AsyncClient) -> None:
+        """Keep a client for a while."""
+        self._idle.append((self._loop.time(), client))
         if self._timer is None:
             self._timer = self._loop.call_later(_KEEPALIVE, self._expire)
 
     def _expire(self) -> None:
-        """Close what has been idle for too long: the oldest, at the bottom of the stack."""
+        """Close what has been idle for too long: the oldest, at the bottom."""
         oldest = self._loop.time() - _KEEPALIVE
-        fresh = bisect_right(self._stack, oldest, key=lambda kept: kept[0])
-        for _, client in self._stack[:fresh]:
+        expired = bisect_right(self._idle, oldest, key=lambda kept: kept[0])
+        for _, client in self._idle[:expired]:
             task = self._loop.create_task(client.aclose())
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
-        del self._stack[:fresh]
-        self._timer = None
-        if self._stack:
-            self._timer = self._loop.call_at(self._stack[0][0] + _KEEPALIVE, self._expire)
+        del self._idle[:expired]
+        self._timer = self._loop.call_at(self._idle[0][0] + _KEEPALIVE, self._expire) if self._idle else None
 
-    async def aclose(self) -> None:
+    async def close_idle(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        while client := self.pop():
-            await client.aclose()
+        while self._idle:
+            await self._idle.pop()[1].aclose()
 
 
 @lru_cache

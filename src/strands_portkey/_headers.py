@@ -99,7 +99,7 @@ def request_headers(routing: Mapping[str, object]) -> dict[str, str]:
     """
     headers = dict(_BASE)
     settings = {to_setting(key): value for key, value in routing.items() if not _is_left_out(value)}
-    forwarded = [to_setting(name) for name in _names("forward_headers", settings.get("forward_headers", ()))]
+    names = [name.lower().replace("_", "-") for name in _names("forward_headers", settings.get("forward_headers", ()))]
     for setting, value in settings.items():
         name = setting.replace("_", "-")
         if setting == "headers":
@@ -107,7 +107,8 @@ def request_headers(routing: Mapping[str, object]) -> dict[str, str]:
         elif setting == "authorization":
             headers[name] = _authorization(value)
         else:
-            header = name if setting in forwarded else _PREFIX + name
+            # A name listed with the prefix keeps it: `x-portkey-metadata` is for the gateway and the provider.
+            header = name if name in names else _PREFIX + name
             if not _HEADER_NAME.fullmatch(header):
                 raise PortkeyConfigError(f"client_args has {setting!r}, which cannot be the name of a header")
             headers[header] = _checked(f"client_args[{setting!r}]", _to_text(setting, value, settings))
