@@ -254,8 +254,10 @@ def test_a_timeout_that_is_no_time_raises(timeout):
         ({"verify": 1}, "['verify'] is of type int; wanted is a bool, a path to CA certificates, or an SSLContext"),
         (
             {"cert": ["cert.pem", "key.pem", "secret"]},
-            "['cert'] is of type list; wanted is a path, or a tuple of the paths of certificate and key and perhaps"
-            " a password",
+            (
+                "['cert'] is of type list; wanted is a path, or a tuple of the paths of certificate and key"
+                " and perhaps a password"
+            ),
         ),
         (
             {"proxy": {"http": "http://secret"}},

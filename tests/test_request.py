@@ -1,0 +1,698 @@
+"""A conversation becomes the body of a chat completion, in the form that its upstream takes."""
+
+from __future__ import annotations
+
+import copy
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from strands.models.model import CacheConfig
+
+from strands_portkey import PortkeyConfigError
+from strands_portkey._dialects import DIALECTS, OPENAI
+from strands_portkey._request import dump_body, to_body
+
+MARK = {"type": "ephemeral"}
+POINT = {"cachePoint": {"type": "default"}}
+LONG = {"cachePoint": {"type": "default", "ttl": "1h"}}
+PNG = {"image": {"format": "png", "source": {"bytes": b"png"}}}
+PDF = {"document": {"format": "pdf", "name": "d", "source": {"bytes": b"pdf"}}}
+DATA_PNG = {"type": "image_url", "image_url": {"url": "data:image/png;base64,cG5n"}}
+SIGNED = {"reasoningContent": {"reasoningText": {"text": "hm", "signature": "sig"}}}
+UNSIGNED = {"reasoningContent": {"reasoningText": {"text": "hm"}}}
+REDACTED = {"reasoningContent": {"redactedContent": b"dark"}}
+USE: dict[str, Any] = {"toolUse": {"toolUseId": "t1", "name": "sum", "input": {"a": "é"}}}
+CALL: dict[str, Any] = {"id": "t1", "type": "function", "function": {"name": "sum", "arguments": '{"a": "é"}'}}
+NO_INPUT: list[Any] = ["", None, {}]
+THINKING = {"type": "thinking", "thinking": "hm", "signature": "sig"}
+
+
+def text(value, **more):
+    return {"type": "text", "text": value, **more}
+
+
+def result(*content, tool_use_id="t1"):
+    return {"toolResult": {"toolUseId": tool_use_id, "status": "success", "content": list(content)}}
+
+
+def body_of(messages, dialect="openai", *, config=None, **more):
+    settings: Any = {"model_id": "m", **(config or {})}
+    return to_body(messages, settings, DIALECTS[dialect], **more)
+
+
+def user(*blocks, dialect="openai", **more):
+    return body_of([{"role": "user", "content": list(blocks)}], dialect, **more)["messages"]
+
+
+def assistant(*blocks, dialect="openai"):
+    """Return how an assistant's message is replayed, ahead of a user's."""
+    messages = [{"role": "assistant", "content": list(blocks)}, {"role": "user", "content": [{"text": "go on"}]}]
+    return body_of(messages, dialect)["messages"][:-1]
+
+
+def test_a_body_holds_the_model_the_messages_and_how_to_answer():
+    messages = [{"role": "user", "content": [{"text": "Hi"}]}]
+
+    assert body_of(messages) == {
+        "model": "m",
+        "messages": [{"role": "user", "content": "Hi"}],
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+
+
+@pytest.mark.parametrize(
+    ("dialect", "config", "body"),
+    [
+        pytest.param("openai", {"stream": False}, {"stream": False}, id="no stream"),
+        pytest.param("openai", {"params": {"stream": False}}, {"stream": False}, id="no stream, by the parameters"),
+        pytest.param(
+            "openai",
+            {"params": {"stream_options": {"include_obfuscation": False}, "temperature": 0}},
+            {
+                "stream": True,
+                "stream_options": {"include_usage": True, "include_obfuscation": False},
+                "temperature": 0,
+            },
+            id="usage comes in spite of other options",
+        ),
+        pytest.param(
+            "openai",
+            {"params": {"tool_choice": "auto", "parallel_tool_calls": False}, "stream": False},
+            {"stream": False},
+            id="openai refuses parameters of tools without tools",
+        ),
+        pytest.param(
+            "openrouter",
+            {"stream": False},
+            {"stream": False, "usage": {"include": True}},
+            id="openrouter: asks for usage",
+        ),
+        pytest.param(
+            "anthropic", {"stream": False}, {"stream": False, "max_completion_tokens": 4096}, id="anthropic: max_tokens"
+        ),
+        pytest.param(
+            "anthropic",
+            {"stream": False, "params": {"max_tokens": 9}},
+            {"stream": False, "max_tokens": 9},
+            id="anthropic: one's own max_tokens",
+        ),
+        pytest.param(
+            "anthropic",
+            {"stream": False, "params": {"thinking": {"type": "enabled", "budget_tokens": 8000}}},
+            {
+                "stream": False,
+                "max_completion_tokens": 12096,
+                "thinking": {"type": "enabled", "budget_tokens": 8000},
+            },
+            id="anthropic: max_tokens is above what it thinks with",
+        ),
+        pytest.param(
+            "anthropic",
+            {"stream": False, "params": {"thinking": {"type": "adaptive"}}},
+            {"stream": False, "max_completion_tokens": 4096, "thinking": {"type": "adaptive"}},
+            id="anthropic: no budget",
+        ),
+        pytest.param(
+            "openai",
+            {"stream": False, "cache_config": CacheConfig()},
+            {"stream": False, "prompt_cache_key": "strands-s1"},
+            id="openai: the session's cache key",
+        ),
+        pytest.param(
+            "openai",
+            {"stream": False, "cache_config": CacheConfig(), "params": {"prompt_cache_key": "mine"}},
+            {"stream": False, "prompt_cache_key": "mine"},
+            id="openai: one's own cache key",
+        ),
+    ],
+)
+def test_settings_go_beside_the_messages(dialect, config, body):
+    given = body_of([{"role": "user", "content": [{"text": "Hi"}]}], dialect, config=config, session_id="s1")
+
+    assert {key: value for key, value in given.items() if key not in ("model", "messages")} == body
+
+
+SPEC = {"name": "sum", "description": "Adds.", "inputSchema": {"json": {"type": "object"}}}
+TOOL = {"type": "function", "function": {"name": "sum", "description": "Adds.", "parameters": {"type": "object"}}}
+
+
+@pytest.mark.parametrize(
+    ("more", "body"),
+    [
+        pytest.param({"tool_specs": []}, {}, id="blank tools are left out"),
+        pytest.param({"tool_specs": [SPEC]}, {"tools": [TOOL]}, id="tools"),
+        pytest.param(
+            {"tool_specs": [{**SPEC, "inputSchema": {"type": "object"}}]}, {"tools": [TOOL]}, id="a bare schema"
+        ),
+        pytest.param(
+            {"tool_specs": [SPEC], "config": {"params": {"tools": [{"type": "web_search"}]}}},
+            {"tools": [TOOL, {"type": "web_search"}]},
+            id="tools of the parameters are added",
+        ),
+        pytest.param(
+            {"config": {"params": {"tools": [{"type": "web_search"}], "tool_choice": "auto"}}},
+            {"tools": [{"type": "web_search"}], "tool_choice": "auto"},
+            id="tools of the parameters alone",
+        ),
+        pytest.param({"tool_choice": {"any": {}}}, {}, id="nothing to choose from"),
+        pytest.param(
+            {"tool_specs": [SPEC], "tool_choice": {"any": {}}}, {"tools": [TOOL], "tool_choice": "required"}, id="any"
+        ),
+        pytest.param(
+            {"tool_specs": [SPEC], "tool_choice": {"auto": {}}}, {"tools": [TOOL], "tool_choice": "auto"}, id="auto"
+        ),
+        pytest.param(
+            {"tool_specs": [SPEC], "tool_choice": {"none": {}}}, {"tools": [TOOL], "tool_choice": "none"}, id="none"
+        ),
+        pytest.param(
+            {
+                "tool_specs": [SPEC],
+                "tool_choice": {"tool": {"name": "sum"}},
+                "config": {"params": {"tool_choice": "auto"}},
+            },
+            {"tools": [TOOL], "tool_choice": {"type": "function", "function": {"name": "sum"}}},
+            id="a tool, before the parameters' choice",
+        ),
+        pytest.param(
+            {"response_format": {"type": "json_schema"}, "config": {"params": {"response_format": {"type": "text"}}}},
+            {"response_format": {"type": "json_schema"}},
+            id="a schema, before the parameters' format",
+        ),
+    ],
+)
+def test_tools_and_what_is_asked_of_them(more, body):
+    given = body_of([{"role": "user", "content": [{"text": "Hi"}]}], **more)
+
+    assert {key: given[key] for key in ("tools", "tool_choice", "response_format") if key in given} == body
+
+
+@pytest.mark.parametrize("tool_choice", [{}, {"tool": {}}, {"must": {}}, "any"], ids=repr)
+def test_an_unknown_tool_choice_raises(tool_choice):
+    with pytest.raises(PortkeyConfigError) as caught:
+        user({"text": "Hi"}, tool_specs=[SPEC], tool_choice=tool_choice)
+
+    assert str(caught.value) == (
+        f"tool_choice is {tool_choice!r}; wanted is 'auto', 'any', 'none' or 'tool' with a name"
+    )
+
+
+def test_tools_that_the_gateway_drops_warn():
+    with pytest.warns(UserWarning, match="the gateway may drop the tools for the upstream 'perplexity'"):
+        user({"text": "Hi"}, dialect="perplexity", tool_specs=[SPEC])
+
+
+@pytest.mark.parametrize(
+    ("system", "dialect", "messages"),
+    [
+        pytest.param([], "openai", [], id="none"),
+        pytest.param([{"text": " "}, POINT], "openai", [], id="blank"),
+        pytest.param(
+            [{"text": "a"}, POINT, {"text": "b"}], "openai", [{"role": "system", "content": "a\nb"}], id="text"
+        ),
+        pytest.param(
+            [{"text": "a"}, LONG, {"text": "b"}],
+            "anthropic",
+            [{"role": "system", "content": [text("a", cache_control={**MARK, "ttl": "1h"}), text("b")]}],
+            id="anthropic: a part with a mark",
+        ),
+        pytest.param([{"text": "a"}], "anthropic", [{"role": "system", "content": "a"}], id="anthropic: no mark"),
+    ],
+)
+def test_the_system_prompt_is_one_message(system, dialect, messages):
+    assert user({"text": "Hi"}, dialect=dialect, system=system) == [*messages, {"role": "user", "content": "Hi"}]
+
+
+def test_a_cache_config_marks_system_prompt_tools_and_the_users_last_message():
+    config: dict[str, Any] = {"cache_config": CacheConfig(), "stream": False, "params": {"max_tokens": 9}}
+    messages = [
+        {"role": "user", "content": [{"text": "Hi"}]},
+        {"role": "assistant", "content": [{"text": "Yes?"}]},
+        {"role": "user", "content": [{"text": "Sum."}, {"text": "It is 9 o'clock."}]},
+    ]
+    if hasattr(CacheConfig, "tools_ttl"):
+        config["cache_config"] = replace(config["cache_config"], tools_ttl=True)
+
+    body = body_of(
+        messages, "anthropic", config=config, tool_specs=[SPEC, SPEC], system=[{"text": "Be brief."}], trailing_blocks=1
+    )
+
+    assert body == {
+        "model": "m",
+        "messages": [
+            {"role": "system", "content": [text("Be brief.", cache_control=MARK)]},
+            {"role": "user", "content": "Hi"},
+            {"role": "assistant", "content": "Yes?"},
+            {"role": "user", "content": [text("Sum.", cache_control=MARK), text("It is 9 o'clock.")]},
+        ],
+        "tools": [TOOL, {**TOOL, "cache_control": MARK} if hasattr(CacheConfig, "tools_ttl") else TOOL],
+        "stream": False,
+        "max_tokens": 9,
+    }
+
+
+@pytest.mark.parametrize(
+    ("blocks", "dialect", "messages"),
+    [
+        pytest.param([{"text": "a"}], "openai", [{"role": "user", "content": "a"}], id="one text is plain"),
+        pytest.param(
+            [{"text": "a"}, {"text": " "}, {"text": "b"}],
+            "openai",
+            [{"role": "user", "content": [text("a"), text("b")]}],
+            id="several are parts, a blank one none",
+        ),
+        pytest.param(
+            [{"guardContent": {"text": {"text": "a"}}}], "openai", [{"role": "user", "content": "a"}], id="guarded text"
+        ),
+        pytest.param(
+            [PNG, {"text": "a"}], "openai", [{"role": "user", "content": [DATA_PNG, text("a")]}], id="image and text"
+        ),
+        pytest.param(
+            [{"text": "a"}, POINT], "openai", [{"role": "user", "content": "a"}], id="openai: a point leaves no trace"
+        ),
+        pytest.param(
+            [{"text": "a"}, POINT],
+            "anthropic",
+            [{"role": "user", "content": [text("a", cache_control=MARK)]}],
+            id="anthropic: a mark on text",
+        ),
+        pytest.param(
+            [PDF, POINT, {"text": "a"}],
+            "anthropic",
+            [
+                {
+                    "role": "user",
+                    "content": [
+                        {
+                            "type": "image_url",
+                            "image_url": {"url": "data:application/pdf;base64,cGRm"},
+                            "cache_control": MARK,
+                        },
+                        text("a"),
+                    ],
+                }
+            ],
+            id="anthropic: a mark on a PDF",
+        ),
+        pytest.param(
+            [{"text": "a"}, PDF, POINT],
+            "bedrock",
+            [
+                {
+                    "role": "user",
+                    "content": [
+                        text("a", cache_control=MARK),
+                        {
+                            "type": "file",
+                            "file": {"filename": "d.pdf", "file_data": "cGRm", "mime_type": "application/pdf"},
+                        },
+                    ],
+                }
+            ],
+            id="bedrock: a mark goes to the text ahead of a file",
+        ),
+        pytest.param(
+            [result({"text": "1"}), result({"json": {"é": 2}}, tool_use_id="t2"), {"text": "a"}],
+            "openai",
+            [
+                {"role": "tool", "tool_call_id": "t1", "content": "1"},
+                {"role": "tool", "tool_call_id": "t2", "content": '{"é": 2}'},
+                {"role": "user", "content": "a"},
+            ],
+            id="results first, in their order",
+        ),
+        pytest.param(
+            [{"text": "a"}, result({"text": "1"}, {"text": "2"})],
+            "openai",
+            [{"role": "tool", "tool_call_id": "t1", "content": "1\n2"}, {"role": "user", "content": "a"}],
+            id="results go ahead of text",
+        ),
+        pytest.param(
+            [result()], "openai", [{"role": "tool", "tool_call_id": "t1", "content": "(no output)"}], id="empty result"
+        ),
+        pytest.param(
+            [result({"text": " "})],
+            "openai",
+            [{"role": "tool", "tool_call_id": "t1", "content": "(no output)"}],
+            id="blank result",
+        ),
+        pytest.param(
+            [result({"document": {"format": "txt", "name": "n", "source": {"bytes": b"x"}}})],
+            "openai",
+            [
+                {
+                    "role": "tool",
+                    "tool_call_id": "t1",
+                    "content": '<document name="n" format="txt">\nx\n</document>',
+                }
+            ],
+            id="a text document stays in the result",
+        ),
+        pytest.param(
+            [result({"text": "see"}, PNG), result({"text": "2"}, tool_use_id="t2"), {"text": "a"}],
+            "openai",
+            [
+                {
+                    "role": "tool",
+                    "tool_call_id": "t1",
+                    "content": "see\n(the tool's images and documents follow in the next user message)",
+                },
+                {"role": "tool", "tool_call_id": "t2", "content": "2"},
+                {"role": "user", "content": [DATA_PNG, text("a")]},
+            ],
+            id="openai: images of results move behind all results",
+        ),
+        pytest.param(
+            [result({"text": "see"}, PNG)],
+            "anthropic",
+            [
+                {
+                    "role": "tool",
+                    "tool_call_id": "t1",
+                    "content": [
+                        text("see"),
+                        {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "cG5n"}},
+                    ],
+                }
+            ],
+            id="anthropic: images stay in the result",
+        ),
+        pytest.param(
+            [result(PNG), POINT],
+            "anthropic",
+            [
+                {
+                    "role": "tool",
+                    "tool_call_id": "t1",
+                    "content": [
+                        {
+                            "type": "image",
+                            "source": {"type": "base64", "media_type": "image/png", "data": "cG5n"},
+                            "cache_control": MARK,
+                        },
+                    ],
+                }
+            ],
+            id="anthropic: a mark on a result's image",
+        ),
+        pytest.param(
+            [result({"text": "1"}), POINT],
+            "anthropic",
+            [{"role": "tool", "tool_call_id": "t1", "content": [text("1", cache_control=MARK)]}],
+            id="anthropic: a mark on a result's text",
+        ),
+    ],
+)
+def test_a_users_message(blocks, dialect, messages):
+    assert user(*blocks, dialect=dialect) == messages
+
+
+@pytest.mark.parametrize(
+    ("blocks", "dialect", "messages"),
+    [
+        pytest.param([{"text": "a"}], "openai", [{"role": "assistant", "content": "a"}], id="text"),
+        pytest.param(
+            [{"citationsContent": {"content": [{"text": "a"}, {}, {"text": "b"}], "citations": []}}],
+            "openai",
+            [{"role": "assistant", "content": "ab"}],
+            id="cited text",
+        ),
+        pytest.param([{"text": " "}], "openai", [], id="blank"),
+        pytest.param([], "openai", [], id="nothing"),
+        pytest.param([USE], "openai", [{"role": "assistant", "content": None, "tool_calls": [CALL]}], id="a call"),
+        pytest.param(
+            [{"toolUse": {"toolUseId": "t1", "name": "sum", "input": empty}} for empty in NO_INPUT],
+            "openai",
+            [
+                {
+                    "role": "assistant",
+                    "content": None,
+                    "tool_calls": [{**CALL, "function": {"name": "sum", "arguments": "{}"}}] * 3,
+                }
+            ],
+            id="arguments are never empty",
+        ),
+        pytest.param(
+            [{"text": "a"}, USE],
+            "openai",
+            [{"role": "assistant", "content": "a", "tool_calls": [CALL]}],
+            id="text and a call",
+        ),
+        pytest.param(
+            [{"text": "a"}, USE],
+            "gemini",
+            [{"role": "assistant", "content": "a"}, {"role": "assistant", "content": None, "tool_calls": [CALL]}],
+            id="gemini: text goes ahead of a call, else it is dropped",
+        ),
+        pytest.param(
+            [{"toolUse": {**USE["toolUse"], "reasoningSignature": "s"}}],
+            "gemini",
+            [
+                {
+                    "role": "assistant",
+                    "content": None,
+                    "tool_calls": [{**CALL, "function": {**CALL["function"], "thought_signature": "s"}}],
+                }
+            ],
+            id="gemini: the call's signature goes back",
+        ),
+        pytest.param(
+            [{"toolUse": {**USE["toolUse"], "reasoningSignature": "s"}}],
+            "anthropic",
+            [{"role": "assistant", "content": None, "tool_calls": [CALL]}],
+            id="anthropic: no call's signature",
+        ),
+        pytest.param(
+            [SIGNED, {"text": "a"}, REDACTED, USE],
+            "anthropic",
+            [
+                {
+                    "role": "assistant",
+                    "content": "a",
+                    "content_blocks": [THINKING, text("a"), {"type": "redacted_thinking", "data": "dark"}],
+                    "tool_calls": [CALL],
+                }
+            ],
+            id="anthropic: reasoning goes back in its order",
+        ),
+        pytest.param(
+            [{"reasoningContent": {"redactedContent": b"\xff\x00"}}, {"text": "a"}],
+            "anthropic",
+            [
+                {
+                    "role": "assistant",
+                    "content": "a",
+                    "content_blocks": [{"type": "redacted_thinking", "data": "/wA="}, text("a")],
+                }
+            ],
+            id="anthropic: Bedrock's redacted bytes as base64",
+        ),
+        pytest.param(
+            [{"reasoningContent": {"reasoningText": {"signature": "sig"}}}, USE],
+            "anthropic",
+            [
+                {
+                    "role": "assistant",
+                    "content": None,
+                    "content_blocks": [{**THINKING, "thinking": ""}],
+                    "tool_calls": [CALL],
+                }
+            ],
+            id="anthropic: a signature without text",
+        ),
+        pytest.param([SIGNED], "anthropic", [], id="anthropic: no message of reasoning alone"),
+        pytest.param(
+            [{"text": "a"}, SIGNED],
+            "anthropic",
+            [{"role": "assistant", "content": "a"}],
+            id="anthropic: no message ends with reasoning",
+        ),
+        pytest.param(
+            [UNSIGNED, {"text": "a"}],
+            "anthropic",
+            [{"role": "assistant", "content": "a"}],
+            id="anthropic: unsigned reasoning is another model's",
+        ),
+        pytest.param(
+            [REDACTED, SIGNED, {"text": "a"}],
+            "bedrock",
+            [{"role": "assistant", "content": "a", "content_blocks": [THINKING, text("a")]}],
+            id="bedrock: the gateway drops what is redacted",
+        ),
+        pytest.param(
+            [SIGNED, REDACTED, UNSIGNED, {"text": "a"}],
+            "openai",
+            [{"role": "assistant", "content": "a"}],
+            id="openai: takes no reasoning back",
+        ),
+        pytest.param(
+            [UNSIGNED, SIGNED, {"text": "a"}],
+            "deepseek",
+            [{"role": "assistant", "content": "a", "reasoning_content": "hm"}],
+            id="deepseek: its own reasoning",
+        ),
+        pytest.param(
+            [UNSIGNED, USE],
+            "openrouter",
+            [{"role": "assistant", "content": None, "reasoning": "hm", "tool_calls": [CALL]}],
+            id="openrouter: its own reasoning",
+        ),
+        pytest.param(
+            [{"text": "a"}, POINT, USE, LONG, SIGNED],
+            "anthropic",
+            [
+                {
+                    "role": "assistant",
+                    "content": [text("a", cache_control=MARK)],
+                    "content_blocks": [text("a", cache_control=MARK), THINKING],
+                    "tool_calls": [{**CALL, "cache_control": {**MARK, "ttl": "1h"}}],
+                }
+            ],
+            id="anthropic: marks on text and on a call",
+        ),
+    ],
+)
+def test_what_the_model_said_goes_back(blocks, dialect, messages):
+    assert assistant(*blocks, dialect=dialect) == messages
+
+
+@pytest.mark.parametrize(("dialect", "named"), [("gemini", {"name": "sum"}), ("openai", {})])
+def test_a_result_names_its_tool_for_gemini_alone(dialect, named):
+    messages = [
+        {"role": "assistant", "content": [USE]},
+        {"role": "user", "content": [result({"text": "1"}), result({"text": "2"}, tool_use_id="unasked")]},
+    ]
+
+    assert body_of(messages, dialect)["messages"][1:] == [
+        {"role": "tool", "tool_call_id": "t1", "content": "1", **named},
+        {"role": "tool", "tool_call_id": "unasked", "content": "2"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("blocks", "message"),
+    [
+        pytest.param(
+            [{"hologram": {}}],
+            (
+                "content block 'hologram' cannot be sent to the upstream 'openai'; what works is"
+                " text, an image, a document, audio or video"
+            ),
+            id="unknown",
+        ),
+        pytest.param(
+            [{}],
+            (
+                "content block 'empty' cannot be sent to the upstream 'openai'; what works is"
+                " text, an image, a document, audio or video"
+            ),
+            id="empty",
+        ),
+        pytest.param(
+            [result({"hologram": {}})],
+            (
+                "content block 'hologram' cannot be sent to the upstream 'openai'; what works is"
+                " text, json, an image or a document"
+            ),
+            id="unknown in a result",
+        ),
+        pytest.param([{"text": "\n"}], "there is nothing to send: all messages are blank", id="nothing"),
+    ],
+)
+def test_what_cannot_be_sent_raises(blocks, message):
+    with pytest.raises(PortkeyConfigError) as caught:
+        user(*blocks)
+
+    assert str(caught.value) == message
+
+
+def test_an_unknown_block_of_the_system_prompt_raises():
+    with pytest.raises(PortkeyConfigError, match=r"content block 'image' cannot be sent .*; what works is text"):
+        user({"text": "Hi"}, system=[PNG])
+
+
+def test_a_tools_input_that_is_no_json_raises():
+    use = {"toolUse": {"toolUseId": "t1", "name": "sum", "input": {"a": {1}}}}
+
+    with pytest.raises(
+        PortkeyConfigError, match="the input of the tool 'sum' cannot be sent as JSON: Object of type set"
+    ):
+        assistant(use)
+
+
+def test_a_tools_json_is_sent_as_text_where_it_is_none():
+    assert user(result({"json": {"at": {1}}})) == [{"role": "tool", "tool_call_id": "t1", "content": '{"at": "{1}"}'}]
+
+
+@pytest.mark.parametrize("blocks", [[POINT, {"text": "a"}], [PDF, POINT, {"text": "a"}]], ids=["nothing", "a file"])
+def test_a_point_with_nothing_ahead_that_can_carry_it_warns(blocks):
+    with pytest.warns(UserWarning, match="a cache point has no effect: there is no text or image ahead of it"):
+        user(*blocks, dialect="bedrock")
+
+
+@pytest.mark.parametrize(
+    ("body", "data"),
+    [
+        pytest.param({"a": "é\u2028"}, '{"a":"é\u2028"}'.encode(), id="as it is"),
+        pytest.param({"a": "\ud83d"}, b'{"a":"\\ud83d"}', id="half a surrogate pair"),
+    ],
+)
+def test_a_body_is_dumped(body, data):
+    assert dump_body(body) == data
+
+
+@pytest.mark.parametrize("value", [{1}, float("nan"), b"bytes"], ids=repr)
+def test_a_parameter_that_is_no_json_raises(value):
+    with pytest.raises(PortkeyConfigError, match="the request cannot be sent as JSON: "):
+        dump_body({"top_p": value})
+
+
+BLOCKS = st.sampled_from([{"text": "a"}, {"text": ""}, PNG, POINT, LONG])
+MESSAGES = st.lists(
+    st.builds(
+        lambda blocks: {"role": "user", "content": blocks}, st.lists(BLOCKS | st.just(result({"text": "1"}, PNG)))
+    )
+    | st.builds(
+        lambda blocks: {"role": "assistant", "content": blocks},
+        st.lists(BLOCKS | st.sampled_from([USE, SIGNED, UNSIGNED, REDACTED])),
+    )
+)
+
+
+@pytest.mark.filterwarnings("ignore:.*(cache points|cache point|drop the tools)")
+@given(
+    messages=MESSAGES,
+    dialect=st.sampled_from([dialect for dialect in DIALECTS.values() if dialect.images]),
+    cache_config=st.sampled_from([None, CacheConfig()]),
+    trailing_blocks=st.integers(0, 2),
+)
+def test_a_conversation_is_not_written_into_gives_the_same_bytes_and_no_empty_content(
+    messages, dialect, cache_config, trailing_blocks
+):
+    given_values: dict[str, Any] = {
+        "messages": [{"role": "user", "content": [{"text": "Hi"}]}, *messages],
+        "config": {"model_id": "m", "cache_config": cache_config, "params": {"tools": [{"type": "x"}], "stop": ["y"]}},
+        "tool_specs": [SPEC],
+        "system": [{"text": "Be brief."}, POINT],
+    }
+    before = copy.deepcopy(given_values)
+
+    body = to_body(dialect=dialect, trailing_blocks=trailing_blocks, **given_values)
+    again = to_body(dialect=dialect, trailing_blocks=trailing_blocks, **before)
+
+    assert given_values == before
+    assert dump_body(body) == dump_body(again)
+    for message in json.loads(dump_body(body))["messages"]:
+        assert message["content"] or message["tool_calls"]
+        assert message.get("content_blocks") != []
+
+
+def test_the_dialect_of_the_unknown_takes_plain_chat():
+    assert (
+        user({"text": "Hi"})
+        == to_body([{"role": "user", "content": [{"text": "Hi"}]}], {"model_id": "m"}, OPENAI)["messages"]
+    )

@@ -1,0 +1,210 @@
+"""How an answer is held to a schema, and what comes of it."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Literal, Optional
+
+import pytest
+from pydantic import AnyUrl, BaseModel, Field, RootModel
+
+from strands_portkey import PortkeyAPIError, PortkeyStreamError
+from strands_portkey._dialects import DIALECTS
+from strands_portkey._structured_output import find_mechanisms, is_rejection, to_output, to_response_format
+
+
+@pytest.mark.parametrize(
+    ("dialect", "mechanisms"),
+    [
+        ("anthropic", ["forced", "auto"]),
+        ("bedrock", ["forced", "auto"]),
+        ("cohere", ["schema", "forced", "auto"]),
+        ("deepseek", ["schema", "auto"]),
+        ("fireworks", ["schema", "auto"]),
+        ("gemini", ["schema", "forced", "auto"]),
+        ("groq", ["schema", "forced", "auto"]),
+        ("mistral", ["forced", "auto"]),
+        ("ollama", ["schema", "auto"]),
+        ("openai", ["schema", "forced", "auto"]),
+        ("openrouter", ["schema", "forced", "auto"]),
+        ("perplexity", ["schema", "auto"]),
+    ],
+)
+def test_each_upstream_is_held_to_a_schema_by_what_it_takes(dialect, mechanisms):
+    assert find_mechanisms(DIALECTS[dialect], {}) == mechanisms
+
+
+def test_the_table_of_mechanisms_has_each_dialect():
+    assert len(DIALECTS) == 12
+
+
+@pytest.mark.parametrize(
+    ("thinking", "mechanisms"),
+    [
+        ({"type": "enabled", "budget_tokens": 1024}, ["auto"]),
+        ({"type": "adaptive"}, ["auto"]),
+        ({"type": "disabled"}, ["forced", "auto"]),
+        (None, ["forced", "auto"]),
+    ],
+    ids=repr,
+)
+def test_a_model_that_thinks_is_not_forced(thinking, mechanisms):
+    assert find_mechanisms(DIALECTS["anthropic"], {"thinking": thinking}) == mechanisms
+
+
+@pytest.mark.parametrize(
+    ("mechanism", "error", "rejected"),
+    [
+        ("schema", PortkeyAPIError("Invalid schema for response_format 'Out'", status_code=400), True),
+        ("schema", PortkeyAPIError("bad", param="response_format", status_code=422), True),
+        ("schema", PortkeyAPIError("Invalid value at generation_config.response_schema", status_code=400), True),
+        ("schema", PortkeyAPIError("This response_format type is unavailable now", status_code=500), False),
+        ("schema", PortkeyAPIError("messages: too many", status_code=400), False),
+        (
+            "forced",
+            PortkeyAPIError("Thinking may not be enabled when tool_choice forces tool use", status_code=400),
+            True,
+        ),
+        ("forced", PortkeyAPIError("This model doesn't support the toolConfig.toolChoice.any", status_code=400), True),
+        ("forced", PortkeyAPIError("No endpoints found that support tool choice", status_code=404), True),
+        ("forced", PortkeyAPIError("response_format", status_code=400), False),
+        ("auto", PortkeyAPIError("tool_choice", status_code=400), False),
+    ],
+    ids=lambda value: str(value) if isinstance(value, PortkeyAPIError) else "",
+)
+def test_an_error_tells_whether_the_mechanism_was_refused(mechanism, error, rejected):
+    assert is_rejection(error, mechanism) is rejected
+
+
+class Leg(BaseModel):
+    end: str = Field(default="here", description="Where it ends.")
+
+
+class Trip(BaseModel):
+    """A trip."""
+
+    on: date
+    kind: Literal["air", "rail"] = "rail"
+    legs: list[Leg] = Field(min_length=1)
+    last: Leg = Field(description="The last one.")
+    note: Optional[str] = None  # noqa: UP045 - as users on Python 3.10 write it
+
+
+def test_a_strict_schema_closes_every_object_and_requires_every_property():
+    leg = {
+        "type": "object",
+        "title": "Leg",
+        "properties": {"end": {"type": "string", "title": "End", "description": "Where it ends."}},
+        "required": ["end"],
+        "additionalProperties": False,
+    }
+
+    assert to_response_format(Trip) == {
+        "type": "json_schema",
+        "json_schema": {
+            "name": "Trip",
+            "strict": True,
+            "schema": {
+                "type": "object",
+                "title": "Trip",
+                "description": "A trip.",
+                "$defs": {"Leg": leg},
+                "properties": {
+                    "on": {"type": "string", "format": "date", "title": "On"},
+                    "kind": {"type": "string", "enum": ["air", "rail"], "title": "Kind"},
+                    "legs": {"type": "array", "items": {"$ref": "#/$defs/Leg"}, "minItems": 1, "title": "Legs"},
+                    "last": {"$ref": "#/$defs/Leg"},
+                    "note": {"anyOf": [{"type": "string"}, {"type": "null"}], "title": "Note"},
+                },
+                "required": ["on", "kind", "legs", "last", "note"],
+                "additionalProperties": False,
+            },
+        },
+    }
+
+
+class Open(BaseModel):
+    counts: dict[str, int]
+
+
+class Anything(BaseModel):
+    value: object
+
+
+class Sized(BaseModel):
+    name: str = Field(max_length=3)
+
+
+class Coded(BaseModel):
+    code: str = Field(json_schema_extra={"pattern": "^(?!0)"})
+
+
+class Linked(BaseModel):
+    url: AnyUrl
+
+
+class Listed(RootModel[list[int]]):
+    pass
+
+
+class Pair(BaseModel):
+    pair: tuple[int, str]
+
+
+@pytest.mark.parametrize("model", [Open, Anything, Sized, Coded, Linked, Listed, Pair])
+def test_a_schema_that_strict_mode_cannot_express_goes_as_it_is(model):
+    assert to_response_format(model) == {
+        "type": "json_schema",
+        "json_schema": {"name": model.__name__, "strict": False, "schema": model.model_json_schema()},
+    }
+
+
+def test_a_schemas_name_keeps_to_the_letters_that_openai_takes():
+    model = type("Größe[" + "x" * 70, (BaseModel,), {})
+
+    match to_response_format(model):
+        case {"json_schema": {"name": name}}:
+            assert name == "Gr__e_" + "x" * 58
+
+
+def answer(*content):
+    return {"role": "assistant", "content": list(content)}
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        pytest.param(answer({"text": '{"end":'}, {"text": '"sea"}'}), id="JSON text"),
+        pytest.param(
+            answer({"text": "Here:"}, {"toolUse": {"toolUseId": "1", "name": "Leg", "input": {"end": "sea"}}}),
+            id="tool",
+        ),
+    ],
+)
+def test_an_answer_gives_an_instance(message):
+    assert to_output(Leg, message, "Leg") == Leg(end="sea")
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        pytest.param(answer({"text": "To the sea."}), "[{'text': 'To the sea.'}]", id="prose"),
+        pytest.param(
+            answer({"toolUse": {"toolUseId": "1", "name": "Leg", "input": {"end": 5}}}),
+            "[{'toolUse': {'toolUseId': '1', 'name': 'Leg', 'input': {'end': 5}}}]",
+            id="a wrong type",
+        ),
+        pytest.param(
+            answer({"toolUse": {"toolUseId": "1", "name": "other", "input": {"end": "sea"}}}),
+            "[{'toolUse': {'toolUseId': '1', 'name': 'other', 'input': {'end': 'sea'}}}]",
+            id="another tool",
+        ),
+        pytest.param(None, "[]", id="nothing"),
+    ],
+)
+def test_an_answer_that_does_not_fit_raises_and_is_quoted(message, said):
+    with pytest.raises(PortkeyStreamError, match=r"^the answer does not fit Leg: ") as caught:
+        to_output(Leg, message, "Leg")
+
+    assert str(caught.value).endswith(f"\nThe model said: {said}")
+    assert (caught.value.origin, caught.value.retryable) == ("provider", True)
