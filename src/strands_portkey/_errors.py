@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Literal
 
+from pydantic import JsonValue
 from strands.types.exceptions import ContextWindowOverflowException, ModelThrottledException
 from typing_extensions import Self
 
@@ -164,4 +165,4 @@ class PortkeyGuardrailError(PortkeyAPIError):
     """
 
     denial: str = ""
-    hook_results: Mapping[str, object] | None = None
+    hook_results: Mapping[str, JsonValue] | None = None
