@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import warnings
 from dataclasses import dataclass
+from typing import Literal
 
 import pytest
 from strands.models.model import CacheConfig
@@ -19,7 +20,7 @@ class Settings(CacheConfig):
 
     ttl: str | None = None
     system_prompt_ttl: bool | str = True
-    cache_key: str | bool | None = None
+    cache_key: str | Literal[False] | None = None
     tools_ttl: bool | str | None = None
 
 

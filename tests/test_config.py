@@ -6,6 +6,7 @@ import math
 import ssl
 import warnings
 from types import MappingProxyType
+from typing import Any
 
 import httpx
 import pytest
@@ -396,18 +397,21 @@ def test_a_wrong_update_changes_nothing():
 
 
 def test_an_unknown_key_warns_where_the_model_is_made():
+    misspelt: Any = {"temprature": 1}
+
     with pytest.warns(
         UserWarning, match=r"unknown configuration keys \['temprature'\]; known are \['cache_c"
     ) as caught:
-        PortkeyModel(model_id="m", temprature=1)
+        PortkeyModel(model_id="m", **misspelt)
 
     assert [warning.filename for warning in caught] == [__file__]
 
 
 def test_an_unknown_key_warns_where_the_model_is_updated():
     model = PortkeyModel(model_id="m")
+    misspelt: Any = {"temprature": 1}
 
     with pytest.warns(UserWarning, match="unknown configuration keys") as caught:
-        model.update_config(temprature=1)
+        model.update_config(**misspelt)
 
     assert [warning.filename for warning in caught] == [__file__]

@@ -135,6 +135,14 @@ class Sized(BaseModel):
     name: str = Field(max_length=3)
 
 
+class Loose(BaseModel):
+    items: str = Field(json_schema_extra={"type": "array"})
+
+
+class Looser(BaseModel):
+    items: list[str] = Field(json_schema_extra={"items": True})
+
+
 class Coded(BaseModel):
     code: str = Field(json_schema_extra={"pattern": "^(?!0)"})
 
@@ -151,7 +159,7 @@ class Pair(BaseModel):
     pair: tuple[int, str]
 
 
-@pytest.mark.parametrize("model", [Open, Anything, Sized, Coded, Linked, Listed, Pair])
+@pytest.mark.parametrize("model", [Open, Anything, Loose, Looser, Sized, Coded, Linked, Listed, Pair])
 def test_a_schema_that_strict_mode_cannot_express_goes_as_it_is(model):
     assert to_response_format(model) == {
         "type": "json_schema",

@@ -331,15 +331,15 @@ def _mark(part: Body | None, point: CachePoint, caching: Caching) -> None:
     control = caching.control(point.get("ttl"))
     if control is None:
         return
-    if part is None:
-        warnings.warn("a cache point has no effect: there is no text or image ahead of it", stacklevel=2)
-    elif part.get("role") == "tool":
-        if not isinstance(content := part["content"], list):
-            part["content"] = [{"type": "text", "text": content, "cache_control": control}]
-        elif isinstance(last := content[-1], dict):
+    match part:
+        case None:
+            warnings.warn("a cache point has no effect: there is no text or image ahead of it", stacklevel=2)
+        case {"role": "tool", "content": [*_, dict(last)]}:
             last["cache_control"] = control
-    else:
-        part["cache_control"] = control
+        case {"role": "tool", "content": text}:
+            part["content"] = [{"type": "text", "text": text, "cache_control": control}]
+        case _:
+            part["cache_control"] = control
 
 
 def _json(what: str, value: object, default: Callable[[object], str] | None = None) -> str:

@@ -95,7 +95,9 @@ def to_output(output_model: type[T], message: Message | None, tool_name: str) ->
 def _is_strict(schema: JsonValue) -> bool:
     """Whether OpenAI's strict mode can express a schema: no open objects, no unknown keywords."""
     if not isinstance(schema, dict):
-        return True
+        return False  # A schema may be True, for anything.
+    if schema.get("type") == "array" and "items" not in schema:
+        return False
     is_typed = not schema.keys().isdisjoint({"type", "$ref", "anyOf", "enum", "const"})
     # Strict mode has no look-arounds in patterns, such as pydantic's for Decimal.
     is_known = schema.keys() <= _STRICT_KEYWORDS and "(?" not in str(schema.get("pattern", ""))
@@ -108,10 +110,8 @@ def _is_strict(schema: JsonValue) -> bool:
 
 def _to_strict(schema: JsonValue) -> JsonValue:
     """Return a schema in which every object is closed and every property required, as strict mode wants."""
-    if isinstance(schema, list):
-        return [_to_strict(part) for part in schema]
     if not isinstance(schema, dict):
-        return schema
+        return [_to_strict(part) for part in schema] if isinstance(schema, list) else schema
     if "$ref" in schema:  # Strict mode takes nothing beside it.
         return {"$ref": schema["$ref"]}
     strict: dict[str, JsonValue] = {}
@@ -135,5 +135,6 @@ def _parts(schema: dict[str, JsonValue]) -> list[JsonValue]:
             parts += named.values()
     if isinstance(choices := schema.get("anyOf"), list):
         parts += choices
-    parts.append(schema.get("items"))
+    if "items" in schema:
+        parts.append(schema["items"])
     return parts
