@@ -614,3 +614,17 @@ def test_one_tls_context_serves_one_tls_setting():
     assert _ssl_context(True, None, True) is _ssl_context(True, None, True)
     assert _ssl_context(False, None, True) is not _ssl_context(True, None, True)
     assert _ssl_context(own, None, True) is own
+
+
+@pytest.mark.filterwarnings("error::ResourceWarning")
+def test_a_loop_closes_what_is_being_read_when_it_ends(server):
+    server.reply(sse_reply(b"data: " + CHUNK + b"\n\n", Gate()))
+    client = make_client(server)
+
+    async def leave() -> None:
+        exchange = client.stream(b"{}", {})
+        await exchange.__aenter__()
+
+    asyncio.run(leave())
+
+    server.gone(0).result(1)

@@ -8,25 +8,11 @@ import anyio
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strands.event_loop.streaming import handle_content_block_stop, process_stream
+from strands.event_loop.streaming import process_stream
 
 from strands_portkey._errors import PortkeyError
 from strands_portkey._stream import StreamTranslator
 from strands_portkey._wire import parse_chunk
-
-_SIGNED = {
-    "content": [],
-    "current_tool_use": {},
-    "text": "",
-    "reasoningText": "hm",
-    "citationsContent": [],
-    "redactedContent": b"",
-    "signature": "S",
-}
-needs_own_signatures = pytest.mark.skipif(
-    "signature" in handle_content_block_stop(_SIGNED),
-    reason="this Strands adds each thought's signature to the next one's, and drops a signature without a thought",
-)
 
 
 def translate(chunks):
@@ -88,14 +74,12 @@ def tool_use(tool_use_id, name, **arguments):
                 tool_use("t", "f"),
             ],
             id="anthropic: thinking between text and tool",
-            marks=needs_own_signatures,
         ),
         pytest.param(
             [blocks((0, {"signature": "S1"})), chunk(content="a"), chunk("end_turn")],
             "end_turn",
             [{"reasoningContent": {"reasoningText": {"text": "", "signature": "S1"}}}, {"text": "a"}],
             id="anthropic: a signature alone",
-            marks=needs_own_signatures,
         ),
         pytest.param(
             [

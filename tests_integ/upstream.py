@@ -114,7 +114,6 @@ def json_reply(body: object, status: int = 200, headers: Mapping[str, str] | Non
     return Reply(status, {"content-type": "application/json", **(headers or {})}, [json.dumps(body).encode()])
 
 
-@final
 class _Protocol(asyncio.StreamReaderProtocol):
     """Streams that also tell, while nothing is being read, that the other side has gone."""
 
@@ -135,6 +134,7 @@ class _Protocol(asyncio.StreamReaderProtocol):
             self.left.set_result(None)
 
 
+@final
 class Upstream:
     """An HTTP server on a free loopback port that answers from a script.
 
@@ -229,7 +229,7 @@ class Upstream:
         number, self._count = self._count, self._count + 1
         self._connections.add(writer)
         protocol = writer.transport.get_protocol()
-        assert isinstance(protocol, _Protocol)  # noqa: S101 - it is the one that `_serve` makes
+        assert isinstance(protocol, _Protocol)
         left = protocol.left
         try:
             while (request := await _read_request(reader, number)) is not None:

@@ -64,7 +64,7 @@ class PortkeyError(Exception):
     def without(self, secrets: Collection[str]) -> Self:
         """Return this error with secrets taken out of all that it says: an answer may quote a key."""
         for secret in sorted(filter(None, secrets), key=len, reverse=True):  # One key may begin with another.
-            self.args = tuple(str(arg).replace(secret, "***") for arg in self.args)
+            super().__init__(str(self).replace(secret, "***"))
             for name, value in vars(self).items():
                 if isinstance(value, str):
                     setattr(self, name, value.replace(secret, "***"))

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from pydantic import BaseModel
 from strands.event_loop.streaming import process_stream
@@ -31,7 +31,7 @@ from ._structured_output import Mechanism, find_mechanisms, is_rejection, to_out
 if TYPE_CHECKING:
     from strands.agent.agent_metadata import AgentMetadata
 
-logger = logging.getLogger(__name__)
+logger: Final = logging.getLogger(__name__)
 
 T = TypeVar("T", bound=BaseModel)
 
