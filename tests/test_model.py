@@ -1,7 +1,6 @@
 """PortkeyModel, under Strands and alone, against a scripted gateway on loopback."""
 
 import asyncio
-import json
 import logging
 import threading
 import warnings
@@ -24,7 +23,7 @@ from strands_portkey import (
     PortkeyThrottledError,
     ResponseMetadata,
 )
-from tests_integ.upstream import Gate, Reply, Upstream, json_reply
+from tests_integ.upstream import Gate, Reply, Request, Upstream, json_reply
 from tests_integ.wires import openai
 
 HELLO: Messages = [{"role": "user", "content": [{"text": "Hello"}]}]
@@ -443,13 +442,14 @@ async def test_an_answer_that_does_not_fit_is_quoted(gateway, said):
 
 
 async def test_an_agent_gets_its_structured_output(gateway):
-    gateway.reply(says("Paris has 2.1 million."), says(PARIS.model_dump_json()))
+    def follow(request: Request) -> Reply:
+        if "response_format" in request.json:  # Strands before 1.62 forces the tool itself.
+            return says(PARIS.model_dump_json())
+        return calls_city() if "tool_choice" in request.json else says("Paris has 2.1 million.")
+
+    gateway.script = follow
     agent = Agent(model=make_model(gateway), callback_handler=None)
 
     result = await agent.invoke_async("Tell me of Paris", structured_output_model=City)
 
     assert result.structured_output == PARIS
-    assert [json.loads(request.body).get("response_format") is not None for request in gateway.requests] == [
-        False,
-        True,
-    ]
