@@ -152,18 +152,21 @@ class StreamTranslator:
         return [*self._blocks.events, {"messageStop": {"stopReason": stop_reason}}, {"metadata": metadata}]
 
     def _take_choice(self, choice: Choice, provider: str | None) -> None:
-        delta = choice.get("delta") or choice.get("message") or {}
-        if choice.get("message"):  # A JSON answer is whole; Perplexity's has no finish reason.
-            self._finish_reason = "stop"
-        content_blocks = _to_parts(delta.get("content_blocks") or ())
+        delta = choice.get("delta")
+        if not delta:
+            delta = choice.get("message") or {}
+            if delta:  # A JSON answer is whole; Perplexity's has no finish reason.
+                self._finish_reason = "stop"
+        content_blocks = delta.get("content_blocks")
+        parts = _to_parts(content_blocks) if content_blocks else ()
         # What stands in `content_blocks` may stand elsewhere as well; it counts once.
         reasoning = delta.get("reasoning_content") or delta.get("reasoning")
-        if reasoning and not any(part.get("thinking") for _, part in content_blocks):
+        if reasoning and not (parts and any(part.get("thinking") for _, part in parts)):
             self._blocks.reasoning(None, reasoning)
-        for index, part in content_blocks:
+        for index, part in parts:
             self._take_part(index, part)
         content = delta.get("content")
-        if content and not any(part.get("text") for _, part in content_blocks):
+        if content and not (parts and any(part.get("text") for _, part in parts)):
             self._take_content(content)
         if refusal := delta.get("refusal"):
             self._refused = True
