@@ -1,14 +1,18 @@
 """PortkeyModel, under Strands and alone, against a scripted gateway on loopback."""
 
 import asyncio
+import json
 import logging
 import threading
 import warnings
 from typing import Any
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from pydantic import BaseModel
-from strands import Agent
+from strands import Agent, tool
 from strands.event_loop.streaming import process_stream
 from strands.types.content import Messages
 from strands.types.exceptions import ContextWindowOverflowException, ModelThrottledException
@@ -142,7 +146,7 @@ async def test_keys_may_come_from_functions_called_for_each_request(gateway):
 async def test_an_answer_becomes_events(gateway):
     gateway.reply(says("Hel", "lo"))
 
-    *events, metadata = await ask(make_model(gateway))
+    *events, stop, metadata = await ask(make_model(gateway))
 
     assert events == [
         {"messageStart": {"role": "assistant"}},
@@ -150,10 +154,11 @@ async def test_an_answer_becomes_events(gateway):
         {"contentBlockDelta": {"delta": {"text": "Hel"}}},
         {"contentBlockDelta": {"delta": {"text": "lo"}}},
         {"contentBlockStop": {}},
-        {"messageStop": {"stopReason": "end_turn"}},
     ]
+    assert stop["messageStop"]["stopReason"] == "end_turn"
     assert metadata["metadata"]["usage"] == {"inputTokens": 10, "outputTokens": 5, "totalTokens": 15}
-    assert metadata["metadata"]["metrics"]["latencyMs"] >= 0
+    metrics = metadata["metadata"]["metrics"]
+    assert metrics["latencyMs"] >= metrics["timeToFirstByteMs"] >= 0
 
 
 async def test_without_streaming_the_same_events_come(gateway):
@@ -243,6 +248,193 @@ async def test_a_failing_on_response_does_not_spoil_the_answer(gateway, caplog):
 
     assert "messageStop" in events[-2]
     assert "on_response failed" in caplog.text
+
+
+async def test_the_stop_event_tells_what_the_gateway_did(gateway):
+    reply = says("Hi")
+    gateway.reply(Reply(200, {**reply.headers, "x-portkey-cache-status": "HIT"}, reply.pieces))
+
+    *_, stop, _ = await ask(make_model(gateway))
+
+    facts = stop["messageStop"]["additionalModelResponseFields"]["portkey"]
+    assert (facts["status_code"], facts["model"], facts["cache_status"]) == (200, "gpt-4o", "HIT")
+    assert json.loads(json.dumps(facts)) == facts
+
+
+async def test_reasoning_tokens_and_cost_are_kept(gateway):
+    usage = {**openai.USAGE, "completion_tokens_details": {"reasoning_tokens": 3}, "cost": 0.25}
+    gateway.reply(openai.stream(openai.text("Hi"), usage=usage))
+    told: list[ResponseMetadata] = []
+
+    await ask(make_model(gateway, on_response=told.append))
+
+    assert [(metadata.reasoning_tokens, metadata.cost) for metadata in told] == [(3, 0.25)]
+
+
+# -- one call ----------------------------------------------------------------------------------------------------------
+
+
+async def test_a_call_can_be_routed_on_its_own(gateway):
+    gateway.reply(says("a"), says("b"))
+    model = make_model(gateway, {"metadata": {"team": "x", "tier": "free"}}, params={"top_p": 1, "seed": 7})
+    own = {"metadata": {"tier": "paid"}, "x-portkey-provider": "groq", "model_id": "m2", "params": {"seed": 8}}
+
+    await ask(model, invocation_state={"portkey": own})
+    await ask(model)
+
+    first, second = gateway.requests
+    assert json.loads(first.header("x-portkey-metadata") or "") == {"team": "x", "tier": "paid"}
+    assert (first.header("x-portkey-provider"), first.json["model"]) == ("groq", "m2")
+    assert (first.json["top_p"], first.json["seed"]) == (1, 8)
+    assert json.loads(second.header("x-portkey-metadata") or "") == {"team": "x", "tier": "free"}
+    assert (second.header("x-portkey-provider"), second.json["model"], second.json["seed"]) == ("openai", "gpt-4o", 7)
+
+
+async def test_calls_at_once_do_not_see_each_others_settings(gateway):
+    gateway.script = lambda request: says(request.header("x-portkey-metadata") or "")
+    model = make_model(gateway)
+
+    answers = await asyncio.gather(
+        *[ask(model, invocation_state={"portkey": {"metadata": {"n": str(n)}}}) for n in range(20)]
+    )
+
+    said = [events[2]["contentBlockDelta"]["delta"]["text"] for events in answers]
+    assert said == [f'{{"n":"{n}"}}' for n in range(20)]
+
+
+@pytest.mark.parametrize(
+    ("given", "complaint"),
+    [
+        ({"base_url": "http://x"}, "base_url"),
+        ({"timeout": 1}, "timeout"),
+        ({"model_id": ""}, "model_id"),
+        ({"params": 3}, "params"),
+        ("fast", "mapping"),
+        ({"metadata": "nonsense"}, "metadata"),
+    ],
+    ids=str,
+)
+async def test_what_makes_no_sense_for_one_call_is_refused(gateway, given, complaint):
+    with pytest.raises(PortkeyConfigError, match=complaint):
+        await ask(make_model(gateway), invocation_state={"portkey": given})
+
+    assert gateway.requests == []
+
+
+async def test_metadata_may_be_json_on_either_side(gateway):
+    gateway.reply(says("a"))
+    model = make_model(gateway, {"metadata": '{"team":"x"}'})
+
+    await ask(model, invocation_state={"portkey": {"metadata": '{"tier":"paid"}'}})
+
+    assert gateway.requests[0].header("x-portkey-metadata") == '{"team":"x","tier":"paid"}'
+
+
+@pytest.mark.parametrize("keys", [["old", "new"], ["same", "same"], ["a", "b", "c"]], ids=["fresh", "same", "changing"])
+async def test_a_key_that_expired_is_asked_for_once_more(gateway, keys):
+    good = "new"
+    gateway.script = lambda request: (
+        says("ok")
+        if request.header("x-portkey-api-key") == good
+        else json_reply({"error": {"message": "expired"}}, 401)
+    )
+    given = iter(keys)
+    model = make_model(gateway, {"api_key": lambda: next(given)})
+
+    if good in keys:
+        await ask(model)
+    else:
+        with pytest.raises(PortkeyAPIError, match="expired"):
+            await ask(model)
+
+    assert len(gateway.requests) == (1 if keys[0] == keys[1] else 2)
+
+
+# -- traces ------------------------------------------------------------------------------------------------------------
+
+
+def trace_ids(gateway: Upstream) -> list[str | None]:
+    return [request.header("x-portkey-trace-id") for request in gateway.requests]
+
+
+def agent_of(model: PortkeyModel, **arguments: Any) -> Agent:
+    return Agent(model=model, callback_handler=None, tools=[tell_time], **arguments)
+
+
+@tool
+def tell_time() -> str:
+    """Tell the time."""
+    return "noon"
+
+
+def calls_then_says() -> list[Reply]:
+    return [openai.stream(openai.tool_call(0, "c1", "tell_time", "{}")), says("Noon.")]
+
+
+async def test_all_turns_of_an_invocation_have_one_trace_id_and_the_next_another(gateway):
+    gateway.reply(*calls_then_says(), says("Again."))
+    agent, state = agent_of(make_model(gateway)), {"mine": 1}
+
+    await agent.invoke_async("What time is it?", invocation_state=state)
+    await agent.invoke_async("And now?", invocation_state=state)
+
+    first, second, third = trace_ids(gateway)
+    assert first == second != third
+    spans = [request.header("x-portkey-span-id") for request in gateway.requests]
+    assert len(set(spans)) == 3
+    assert gateway.requests[1].header("x-portkey-parent-span-id") == spans[0]
+
+
+async def test_a_trace_id_of_the_callers_own_goes_before(gateway):
+    gateway.reply(says("a"), says("b"))
+    agent = agent_of(make_model(gateway, {"trace_id": "mine"}))
+
+    await agent.invoke_async("a")
+    await agent.invoke_async("b", invocation_state={"portkey": {"trace_id": "this-call"}})
+
+    assert trace_ids(gateway) == ["mine", "this-call"]
+
+
+@pytest.mark.parametrize("off", [{"tracing": False}, {"client_args": {"trace_id": None}}], ids=["all", "the id"])
+async def test_tracing_can_be_switched_off(gateway, off):
+    gateway.reply(says("a"))
+
+    await agent_of(make_model(gateway, off.get("client_args"), tracing=off.get("tracing", True))).invoke_async("a")
+
+    assert trace_ids(gateway) == [None]
+    assert (gateway.requests[0].header("x-portkey-span-id") is None) == ("tracing" in off)
+
+
+async def test_a_stream_without_an_agent_has_no_trace_id(gateway):
+    gateway.reply(says("a"))
+
+    await ask(make_model(gateway))
+
+    assert trace_ids(gateway) == [None]
+
+
+async def test_the_current_span_is_handed_on_and_told_what_the_gateway_did(gateway):
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    reply = says("Hi")
+    facts = {"x-portkey-provider": "openai", "x-portkey-retry-attempt-count": "1", "x-portkey-trace-id": "t"}
+    gateway.reply(Reply(200, {**reply.headers, **facts}, reply.pieces))
+
+    with provider.get_tracer("test").start_as_current_span("asking") as span:
+        await ask(make_model(gateway))
+
+    trace_id = f"{span.get_span_context().trace_id:032x}"
+    assert trace_ids(gateway) == [trace_id]
+    assert (gateway.requests[0].header("traceparent") or "").split("-")[1] == trace_id
+    [exported] = exporter.get_finished_spans()
+    assert dict(exported.attributes or {}) == {
+        "gen_ai.response.model": "gpt-4o",
+        "portkey.status_code": 200,
+        "portkey.trace_id": "t",
+        "portkey.provider": "openai",
+        "portkey.retry_attempt_count": 1,
+    }
 
 
 # -- failures ----------------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from strands_portkey._wire import parse_chunk
 def translate(chunks):
     translator = StreamTranslator()
     events = [event for each in chunks for event in translator.feed(parse_chunk(json.dumps(each)))]
-    return [*events, *translator.finish(1)]
+    return [*events, *translator.finish({"latencyMs": 1})]
 
 
 async def assemble(events):

@@ -46,7 +46,7 @@ def translate(*chunks):
     """Return the events between the start and the end of the message, and the stop reason."""
     translator = StreamTranslator()
     events = [event for each in chunks for event in translator.feed(each)]
-    events += translator.finish(7)
+    events += translator.finish({"latencyMs": 7})
     assert events[0] == BEGIN
     assert events[-1]["metadata"]["metrics"] == {"latencyMs": 7}
     return events[1:-2], events[-2]["messageStop"]["stopReason"]
@@ -323,7 +323,7 @@ def test_a_call_that_is_not_whole_is_never_handed_over(tool_call, finish_reason)
     translator.feed(chunk(finish_reason))
 
     with pytest.raises(PortkeyStreamError, match="not whole") as caught:
-        translator.finish(0)
+        translator.finish({"latencyMs": 0})
 
     assert (caught.value.received, caught.value.retryable) == (2, True)
 
@@ -336,7 +336,7 @@ def test_an_answer_without_a_finish_reason_is_broken(last):
 
     assert not translator.is_finished
     with pytest.raises(PortkeyStreamError, match=f"broke off after {1 + len(last)} chunk") as caught:
-        translator.finish(0)
+        translator.finish({"latencyMs": 0})
 
     assert caught.value.received == 1 + len(last)
 
@@ -436,7 +436,7 @@ def test_the_last_usage_counts_wherever_it_stands(chunks):
     for each in chunks:
         translator.feed(each)
 
-    assert translator.finish(3)[-1] == {
+    assert translator.finish({"latencyMs": 3})[-1] == {
         "metadata": {
             "metrics": {"latencyMs": 3},
             "usage": {"inputTokens": 10, "outputTokens": 5, "totalTokens": 15},
@@ -448,7 +448,7 @@ def test_without_usage_none_is_claimed():
     translator = StreamTranslator()
     translator.feed(chunk("stop"))
 
-    assert translator.finish(3)[-1] == {"metadata": {"metrics": {"latencyMs": 3}}}
+    assert translator.finish({"latencyMs": 3})[-1] == {"metadata": {"metrics": {"latencyMs": 3}}}
 
 
 def test_what_the_gateway_says_beside_the_answer_is_kept():
@@ -466,7 +466,7 @@ def test_a_denial_becomes_an_answer(denial):
     error = PortkeyGuardrailError("the gateway said no")
     error.denial = denial
 
-    assert denial_events(error, 4) == [
+    assert denial_events(error, {"latencyMs": 4}) == [
         BEGIN,
         START,
         delta(text=denial or "the gateway said no"),

@@ -130,6 +130,8 @@ class PortkeyConfig(BaseModelConfig, total=False):
         on_guardrail: What a denial by a guardrail (446) becomes: ``"stop"``, the default, ends the turn with the
             gateway's message and Strands' stop reason ``guardrail_intervened``; ``"raise"`` raises
             `PortkeyGuardrailError`.
+        tracing: Whether to send trace ids that join an agent's turns, and the context of the current OpenTelemetry
+            span. Default True. A `trace_id` of `client_args` goes before; one that is None sends none.
         context_overflow_phrases: Regular expressions that tell a context overflow in an error's message, beside
             those that the package knows.
     """
@@ -140,6 +142,7 @@ class PortkeyConfig(BaseModelConfig, total=False):
     cache_config: CacheConfig | None
     upstream: str | None
     on_guardrail: Literal["stop", "raise"]
+    tracing: bool
     context_overflow_phrases: Sequence[str]
 
 

@@ -13,7 +13,9 @@ from pydantic_core import from_json
 
 from ._config import is_list, is_mapping, to_setting
 from ._errors import PortkeyConfigError
+from ._usage import to_reasoning_tokens
 from ._version import __version__
+from ._wire import CompletionUsage
 
 _PREFIX: Final = "x-portkey-"
 _BASE: Final = {
@@ -49,6 +51,8 @@ class ResponseMetadata:
         retry_attempt_count: Retries that the gateway made; -1 where it gave up.
         last_used_option_index: Which target of the config answered, such as ``config.targets[1]``.
         hook_results: Verdicts of guardrails, as the gateway sent them.
+        reasoning_tokens: Tokens that the model thought in, where the provider counts them.
+        cost: What the provider says that the answer cost, in US dollars: OpenRouter does.
         headers: All ``x-portkey-*`` headers of the answer, in lower case.
     """
 
@@ -60,6 +64,8 @@ class ResponseMetadata:
     retry_attempt_count: int | None = None
     last_used_option_index: str | None = None
     hook_results: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
+    reasoning_tokens: int | None = None
+    cost: float | None = None
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
@@ -69,8 +75,9 @@ def response_metadata(
     *,
     model: str | None = None,
     hook_results: Mapping[str, JsonValue] | None = None,
+    usage: CompletionUsage | None = None,
 ) -> ResponseMetadata:
-    """Read an answer's headers, whose names must be in lower case."""
+    """Read an answer's headers, whose names must be in lower case, beside what its body said."""
     retries = headers.get("x-portkey-retry-attempt-count") or ""
     return ResponseMetadata(
         status_code=status_code,
@@ -81,15 +88,18 @@ def response_metadata(
         retry_attempt_count=int(retries) if retries.removeprefix("-").isdecimal() else None,
         last_used_option_index=headers.get("x-portkey-last-used-option-index") or None,
         hook_results=hook_results or {},
+        reasoning_tokens=to_reasoning_tokens(usage or {}) or None,
+        cost=(usage or {}).get("cost"),
         headers={name: value for name, value in headers.items() if name.startswith(_PREFIX)},
     )
 
 
-def request_headers(routing: Mapping[str, object]) -> dict[str, str]:
+def request_headers(routing: Mapping[str, object], tracing: Mapping[str, str] | None = None) -> dict[str, str]:
     """Build the headers of a request.
 
     Args:
         routing: The routing keys of `ClientArgs`, with callables already called. None and blank text are left out.
+        tracing: Headers that `routing` goes before; a key of it that is None takes one away.
 
     Returns:
         Header values by lower-case name.
@@ -97,7 +107,9 @@ def request_headers(routing: Mapping[str, object]) -> dict[str, str]:
     Raises:
         PortkeyConfigError: If a value cannot be sent.
     """
-    headers = dict(_BASE)
+    taken = {_PREFIX + to_setting(key).replace("_", "-") for key, value in routing.items() if value is None}
+    traced = {name: value for name, value in (tracing or {}).items() if name not in taken}
+    headers = {**_BASE, **traced}
     settings = {to_setting(key): value for key, value in routing.items() if not _is_left_out(value)}
     names = [name.lower().replace("_", "-") for name in _names("forward_headers", settings.get("forward_headers", ()))]
     for setting, value in settings.items():

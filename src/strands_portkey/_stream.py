@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection
+from dataclasses import asdict
 from typing import Final
 
 from pydantic import JsonValue
-from strands.types.event_loop import StopReason
-from strands.types.streaming import MetadataEvent, StreamEvent
+from strands.types.event_loop import Metrics, StopReason
+from strands.types.streaming import MessageStopEvent, MetadataEvent, StreamEvent
 
 from ._blocks import BlockLine
 from ._citations import to_citation
 from ._errors import PortkeyAPIError, PortkeyGuardrailError, PortkeyStreamError
+from ._headers import ResponseMetadata
 from ._judgement import Complaint, api_error, is_failure, to_complaint
 from ._tool_calls import ToolCalls
 from ._usage import merge_usage, to_usage
@@ -124,11 +126,12 @@ class StreamTranslator:
         events, self._blocks.events = self._blocks.events, []
         return events
 
-    def finish(self, latency_ms: int) -> list[StreamEvent]:
+    def finish(self, metrics: Metrics, response: ResponseMetadata | None = None) -> list[StreamEvent]:
         """End the completion.
 
         Args:
-            latency_ms: Time from sending the request to the end of the answer, in milliseconds.
+            metrics: How long the answer took.
+            response: What the gateway said of it, handed on with the stop reason.
 
         Returns:
             The remaining events, with ``messageStop`` and ``metadata`` last.
@@ -146,10 +149,10 @@ class StreamTranslator:
         if stop_reason != "max_tokens":  # Strands drops the calls of an answer that was cut by its length.
             self._check_calls()
         self._blocks.close()
-        metadata: MetadataEvent = {"metrics": {"latencyMs": latency_ms}}
+        metadata: MetadataEvent = {"metrics": metrics}
         if self.usage:
             metadata["usage"] = to_usage(self.usage)
-        return [*self._blocks.events, {"messageStop": {"stopReason": stop_reason}}, {"metadata": metadata}]
+        return [*self._blocks.events, _message_stop(stop_reason, response), {"metadata": metadata}]
 
     def _take_choice(self, choice: Choice, provider: str | None) -> None:
         delta = choice.get("delta")
@@ -176,6 +179,9 @@ class StreamTranslator:
         if delta.get("finish_reason"):
             text = "the upstream ended the stream with an exception, whose text the gateway drops"
             raise self._error(Complaint(text, type="stream_error", provider=provider or "bedrock"))
+        self._take_finish_reason(choice, provider)
+
+    def _take_finish_reason(self, choice: Choice, provider: str | None) -> None:
         if finish_reason := choice.get("finish_reason"):
             if is_failure(finish_reason):
                 text = "the upstream ended the answer with an error, whose text the gateway drops"
@@ -265,13 +271,23 @@ def _to_parts(content_blocks: Collection[ContentBlock]) -> list[tuple[int | None
     ]
 
 
-def denial_events(error: PortkeyGuardrailError, latency_ms: int) -> list[StreamEvent]:
+def denial_events(
+    error: PortkeyGuardrailError, metrics: Metrics, response: ResponseMetadata | None = None
+) -> list[StreamEvent]:
     """Return the events of an answer that a guardrail denied: the gateway's message, and why it stopped."""
     return [
         {"messageStart": {"role": "assistant"}},
         {"contentBlockStart": {"start": {}}},
         {"contentBlockDelta": {"delta": {"text": error.denial or str(error)}}},
         {"contentBlockStop": {}},
-        {"messageStop": {"stopReason": "guardrail_intervened"}},
-        {"metadata": {"metrics": {"latencyMs": latency_ms}}},
+        _message_stop("guardrail_intervened", response),
+        {"metadata": {"metrics": metrics}},
     ]
+
+
+def _message_stop(stop_reason: StopReason, response: ResponseMetadata | None) -> StreamEvent:
+    """Return the last event of a message, with the gateway's facts where callback handlers can read them."""
+    stop: MessageStopEvent = {"stopReason": stop_reason}
+    if response is not None:
+        stop["additionalModelResponseFields"] = {"portkey": asdict(response)}
+    return {"messageStop": stop}

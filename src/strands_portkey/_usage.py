@@ -1,8 +1,10 @@
-"""Token counts: the wire's many ways of counting, brought to Strands' one."""
+"""What an answer took: time, and tokens in the wire's many ways of counting, brought to Strands' one."""
 
 from __future__ import annotations
 
-from strands.types.event_loop import Usage
+import time
+
+from strands.types.event_loop import Metrics, Usage
 
 from ._wire import CompletionUsage
 
@@ -45,7 +47,6 @@ def to_usage(usage: CompletionUsage) -> Usage:
         The counts, with the cache's only where there are any.
     """
     prompt_details = usage.get("prompt_tokens_details") or {}
-    completion_details = usage.get("completion_tokens_details") or {}
     input_tokens = usage.get("prompt_tokens") or 0
     output_tokens = usage.get("completion_tokens") or 0
     cache_read = (
@@ -55,7 +56,7 @@ def to_usage(usage: CompletionUsage) -> Usage:
         or 0
     )
     cache_write = usage.get("cache_creation_input_tokens") or 0
-    reasoning = completion_details.get("reasoning_tokens") or 0
+    reasoning = to_reasoning_tokens(usage)
 
     missing = (usage.get("total_tokens") or 0) - input_tokens - output_tokens
     # Only these fields count beside the prompt; `cached_tokens` are a part of it.
@@ -76,3 +77,31 @@ def to_usage(usage: CompletionUsage) -> Usage:
     if cache_write:
         counts["cacheWriteInputTokens"] = cache_write
     return counts
+
+
+def to_reasoning_tokens(usage: CompletionUsage) -> int:
+    """Return the tokens that the model thought in; Strands' counts have no place for them."""
+    return (usage.get("completion_tokens_details") or {}).get("reasoning_tokens") or 0
+
+
+class Stopwatch:
+    """Measures one answer, from the moment it is made."""
+
+    def __init__(self) -> None:
+        """Start."""
+        self._started = time.perf_counter()
+        self._first_byte: int | None = None
+
+    def first_byte(self) -> None:
+        """Take the time of the first chunk."""
+        self._first_byte = self._milliseconds()
+
+    def metrics(self) -> Metrics:
+        """Return the milliseconds to now, and to the first chunk if one has come."""
+        metrics: Metrics = {"latencyMs": self._milliseconds()}
+        if self._first_byte is not None:
+            metrics["timeToFirstByteMs"] = self._first_byte
+        return metrics
+
+    def _milliseconds(self) -> int:
+        return round((time.perf_counter() - self._started) * 1000)

@@ -5,20 +5,23 @@ from __future__ import annotations
 import inspect
 import logging
 import threading
-import time
+from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Final, TypeVar, cast
+from http.client import UNAUTHORIZED
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from pydantic import BaseModel
 from strands.event_loop.streaming import process_stream
 from strands.models.model import Model
 from strands.tools.structured_output import convert_pydantic_to_tool_spec
 from strands.types.content import Message, Messages, SystemContentBlock
+from strands.types.event_loop import Metrics
 from strands.types.streaming import StreamEvent
 from strands.types.tools import ToolChoice, ToolChoiceToolDict, ToolSpec
 from typing_extensions import Self, Unpack, override
 
+from ._call import for_call
 from ._client import AsyncClient, GatewayClient, GatewayResponse, RequestCancelledError
 from ._config import ClientArgs, PortkeyConfig, check_model_config, split_client_args
 from ._dialects import Dialect, find_dialect
@@ -27,6 +30,8 @@ from ._headers import ResponseMetadata, request_headers, response_metadata, secr
 from ._request import dump_body, to_body
 from ._stream import StreamTranslator, denial_events
 from ._structured_output import Mechanism, find_mechanisms, is_rejection, to_output, to_response_format
+from ._tracing import describe_response, trace_headers
+from ._usage import Stopwatch
 
 if TYPE_CHECKING:
     from strands.agent.agent_metadata import AgentMetadata
@@ -81,8 +86,8 @@ class PortkeyModel(Model):
         check_model_config({"model_id": None, **model_config})
         self.config = model_config
         endpoint, self._routing = split_client_args(dict(client_args or {}))
-        if not any(callable(value) for value in self._routing.values()):
-            request_headers(self._routing)  # Finds wrong values early.
+        # Finds wrong values early, save those that functions will return.
+        request_headers({name: value for name, value in self._routing.items() if not callable(value)})
         self._client = GatewayClient(endpoint, http_client)
         self._on_response = on_response
         # What the upstreams of this model have refused. Not kept for the process: a gateway's routing may change.
@@ -123,7 +128,7 @@ class PortkeyModel(Model):
         await self._client.aclose()
 
     @override
-    async def stream(
+    async def stream(  # noqa: C901, PLR0912 - one request from its settings to its last event, in order
         self,
         messages: Messages,
         tool_specs: list[ToolSpec] | None = None,
@@ -131,6 +136,7 @@ class PortkeyModel(Model):
         *,
         tool_choice: ToolChoice | None = None,
         system_prompt_content: list[SystemContentBlock] | None = None,
+        invocation_state: dict[str, Any] | None = None,
         cancel_signal: threading.Event | None = None,
         agent_metadata: AgentMetadata | None = None,
         structured_output_model: type[BaseModel] | None = None,
@@ -144,6 +150,8 @@ class PortkeyModel(Model):
             system_prompt: System prompt as one text.
             tool_choice: Which tool the model must call.
             system_prompt_content: System prompt as blocks, cache points among them; goes before `system_prompt`.
+            invocation_state: What the agent was called with. Its key ``portkey`` holds settings for this call alone:
+                routing keys of `client_args`, ``model_id`` and ``params``.
             cancel_signal: Ends the answer within 50 ms once it is set, also while nothing comes.
             agent_metadata: The agent that asks; its session's id is the default key for prompt caching.
             structured_output_model: Model whose schema the answer must fit.
@@ -158,13 +166,17 @@ class PortkeyModel(Model):
             PortkeyStreamError: If the answer breaks off.
             PortkeyAPIError: If the gateway or the provider answers with an error.
         """
-        config = self.config
-        routing = {key: await _called(value) for key, value in self._routing.items()}
-        headers = request_headers(routing)
-        dialect = find_dialect(config.get("upstream"), routing, config["model_id"])
+        routing, config = for_call(self._routing, self.config, invocation_state)
+        tracing = trace_headers(invocation_state) if config.get("tracing", True) else {}
+        called = await _call_all(routing)
+        headers = request_headers(called, tracing)
+        dialect = find_dialect(config.get("upstream"), called, config["model_id"])
         overflow_phrases = config.get("context_overflow_phrases", ())
         trailing_blocks = kwargs.get("dynamic_trailing_blocks")
-        for mechanism in self._mechanisms(structured_output_model, dialect):  # pragma: no branch - the last one ends it
+        mechanisms = deque(self._mechanisms(structured_output_model, dialect, config))
+        may_refresh = any(callable(value) for value in routing.values())
+        while True:
+            mechanism = mechanisms[0]
             schema_model = structured_output_model if mechanism == "schema" else None
             body = to_body(
                 messages,
@@ -178,27 +190,38 @@ class PortkeyModel(Model):
                 trailing_blocks=trailing_blocks if isinstance(trailing_blocks, int) else 0,
             )
             translator = StreamTranslator(overflow_phrases)
-            started = time.perf_counter()
+            stopwatch = Stopwatch()
+            metadata: ResponseMetadata | None = None
             try:
                 async with self._client.stream(dump_body(body), headers, cancel_signal) as response:
                     try:
                         async with aclosing(response.chunks(overflow_phrases)) as chunks:
                             async for chunk in chunks:
+                                if not translator.received:
+                                    stopwatch.first_byte()
                                 for event in translator.feed(chunk):
                                     yield event
                     except PortkeyGuardrailError as error:
                         translator.hook_results.update(error.hook_results or {})
                         raise
                     finally:
-                        await self._report(response, translator)
+                        metadata = await self._report(response, translator)
             except RequestCancelledError:
                 return
             except PortkeyError as error:
-                if self._is_rejected(mechanism, error.without(secrets(headers)), translator):
+                error.without(secrets(headers))
+                if self._is_rejected(mechanism, error, translator, config):
+                    mechanisms.popleft()
                     continue
-                last_events = _last_events(error, translator, config, _milliseconds_since(started))
+                if may_refresh and error.status_code == UNAUTHORIZED:
+                    may_refresh = False  # A key that changes with every call is no fresh one.
+                    renewed = request_headers(await _call_all(routing), tracing)
+                    if renewed != headers:
+                        headers = renewed
+                        continue
+                last_events = _last_events(error, translator, config, stopwatch.metrics(), metadata)
             else:
-                last_events = translator.finish(_milliseconds_since(started))
+                last_events = translator.finish(stopwatch.metrics(), metadata)
             for event in last_events:
                 yield event
             return
@@ -250,34 +273,47 @@ class PortkeyModel(Model):
                 yield event
         yield {"output": to_output(output_model, message, spec["name"])}
 
-    def _mechanisms(self, output_model: type[BaseModel] | None, dialect: Dialect) -> Sequence[Mechanism | None]:
+    def _mechanisms(
+        self, output_model: type[BaseModel] | None, dialect: Dialect, config: PortkeyConfig
+    ) -> Sequence[Mechanism | None]:
         """Return the ways to hold an answer to a schema, without those that the upstream has refused."""
         if output_model is None:
             return [None]
-        found = find_mechanisms(dialect, self.config.get("params") or {})
-        return [each for each in found if (self.config["model_id"], each) not in self._rejected] or found
+        found = find_mechanisms(dialect, config.get("params") or {})
+        return [each for each in found if (config["model_id"], each) not in self._rejected] or found
 
-    def _is_rejected(self, mechanism: Mechanism | None, error: PortkeyError, translator: StreamTranslator) -> bool:
+    def _is_rejected(
+        self, mechanism: Mechanism | None, error: PortkeyError, translator: StreamTranslator, config: PortkeyConfig
+    ) -> bool:
         """Whether the next mechanism is worth a try; remembers what was refused."""
         if mechanism in (None, "auto") or translator.received or not isinstance(error, PortkeyAPIError):
             return False
         if not is_rejection(error, mechanism):
             return False
-        self._rejected.add((self.config["model_id"], mechanism))
+        self._rejected.add((config["model_id"], mechanism))
         return True
 
-    async def _report(self, response: GatewayResponse, translator: StreamTranslator) -> None:
-        """Tell the caller what the gateway said of itself; a failure there must not spoil the answer."""
-        if self._on_response is None:
-            return
+    async def _report(self, response: GatewayResponse, translator: StreamTranslator) -> ResponseMetadata:
+        """Tell the caller and the current span what the gateway said; a failure there must not spoil the answer."""
         metadata = response_metadata(
-            response.status_code, response.headers, model=translator.model, hook_results=translator.hook_results
+            response.status_code,
+            response.headers,
+            model=translator.model,
+            hook_results=translator.hook_results,
+            usage=translator.usage,
         )
         try:
-            if (waiting := self._on_response(metadata)) is not None:
+            describe_response(metadata)
+            if self._on_response is not None and (waiting := self._on_response(metadata)) is not None:
                 await waiting
         except Exception:
             logger.exception("on_response failed")
+        return metadata
+
+
+async def _call_all(routing: Mapping[str, object]) -> dict[str, object]:
+    """Return the settings, each that is a sync or async function replaced by what it returns."""
+    return {name: await _called(value) for name, value in routing.items()}
 
 
 async def _called(value: object) -> object:
@@ -290,16 +326,16 @@ async def _called(value: object) -> object:
 
 
 def _last_events(
-    error: PortkeyError, translator: StreamTranslator, config: PortkeyConfig, latency_ms: int
+    error: PortkeyError,
+    translator: StreamTranslator,
+    config: PortkeyConfig,
+    metrics: Metrics,
+    metadata: ResponseMetadata | None,
 ) -> list[StreamEvent]:
     """Return the events that end an answer in spite of an error, or raise it."""
     if isinstance(error, PortkeyGuardrailError) and config.get("on_guardrail") != "raise":
-        return denial_events(error, latency_ms)
+        return denial_events(error, metrics, metadata)
     if isinstance(error, PortkeyAPIError) or not translator.is_finished:
         raise error
     logger.warning("error=<%s> | the answer was whole, what followed it is lost", error)
-    return translator.finish(latency_ms)
-
-
-def _milliseconds_since(started: float) -> int:
-    return round((time.perf_counter() - started) * 1000)
+    return translator.finish(metrics, metadata)
