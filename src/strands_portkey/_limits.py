@@ -1,0 +1,43 @@
+"""How many tokens a model takes in: Strands' own table, asked for the ids that a gateway uses."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+
+_look_up: Callable[[str], int | None] = dict[str, int]().get
+with suppress(ImportError):  # The table is private to Strands, and may move.
+    from strands.models._defaults import get_context_window_limit
+
+    _look_up = get_context_window_limit
+
+# What follows a model's name: Bedrock's and Vertex's versions, dates, Vertex's default.
+_VERSION = re.compile(r"(:\d|-v\d|-\d{8}|-\d{4}-\d{2}-\d{2}|-\d{3}|-default)$")
+
+
+def find_context_window_limit(model_id: str) -> int | None:
+    """Return how many tokens a model takes in, as far as Strands knows.
+
+    Args:
+        model_id: A plain id (``gpt-4o-2024-08-06``), Portkey's ``@slug/model``, an id, an inference profile or an ARN
+            of Bedrock, or an id of Vertex (``anthropic.claude-sonnet-4-5@20250929``, ``publishers/.../models/...``).
+
+    Returns:
+        The limit in tokens; None for an id that is not in the table of the installed Strands.
+    """
+    return next((limit for name in _names(model_id) if (limit := _look_up(name)) is not None), None)
+
+
+def _names(model_id: str) -> Iterator[str]:
+    """Yield the names that the table may have a model by, the most exact first."""
+    yield model_id
+    name = model_id.rpartition("/")[2]  # After a slug, a path of Vertex, or an ARN's kind of resource.
+    yield name
+    name = name.replace("@", "-")  # Vertex sets the date of a Claude apart in this way.
+    while True:
+        yield name
+        shorter = _VERSION.sub("", name)
+        if shorter == name:
+            return
+        name = shorter

@@ -1,0 +1,224 @@
+"""The gateway's other endpoints: its models, its feedback and its prompt library.
+
+Hosted and enterprise gateways offer all three. The open-source one passes ``GET /models`` and ``POST /feedback`` on to
+the provider, and answers 500 to ``POST /prompts/{id}/render``.
+"""
+
+from __future__ import annotations
+
+import binascii
+from base64 import b64decode
+from collections.abc import Mapping, Sequence
+from typing import Final, TypeVar
+
+from pydantic import JsonValue, TypeAdapter, ValidationError
+from pydantic_core import to_json
+from strands.types.content import ContentBlock, Messages
+from strands.types.media import ImageFormat
+from typing_extensions import Required, TypedDict
+
+from ._errors import PortkeyConfigError, PortkeyStreamError
+from ._request import Body
+
+T = TypeVar("T")
+
+_SHOWN: Final = 200  # Characters of an answer that an error quotes.
+_IMAGE_FORMATS: Final[Mapping[str, ImageFormat]] = {
+    "gif": "gif",
+    "jpeg": "jpeg",
+    "jpg": "jpeg",
+    "png": "png",
+    "webp": "webp",
+}
+
+
+# -- feedback ----------------------------------------------------------------------------------------------------------
+
+
+def to_feedback(
+    trace_id: str, value: int, weight: float = 1.0, metadata: Mapping[str, JsonValue] | None = None
+) -> Body:
+    """Build the body of ``POST /feedback``.
+
+    See https://portkey.ai/docs/api-reference/admin-api/data-plane/feedback/create-feedback.
+
+    Args:
+        trace_id: The trace that the feedback is on, as in `ResponseMetadata.trace_id`.
+        value: From -10 to 10; thumbs are usually 1 and -1.
+        weight: From 0 to 1, for several of one trace.
+        metadata: Whatever says more; Portkey indexes ``_user``, ``_organisation``, ``_prompt`` and ``_environment``.
+
+    Raises:
+        PortkeyConfigError: If something is outside of what Portkey takes.
+    """
+    if not trace_id:
+        raise PortkeyConfigError("trace_id is empty; wanted is the trace id of an answer, as ResponseMetadata has it")
+    if value not in range(-10, 11):
+        raise PortkeyConfigError(f"value is {value!r}; wanted is a whole number from -10 to 10")
+    if not 0 <= weight <= 1:
+        raise PortkeyConfigError(f"weight is {weight!r}; wanted is a number from 0 to 1")
+    body: Body = {"trace_id": trace_id, "value": int(value), "weight": weight}
+    return body if metadata is None else {**body, "metadata": dict(metadata)}
+
+
+# -- models ------------------------------------------------------------------------------------------------------------
+
+
+class _Model(TypedDict, total=False):
+    id: str
+    name: str
+
+
+class _Models(TypedDict, total=False):
+    data: list[_Model]
+    models: list[_Model]
+
+
+_MODELS: Final[TypeAdapter[_Models | list[_Model]]] = TypeAdapter(_Models | list[_Model])
+
+
+def read_models(answer: JsonValue) -> list[str]:
+    """Return the ids that ``GET /models`` lists, each as `PortkeyConfig.model_id` takes it.
+
+    See https://portkey.ai/docs/api-reference/inference-api/models/models.
+
+    Args:
+        answer: ``{"data": [{"id": ...}]}``: the workspace's catalog as ``@slug/model``, or the provider's own list
+            where the request names a provider. With strict OpenAI compliance off that is as the provider sent it:
+            Together's is a bare list, Gemini's has ``{"models": [{"name": "models/..."}]}``.
+
+    Returns:
+        The ids in the order given.
+
+    Raises:
+        PortkeyStreamError: If the answer is no such list.
+    """
+    listed = _read(_MODELS, answer, "a list of models")
+    models = listed if isinstance(listed, list) else listed.get("data", listed.get("models"))
+    if models is None:
+        raise _unexpected(answer, "a list of models")
+    ids = [model.get("id") or model.get("name", "").removeprefix("models/") for model in models]
+    if not all(ids):
+        raise _unexpected(answer, "a list of models, each with an id")
+    return ids
+
+
+# -- prompts -----------------------------------------------------------------------------------------------------------
+
+
+class _ImageURL(TypedDict, total=False):
+    url: Required[str]
+
+
+class _Part(TypedDict, total=False):
+    type: Required[str]
+    text: str
+    image_url: _ImageURL
+
+
+class _RenderedMessage(TypedDict, total=False):
+    role: Required[str]
+    content: Required[str | list[_Part]]
+    tool_calls: JsonValue
+
+
+class _Prompt(TypedDict):
+    messages: list[_RenderedMessage]
+
+
+class _Rendered(TypedDict):
+    data: _Prompt
+
+
+class _URLLocation(TypedDict):
+    """An image's location, as Strands' own `Location` allows for."""
+
+    type: str
+    url: str
+
+
+_RENDERED: Final = TypeAdapter(_Rendered)
+_WANTED: Final = "a rendered prompt with messages"
+
+
+def read_prompt(answer: JsonValue) -> tuple[str | None, Messages]:
+    """Return the system prompt and the messages of ``POST /prompts/{id}/render``.
+
+    See https://portkey.ai/docs/api-reference/inference-api/prompts/render. The prompt's model and parameters are not
+    read: they are the model provider's to set.
+
+    Args:
+        answer: ``{"success": true, "data": {"messages": [{"role": ..., "content": ...}], ...}}``.
+
+    Returns:
+        The texts of all ``system`` and ``developer`` messages, a line each, or None; and those of ``user`` and
+        ``assistant`` with their texts and images. Blank texts and messages without content are left out.
+
+    Raises:
+        PortkeyStreamError: If the answer has another shape, or a message that Strands has no place for.
+    """
+    system: list[str] = []
+    messages: Messages = []
+    for message in _read(_RENDERED, answer, _WANTED)["data"]["messages"]:
+        role, content = message["role"], message["content"]
+        parts: list[_Part] = [{"type": "text", "text": content}] if isinstance(content, str) else content
+        blocks = [block for part in parts for block in _blocks(part)]
+        if message.get("tool_calls"):
+            raise _no_place("a message with tool_calls")
+        if role in {"system", "developer"}:
+            system += _texts(blocks)
+        elif role not in {"user", "assistant"}:
+            raise _no_place(f"a message of the role {role!r}")
+        elif blocks:
+            messages.append({"role": "user" if role == "user" else "assistant", "content": blocks})
+    return "\n".join(system) or None, messages
+
+
+def _blocks(part: _Part) -> list[ContentBlock]:
+    if part["type"] == "text" and (text := part.get("text")) is not None:
+        return [{"text": text}] if text.strip() else []
+    if part["type"] == "image_url" and (image := part.get("image_url")):
+        return [_image(image["url"])]
+    raise _no_place(f"a part of the type {part['type']!r}")
+
+
+def _image(url: str) -> ContentBlock:
+    if url.startswith("https://"):
+        location: _URLLocation = {"type": "url", "url": url}
+        ending = url.partition("?")[0].rpartition(".")[2].lower()
+        # Strands wants a format, but it is the upstream that fetches the image.
+        return {"image": {"format": _IMAGE_FORMATS.get(ending, "png"), "source": {"location": location}}}
+    mime_type, _, data = url.partition(";base64,")
+    image_format = _IMAGE_FORMATS.get(mime_type.removeprefix("data:image/"))
+    if image_format is None:
+        raise _no_place(f"an image by {url[:32]!r}")
+    try:
+        return {"image": {"format": image_format, "source": {"bytes": b64decode(data, validate=True)}}}
+    except binascii.Error:
+        raise _no_place("an image that is no base64") from None
+
+
+def _texts(blocks: Sequence[ContentBlock]) -> list[str]:
+    if any("text" not in block for block in blocks):
+        raise _no_place("a system message with an image")
+    return [block["text"] for block in blocks if "text" in block]
+
+
+def _no_place(what: str) -> PortkeyStreamError:
+    message = f"the prompt holds {what}; wanted are system, user and assistant messages of text and images"
+    return PortkeyStreamError(message, origin="gateway", hint="Change the prompt in Portkey's prompt library.")
+
+
+# -- answers -----------------------------------------------------------------------------------------------------------
+
+
+def _read(shape: TypeAdapter[T], answer: JsonValue, wanted: str) -> T:
+    try:
+        return shape.validate_python(answer, strict=True)
+    except ValidationError:
+        raise _unexpected(answer, wanted) from None
+
+
+def _unexpected(answer: JsonValue, wanted: str) -> PortkeyStreamError:
+    shown = to_json(answer).decode()[:_SHOWN]
+    return PortkeyStreamError(f"wanted is {wanted}; the gateway sent {shown}", origin="gateway")

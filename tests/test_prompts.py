@@ -1,0 +1,210 @@
+"""Feedback, models and prompts: what is sent is what Portkey takes, what comes is read or refused with a reason."""
+
+from __future__ import annotations
+
+import pytest
+
+from strands_portkey import PortkeyConfigError, PortkeyStreamError
+from strands_portkey._prompts import read_models, read_prompt, to_feedback
+
+# -- feedback ----------------------------------------------------------------------------------------------------------
+
+
+def test_feedback_needs_a_trace_and_a_value():
+    assert to_feedback("t-1", 1) == {"trace_id": "t-1", "value": 1, "weight": 1.0}
+
+
+def test_feedback_takes_a_weight_and_metadata():
+    metadata = {"_user": "u-1", "text": "off the point"}
+
+    body = to_feedback("t-1", -10, 0.5, metadata)
+
+    assert body == {"trace_id": "t-1", "value": -10, "weight": 0.5, "metadata": metadata}
+    assert body["metadata"] is not metadata
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        pytest.param(("", 1), "trace_id is empty", id="no trace"),
+        pytest.param(("t-1", 11), "value is 11; wanted is a whole number from -10 to 10", id="value too great"),
+        pytest.param(("t-1", 0.5), "value is 0.5", id="value not whole"),
+        pytest.param(("t-1", 1, 1.5), "weight is 1.5; wanted is a number from 0 to 1", id="weight too great"),
+        pytest.param(("t-1", 1, float("nan")), "weight is nan", id="weight no number"),
+    ],
+)
+def test_feedback_that_portkey_does_not_take_raises(given, said):
+    with pytest.raises(PortkeyConfigError, match=f"^{said}"):
+        to_feedback(*given)
+
+
+# -- models ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("answer", "ids"),
+    [
+        pytest.param(
+            {
+                "object": "list",
+                "total": 2,
+                "data": [
+                    {"id": "@openai-prod/gpt-4o", "slug": "gpt-4o", "canonical_slug": "gpt-4o", "object": "model"},
+                    {"id": "@team/claude-sonnet-4-5", "slug": "claude-sonnet-4-5", "object": "model"},
+                ],
+            },
+            ["@openai-prod/gpt-4o", "@team/claude-sonnet-4-5"],
+            id="the catalog",
+        ),
+        pytest.param(
+            {"object": "list", "data": [{"id": "gpt-4o", "object": "model", "created": 1, "owned_by": "openai"}]},
+            ["gpt-4o"],
+            id="openai",
+        ),
+        pytest.param(
+            {"data": [{"type": "model", "id": "claude-sonnet-4-5", "display_name": "x"}], "has_more": False},
+            ["claude-sonnet-4-5"],
+            id="anthropic",
+        ),
+        pytest.param({"models": [{"name": "models/gemini-2.5-pro"}]}, ["gemini-2.5-pro"], id="google: names"),
+        pytest.param([{"id": "Qwen/Qwen3", "object": "model"}], ["Qwen/Qwen3"], id="together-ai: a bare list"),
+        pytest.param({"object": "list", "data": []}, [], id="none"),
+    ],
+)
+def test_models_are_listed_by_id(answer, ids):
+    assert read_models(answer) == ids
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        pytest.param({}, "wanted is a list of models; the gateway sent {}", id="nothing"),
+        pytest.param("hey", 'wanted is a list of models; the gateway sent "hey"', id="text"),
+        pytest.param(
+            {"data": {"id": "m"}}, 'wanted is a list of models; the gateway sent {"data":{"id":"m"}}', id="one"
+        ),
+        pytest.param(
+            {"data": [{"slug": "m"}]},
+            'wanted is a list of models, each with an id; the gateway sent {"data":[{"slug":"m"}]}',
+            id="no id",
+        ),
+    ],
+)
+def test_what_is_no_list_of_models_raises(answer, said):
+    with pytest.raises(PortkeyStreamError) as caught:
+        read_models(answer)
+
+    assert str(caught.value) == said
+
+
+# -- prompts -----------------------------------------------------------------------------------------------------------
+
+
+def rendered(*messages):
+    return {"success": True, "data": {"messages": list(messages), "model": "gpt-4o", "temperature": 0.2}}
+
+
+def test_a_prompt_gives_system_prompt_and_messages():
+    answer = rendered(
+        {"role": "system", "content": "You are a clerk."},
+        {"role": "developer", "content": [{"type": "text", "text": "Be brief."}]},
+        {"role": "user", "content": "Hi"},
+        {"role": "assistant", "content": "Hello"},
+        {"role": "user", "content": [{"type": "text", "text": "Tell me"}, {"type": "text", "text": "more"}]},
+    )
+
+    assert read_prompt(answer) == (
+        "You are a clerk.\nBe brief.",
+        [
+            {"role": "user", "content": [{"text": "Hi"}]},
+            {"role": "assistant", "content": [{"text": "Hello"}]},
+            {"role": "user", "content": [{"text": "Tell me"}, {"text": "more"}]},
+        ],
+    )
+
+
+@pytest.mark.parametrize(
+    ("url", "image"),
+    [
+        pytest.param("data:image/png;base64,cG5n", {"format": "png", "source": {"bytes": b"png"}}, id="png"),
+        pytest.param("data:image/jpg;base64,anBn", {"format": "jpeg", "source": {"bytes": b"jpg"}}, id="jpg"),
+        pytest.param(
+            "https://x/i.JPG?sig=1",
+            {"format": "jpeg", "source": {"location": {"type": "url", "url": "https://x/i.JPG?sig=1"}}},
+            id="by url",
+        ),
+        pytest.param(
+            "https://x/i",
+            {"format": "png", "source": {"location": {"type": "url", "url": "https://x/i"}}},
+            id="by url without an ending",
+        ),
+    ],
+)
+def test_an_image_becomes_a_block(url, image):
+    answer = rendered({"role": "user", "content": [{"type": "image_url", "image_url": {"url": url, "detail": "low"}}]})
+
+    assert read_prompt(answer) == (None, [{"role": "user", "content": [{"image": image}]}])
+
+
+def test_what_is_blank_is_left_out():
+    answer = rendered(
+        {"role": "system", "content": " "},
+        {"role": "user", "content": ""},
+        {"role": "user", "content": [{"type": "text", "text": "\n"}, {"type": "text", "text": "Hi"}]},
+        {"role": "user", "content": []},
+    )
+
+    assert read_prompt(answer) == (None, [{"role": "user", "content": [{"text": "Hi"}]}])
+
+
+@pytest.mark.parametrize(
+    ("message", "what"),
+    [
+        pytest.param({"role": "tool", "content": "rain"}, "a message of the role 'tool'", id="role"),
+        pytest.param(
+            {"role": "assistant", "content": "", "tool_calls": [{"id": "c1"}]}, "a message with tool_calls", id="calls"
+        ),
+        pytest.param(
+            {"role": "user", "content": [{"type": "file", "file": {}}]}, "a part of the type 'file'", id="part"
+        ),
+        pytest.param({"role": "user", "content": [{"type": "text"}]}, "a part of the type 'text'", id="no text"),
+        pytest.param(
+            {"role": "user", "content": [{"type": "image_url"}]}, "a part of the type 'image_url'", id="no image"
+        ),
+        pytest.param(
+            {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/bmp;base64,Qk0="}}]},
+            "an image by 'data:image/bmp;base64,Qk0='",
+            id="format",
+        ),
+        pytest.param(
+            {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,*"}}]},
+            "an image that is no base64",
+            id="base64",
+        ),
+        pytest.param(
+            {"role": "system", "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,cG5n"}}]},
+            "a system message with an image",
+            id="system",
+        ),
+    ],
+)
+def test_what_strands_has_no_place_for_raises(message, what):
+    with pytest.raises(PortkeyStreamError) as caught:
+        read_prompt(rendered(message))
+
+    said = f"the prompt holds {what}; wanted are system, user and assistant messages of text and images"
+    assert str(caught.value).splitlines()[0] == said
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param({"success": False, "message": "no such prompt"}, id="failure"),
+        pytest.param({"success": True, "data": {"prompt": "Hi", "model": "m"}}, id="text completion"),
+        pytest.param(rendered({"role": "user", "content": None}), id="no content"),
+        pytest.param(None, id="nothing"),
+    ],
+)
+def test_what_is_no_prompt_raises(answer):
+    with pytest.raises(PortkeyStreamError, match=r"^wanted is a rendered prompt with messages; the gateway sent "):
+        read_prompt(answer)
