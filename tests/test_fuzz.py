@@ -88,13 +88,13 @@ async def ask(
             model_id="m",
             **config,
         )
+        message, error = None, None
         try:
             message = await asyncio.wait_for(_message(model), SECONDS)
-        except PortkeyError as error:
-            assert len(told) == (not isinstance(error, PortkeyConnectionError))
-            return None, error
-        assert len(told) == 1
-        return message, None
+        except PortkeyError as caught:
+            error = caught
+        assert len(told) == (not isinstance(error, PortkeyConnectionError))
+        return message, error
 
 
 async def _message(model: PortkeyModel) -> object:
