@@ -16,6 +16,7 @@ from strands_portkey import (
     PortkeyConfigError,
     PortkeyConnectionError,
     PortkeyStreamError,
+    PortkeyThrottledError,
     PortkeyTimeoutError,
 )
 from strands_portkey._client import GatewayClient, RequestCancelledError, _ssl_context, _Watch
@@ -413,7 +414,7 @@ async def test_the_next_request_of_a_loop_reuses_the_connection(server):
     assert [request.connection for request in server.requests] == [0, 0, 0, 0]
 
 
-async def test_an_error_that_was_read_keeps_the_connection(server):
+async def test_a_connection_that_brought_an_error_is_not_used_again(server):
     server.reply(json_reply({"error": {"message": "No"}}, 400), whole())
     client = make_client(server)
 
@@ -421,7 +422,14 @@ async def test_an_error_that_was_read_keeps_the_connection(server):
         await ask(client)
     await ask(client)
 
-    assert [request.connection for request in server.requests] == [0, 0]
+    assert [request.connection for request in server.requests] == [0, 1]
+
+
+async def test_an_error_that_breaks_off_is_judged_by_its_status(server):
+    server.reply(Reply(429, {"content-type": "application/json"}, [b'{"error":{"mess'], "cut"))
+
+    with pytest.raises(PortkeyThrottledError):
+        await ask(make_client(server))
 
 
 async def test_requests_at_the_same_time_have_connections_of_their_own(server):

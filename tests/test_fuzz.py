@@ -153,7 +153,6 @@ def test_random_bytes_with_any_status_give_an_error_or_a_message(runner, data, s
     check(*runner(ask(status, headers, split(data.draw, body), stream=stream)))
 
 
-@pytest.mark.xfail(raises=ValueError, reason="int() takes 4,300 digits at most", strict=False)
 def test_a_retry_count_of_any_length_is_no_failure(runner):
     headers = [(b"content-type", b"application/json"), (b"x-portkey-retry-attempt-count", b"1" * 5000)]
 
@@ -332,7 +331,6 @@ def test_ten_thousand_random_error_bodies_are_judged():
         assert str(error)
 
 
-@pytest.mark.xfail(reason="type and code stand in the message whole", strict=False)
 def test_a_message_is_short_whatever_it_quotes():
     error = response_error(500, {}, json.dumps({"error": {"message": "x", "code": "y" * 10_000}}))
 
@@ -458,26 +456,6 @@ ECHOES = {
     "the end of what is shown": (500, AS_JSON, [b"x" * 482 + ECHO.encode()]),
     "escapes": (500, AS_JSON, [json.dumps({"error": {"message": ECHO}}).replace("-", "\\u002d").encode()]),
 }
-# What is quoted in spite of it, and where.
-SAID = {
-    "a guardrail's verdict": "hook_results of the error",
-    "a redirect's port": "the httpx.RemoteProtocolError that it came from",
-    "a chunk that is no JSON": "the ValidationError that it came from",
-    "a chunk of the wrong types": "the ValidationError that it came from",
-    "a field of a chunk": "the ValidationError that it came from",
-    "bytes that are no UTF-8": "the UnicodeDecodeError that it came from",
-    "half a tool call": "the translator's own error",
-    "the name of half a tool call": "the translator's own error",
-    "an unknown finish reason": "the log",
-    "input without a call": "the log",
-    "an unknown citation": "the log",
-    "the end of what is kept": "the beginning of a secret where the body is cut",
-    "the end of what is shown": "the beginning of a secret where the message is cut",
-}
-PLACES = [
-    pytest.param(place, marks=pytest.mark.xfail(reason=SAID[place], strict=False) if place in SAID else (), id=place)
-    for place in ECHOES
-]
 
 
 def said_by(error: BaseException | None) -> str:
@@ -495,7 +473,12 @@ def said_by(error: BaseException | None) -> str:
     return "\n".join(said)
 
 
-@pytest.mark.parametrize("place", PLACES)
+_BY_HTTPX = pytest.mark.xfail(reason="httpx quotes the address of a redirect that it cannot read", strict=False)
+
+
+@pytest.mark.parametrize(
+    "place", [pytest.param(place, marks=_BY_HTTPX if place == "a redirect's port" else ()) for place in ECHOES]
+)
 def test_no_secret_is_said_whatever_a_gateway_echoes(runner, caplog, place):
     status, headers, pieces = ECHOES[place]
     model = PortkeyModel(SECRETS, model_id="m")

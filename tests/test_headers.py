@@ -159,35 +159,36 @@ def test_all_keys_are_secrets_also_those_within_a_config():
     }
     headers = request_headers(
         {
-            "api_key": "pk",
-            "virtual_key": "vk",
-            "Authorization": "sk",
-            "aws_secret_access_key": "aws",
-            "azure_ad_token": "ad",
-            "vertex_service_account_json": '{"private_key": "pem"}',
+            "api_key": "portkey-key",
+            "virtual_key": "virtual-key",
+            "Authorization": "provider-key",
+            "aws_secret_access_key": "aws-key",
+            "azure_ad_token": "ad-token",
+            "vertex_service_account_json": '{"private_key": "pem-file"}',
             "provider": "openai",
-            "trace_id": "trace",
+            "trace_id": "trace-id",
             "config": config,
-            "metadata": {"session": "open"},
+            "metadata": {"session": "open-session"},
             "sensitive_headers": "tenant, x-own",
-            "tenant": "seven",
-            "headers": {"X-Own": "own", "cookie": "c=1", "x-broken": "{"},
+            "tenant": "tenant-seven",
+            "headers": {"X-Own": "own-value", "cookie": "c=cookie", "x-broken": "{broken}", "x-key": "short"},
         }
     )
 
-    assert secrets(headers) == [
-        "sk-in-target",
+    assert sorted(secrets(headers)) == [
+        "ad-token",
+        "aws-key",
+        "c=cookie",
+        "own-value",
+        "pem-file",
         "pk-config",
-        "seven",
-        "aws",
-        "c=1",
-        "own",
-        "pem",
-        "ad",
-        "pk",
-        "sk",
-        "vk",
+        "portkey-key",
+        "provider-key",
+        "sk-in-target",
+        "tenant-seven",
+        "virtual-key",
     ]
+    assert [len(each) for each in secrets(headers)] == sorted(map(len, secrets(headers)), reverse=True)
 
 
 def test_the_gateways_headers_become_facts():

@@ -489,7 +489,6 @@ def test_connections_that_are_refused_are_errors(bench: Bench, tally: Tally) -> 
     assert tally["text", "refused", "before the first byte", "PortkeyConnectionError"] == 10
 
 
-@pytest.mark.xfail(reason="a connection is kept after an error, with whatever else stands in its buffer", strict=False)
 def test_a_second_answer_to_one_request_is_not_taken_for_the_answer_to_the_next(bench: Bench) -> None:
     refusal = b"HTTP/1.1 503 Too slow\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}"
 
@@ -505,7 +504,7 @@ def test_a_second_answer_to_one_request_is_not_taken_for_the_answer_to_the_next(
 
 
 _SSL_ERROR = pytest.mark.xfail(
-    reason="an SSLError in the records escapes; a clock that runs out in the handshake leaves a socket", strict=False
+    reason="httpcore leaves a socket open when a clock runs out in its handshake", strict=False
 )
 
 
@@ -811,9 +810,6 @@ def test_a_loop_that_ends_with_a_stalled_answer_leaves_nothing_behind(bench: Ben
         asyncio.run(main())
 
 
-@pytest.mark.xfail(
-    sys.version_info >= (3, 11), reason="any cancellation that was settled before counts as one of now", strict=False
-)
 def test_a_clock_is_told_from_a_cancellation_that_was_settled_before(bench: Bench) -> None:
     async def main() -> None:
         task = asyncio.current_task()
@@ -828,7 +824,6 @@ def test_a_clock_is_told_from_a_cancellation_that_was_settled_before(bench: Benc
     asyncio.run(main())
 
 
-@pytest.mark.xfail(reason="a task that the end of the loop cancels before it begins closes nothing", strict=False)
 def test_a_connection_that_expires_as_its_loop_ends_is_closed(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> None:
         model = bench.model()

@@ -69,8 +69,8 @@ def _location(citation: Citation) -> CitationLocation | None:
             url = citation.get("url") or ""
             web: WebLocationDict = {"web": {"url": url, "domain": _domain(url)}}
             return web
-        case kind:
-            logger.warning("citation_type=<%s> | unknown, so its place is lost", kind)
+        case _:
+            logger.warning("citation=<unknown type> | its place is lost")
             return None
 
 

@@ -22,9 +22,19 @@ from typing import Final, Literal, TypeVar
 
 import httpx
 from httpx_sse import EventSource
+from pydantic import JsonValue
+from pydantic_core import from_json
 
 from ._config import Clocks, Endpoint
-from ._errors import PortkeyConfigError, PortkeyConnectionError, PortkeyError, PortkeyStreamError, PortkeyTimeoutError
+from ._errors import (
+    PortkeyAPIError,
+    PortkeyConfigError,
+    PortkeyConnectionError,
+    PortkeyError,
+    PortkeyStreamError,
+    PortkeyTimeoutError,
+)
+from ._headers import secrets
 from ._judgement import response_error
 from ._wire import ChatCompletionChunk, parse_chunk
 
@@ -48,7 +58,6 @@ class GatewayClient:
     """Sends requests to one gateway from any event loop or thread.
 
     Attributes:
-        url: Where chat completions are asked for.
         endpoint: The gateway and how to reach it.
     """
 
@@ -59,7 +68,6 @@ class GatewayClient:
             endpoint: The gateway and how to reach it.
             http_client: A client of the caller's own, used as it is and never closed.
         """
-        self.url = f"{endpoint.base_url}/chat/completions"
         self.endpoint = endpoint
         self._http_client = http_client
         self._connections = _Connections(endpoint)
@@ -72,13 +80,30 @@ class GatewayClient:
             headers: All of its headers.
             cancel_signal: Ends every wait within `_POLL` seconds once it is set.
         """
-        return Exchange(self, body, headers, cancel_signal)
+        return Exchange(self, "/chat/completions", body, headers, cancel_signal)
+
+    async def fetch(self, path: str, headers: Mapping[str, str], body: bytes | None = None) -> JsonValue:
+        """Return the JSON that the gateway answers to a GET, or to a POST where there is a body.
+
+        Args:
+            path: Behind the base URL, such as ``/models``.
+            headers: All headers of the request.
+            body: JSON of the request.
+
+        Raises:
+            PortkeyAPIError: If the answer is an error or no JSON.
+            PortkeyConnectionError: If no answer comes.
+        """
+        async with Exchange(self, path, body, headers, None) as answer:
+            return await answer.json()
 
     async def aclose(self) -> None:
         """Close the idle connections of the running loop."""
         await self._connections.aclose()
 
-    async def send(self, body: bytes, headers: Mapping[str, str], watch: _Watch) -> tuple[httpx.Response, AsyncClient]:
+    async def send(
+        self, path: str, body: bytes | None, headers: Mapping[str, str], watch: _Watch
+    ) -> tuple[httpx.Response, AsyncClient]:
         """Send a request, and once more if the connection was stale.
 
         Returns:
@@ -89,11 +114,11 @@ class GatewayClient:
             RequestCancelledError: If the signal is set first.
         """
         if self._http_client is not None:
-            return await self._send_by(self._http_client, body, headers, watch), self._http_client
+            return await self._send_by(self._http_client, path, body, headers, watch), self._http_client
         client, reused = await self._connections.take()
         started = watch.now()
         try:
-            return await self._send_by(client, body, headers, watch), client
+            return await self._send_by(client, path, body, headers, watch), client
         except BaseException as error:
             await self.give_back(client, usable=False)
             # An idle connection that the other side has dropped fails at once, and the request with it unread.
@@ -102,7 +127,7 @@ class GatewayClient:
                 raise
         client = await self._connections.make()
         try:
-            return await self._send_by(client, body, headers, watch), client
+            return await self._send_by(client, path, body, headers, watch), client
         except BaseException:
             await self.give_back(client, usable=False)
             raise
@@ -113,16 +138,20 @@ class GatewayClient:
             await self._connections.give_back(client, usable=usable)
 
     async def _send_by(
-        self, client: AsyncClient, body: bytes, headers: Mapping[str, str], watch: _Watch
+        self, client: AsyncClient, path: str, body: bytes | None, headers: Mapping[str, str], watch: _Watch
     ) -> httpx.Response:
         own = client is self._http_client and client.timeout != _DEFAULT_HTTPX_TIMEOUT
         timeout = client.timeout if own else httpx.Timeout(None, connect=self.endpoint.clocks.connect)
         try:
-            request = client.build_request("POST", self.url, content=body, headers=headers, timeout=timeout)
+            url = f"{self.endpoint.base_url}{path}"
+            method = "GET" if body is None else "POST"
+            request = client.build_request(method, url, content=body, headers=headers, timeout=timeout)
             # A redirect could carry keys to another host.
             return await watch.wait(lambda: client.send(request, stream=True, follow_redirects=False), "first_byte")
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise self._connection_error(error) from error
+        except OSError as error:  # TLS may fail beneath httpx, which lets it through.
+            raise self._connection_error(httpx.ReadError(str(error))) from error
 
     def _connection_error(self, error: httpx.HTTPError | httpx.InvalidURL) -> PortkeyError:
         """Judge an exception that came instead of an answer."""
@@ -161,13 +190,14 @@ class Exchange:
     def __init__(
         self,
         client: GatewayClient,
-        body: bytes,
+        path: str,
+        body: bytes | None,
         headers: Mapping[str, str],
         cancel_signal: threading.Event | None,
     ) -> None:
         """Prepare a request; nothing is sent yet."""
         self._client = client
-        self._request = body, headers
+        self._request = path, body, headers
         self._cancel_signal = cancel_signal
 
     async def __aenter__(self) -> GatewayResponse:
@@ -193,7 +223,9 @@ class Exchange:
         try:
             await self._response.aclose()
         finally:
-            await self._client.give_back(self._http_client, usable=self._answer.is_whole)
+            # After an error more may follow that is not asked for, and would be taken for the next answer.
+            usable = self._answer.is_whole and self._answer.status_code in _OK
+            await self._client.give_back(self._http_client, usable=usable)
 
 
 class GatewayResponse:
@@ -208,6 +240,7 @@ class GatewayResponse:
 
     def __init__(self, response: httpx.Response, watch: _Watch, max_event_bytes: int) -> None:
         """Wrap a response whose body is still to be read."""
+        self._sent_headers = response.request.headers
         self.status_code = response.status_code
         self.headers: dict[str, str] = dict(response.headers)
         self.is_stream = self.headers.get("content-type", "").lower().startswith("text/event-stream")
@@ -248,23 +281,50 @@ class GatewayResponse:
                 else:
                     yield parse_chunk(sse.data)
 
+    async def json(self) -> JsonValue:
+        """Return the JSON of an answer that is no completion.
+
+        Raises:
+            PortkeyAPIError: If it is an error or no JSON.
+        """
+        body = await self._body()
+        if self.status_code in _OK:
+            with suppress(ValueError):
+                value: JsonValue = from_json(body)
+                return value
+        raise self._error(body, ())
+
     async def _read(self, overflow_phrases: Collection[str]) -> ChatCompletionChunk:
-        """Read an answer that is no stream; of an error only its beginning."""
-        body = bytearray()
-        async with aclosing(self.pieces()) as pieces:
-            async for piece in pieces:
-                body += piece
-                if self.status_code not in _OK and len(body) > _ERROR_BYTES:
-                    break
+        """Read a completion that is no stream."""
+        body = await self._body()
         if self.status_code in _OK:
             if not body.strip():
                 raise self.broken("it is empty")
             with suppress(PortkeyStreamError):
-                chunk = parse_chunk(bytes(body))
+                chunk = parse_chunk(body)
                 if chunk.get("choices") and not chunk.get("error"):
                     return chunk
+        raise self._error(body, overflow_phrases)
+
+    async def _body(self) -> bytes:
+        """Return the whole body; of an error only its beginning, or what came of it."""
+        body = bytearray()
+        try:
+            async with aclosing(self.pieces()) as pieces:
+                async for piece in pieces:
+                    body += piece
+                    if self.status_code not in _OK and len(body) > _ERROR_BYTES:
+                        break
+        except PortkeyStreamError:
+            if self.status_code in _OK:
+                raise  # The status of an error says enough.
+        return bytes(body)
+
+    def _error(self, body: bytes, overflow_phrases: Collection[str]) -> PortkeyAPIError:
         text = body.decode(errors="replace")
-        raise response_error(self.status_code, self.headers, text, overflow_phrases=overflow_phrases)
+        for secret in secrets(self._sent_headers):  # The answer may quote a key.
+            text = text.replace(secret, "***")
+        return response_error(self.status_code, self.headers, text, overflow_phrases=overflow_phrases)
 
     async def pieces(self) -> AsyncGenerator[bytes, None]:
         """Yield the body as it comes, within its clocks and limits."""
@@ -285,7 +345,7 @@ class GatewayResponse:
             error.received = self._received
             if error.clock != "drain":
                 raise
-        except (httpx.HTTPError, httpx.StreamError) as error:
+        except (httpx.HTTPError, httpx.StreamError, OSError) as error:
             if not self._is_done:
                 raise self.broken(str(error) or type(error).__name__) from error
         finally:
@@ -312,14 +372,18 @@ class _EventText(httpx.Response):
 
     async def aiter_text(self, chunk_size: int | None = None) -> AsyncIterator[str]:  # noqa: ARG002 - httpx's signature
         decode = codecs.getincrementaldecoder("utf-8-sig")().decode  # A byte order mark may come first.
+        why = ""
         async with aclosing(self._answer.pieces()) as pieces:
             async for piece in pieces:
                 try:
                     text = decode(piece)
                 except UnicodeDecodeError as error:
-                    raise self._answer.broken(f"it holds bytes that are no UTF-8: {error}") from None
+                    why = f"it holds bytes that are no UTF-8: {error.reason}"
+                    break
                 if text:
                     yield text
+        if why:  # Raised out here, since what Python says of it quotes the bytes.
+            raise self._answer.broken(why)
         yield "\n\n"  # The last event may lack its blank line.
 
 
@@ -354,12 +418,13 @@ class _Watch:
         self._clock = clock
         self._since = self._loop.time()
         self._task = task = asyncio.current_task()
+        cancelled_before = _cancelling(task)
         try:
             return await start()
         except asyncio.CancelledError:
             if self._cause is None:
                 raise
-            if sys.version_info >= (3, 11) and task is not None and task.uncancel() > 0:
+            if sys.version_info >= (3, 11) and task is not None and task.uncancel() > cancelled_before:
                 raise  # Somebody else has cancelled the task as well.
             raise self._cause from None
         finally:
@@ -387,6 +452,13 @@ class _Watch:
                 message = f"the gateway took longer than timeout[{clock!r}] allows: {limit:g} s"
                 return PortkeyTimeoutError(message, clock=clock, seconds=limit)
         return None
+
+
+def _cancelling(task: asyncio.Task[object] | None) -> int:
+    """Return how often a task has been cancelled and not been told that this is settled."""
+    if sys.version_info >= (3, 11) and task is not None:
+        return task.cancelling()
+    return 0
 
 
 class _Connections:
@@ -503,11 +575,16 @@ class _LoopClients:
         oldest = self._loop.time() - _KEEPALIVE
         expired = bisect_right(self._idle, oldest, key=lambda kept: kept[0])
         for _, client in self._idle[:expired]:
-            task = self._loop.create_task(client.aclose())
+            self.busy.add(client)  # Until it is closed: the loop may end before the task begins.
+            task = self._loop.create_task(self._close(client))
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
         del self._idle[:expired]
         self._timer = self._loop.call_at(self._idle[0][0] + _KEEPALIVE, self._expire) if self._idle else None
+
+    async def _close(self, client: AsyncClient) -> None:
+        await client.aclose()
+        self.busy.discard(client)
 
     async def close_idle(self) -> None:
         if self._timer is not None:

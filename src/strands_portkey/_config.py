@@ -132,6 +132,8 @@ class PortkeyConfig(BaseModelConfig, total=False):
             `PortkeyGuardrailError`.
         tracing: Whether to send trace ids that join an agent's turns, and the context of the current OpenTelemetry
             span. Default True. A `trace_id` of `client_args` goes before; one that is None sends none.
+        native_token_count: Whether `count_tokens` asks Claude, through the gateway's ``/v1/messages/count_tokens``;
+            Strands asks before every request. Default False: Strands' own estimate.
         context_overflow_phrases: Regular expressions that tell a context overflow in an error's message, beside
             those that the package knows.
     """
@@ -143,6 +145,7 @@ class PortkeyConfig(BaseModelConfig, total=False):
     upstream: str | None
     on_guardrail: Literal["stop", "raise"]
     tracing: bool
+    native_token_count: bool
     context_overflow_phrases: Sequence[str]
 
 
@@ -381,9 +384,11 @@ _CHECKS: Final[Mapping[str, Callable[[object], str | None]]] = {
     "context_overflow_phrases": _check_phrases,
     "context_window_limit": _check_limit,
     "model_id": _check_model_id,
+    "native_token_count": _check_bool,
     "on_guardrail": _check_on_guardrail,
     "params": _check_params,
     "stream": _check_bool,
+    "tracing": _check_bool,
     "upstream": _check_upstream,
 }
 

@@ -33,6 +33,8 @@ _JSON_SETTINGS: Final = frozenset({"config", "metadata"})
 _NAME_LISTS: Final = frozenset({"forward_headers", "sensitive_headers"})
 _NAMES: Final = TypeAdapter(list[str])
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_SHORTEST_SECRET: Final = 6
+_COUNT: Final = re.compile(r"-?[0-9]{1,9}")
 _SECRET_NAME: Final = re.compile(r"(?i)authorization|key|secret|token|password|passphrase|cookie|credential")
 
 
@@ -85,7 +87,7 @@ def response_metadata(
         provider=headers.get("x-portkey-provider") or None,
         model=model,
         cache_status=headers.get("x-portkey-cache-status") or None,
-        retry_attempt_count=int(retries) if retries.removeprefix("-").isdecimal() else None,
+        retry_attempt_count=int(retries) if _COUNT.fullmatch(retries) else None,
         last_used_option_index=headers.get("x-portkey-last-used-option-index") or None,
         hook_results=hook_results or {},
         reasoning_tokens=to_reasoning_tokens(usage or {}) or None,
@@ -137,7 +139,8 @@ def secrets(headers: Mapping[str, str]) -> list[str]:
             found.update(_secrets_within(_parsed(text)))
         elif _SECRET_NAME.search(name) or {header, name} & sensitive:
             found.add(text.rpartition(" ")[2])
-    return sorted(found - {""}, key=lambda secret: (-len(secret), secret))
+    # A shorter text is no key, and taking it out of every word would spoil what is said.
+    return sorted((each for each in found if len(each) >= _SHORTEST_SECRET), key=lambda secret: (-len(secret), secret))
 
 
 def _secrets_within(value: JsonValue) -> Iterator[str]:

@@ -56,6 +56,7 @@ _WRAPPED: Final = re.compile(r"Invalid response received from ([\w.-]+): (.*)", 
 _TITLE: Final = re.compile(r"<title[^>]*>(.*?)</title>", re.DOTALL | re.IGNORECASE)
 _TAG: Final = re.compile(r"<(style|script).*?</\1>|<[^>]*>", re.DOTALL | re.IGNORECASE)
 _SHOWN: Final = 500  # Characters of an answer that a message quotes.
+_WORD: Final = 80  # Characters of a code, a type or an id that a message quotes.
 _KEPT: Final = 4000  # Characters of an answer that an error keeps.
 
 
@@ -320,12 +321,12 @@ def api_error(
     who = "the gateway" if by_gateway else complaint.provider or "the provider"
     did = "answered with an error" if is_error else "answered, but with no completion"
     said = complaint.message or "no message"
-    facts = dict.fromkeys(str(fact) for fact in (status_code, complaint.type, complaint.code) if fact)
+    facts = dict.fromkeys(str(fact)[:_WORD] for fact in (status_code, complaint.type, complaint.code) if fact)
     error = kind(
         f"{who} {did}"
         + (f" ({', '.join(facts)})" if facts else "")
         + f": {said if len(said) <= _SHOWN else said[:_SHOWN] + '...'}"
-        + (f" [trace id {trace_id}]" if trace_id else ""),
+        + (f" [trace id {trace_id[:_WORD]}]" if trace_id else ""),
         origin=origin,
         status_code=status_code,
         code=complaint.code,

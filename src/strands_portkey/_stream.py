@@ -6,6 +6,7 @@ No I/O: chunks in, events out, so that every upstream's quirk is tested as plain
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Collection
 from dataclasses import asdict
 from typing import Final
@@ -25,6 +26,7 @@ from ._wire import ChatCompletionChunk, Choice, CompletionUsage, ContentBlock, C
 
 logger = logging.getLogger(__name__)
 
+_REASON: Final = re.compile("[a-z_]{1,40}")
 _STOP_REASONS: Final[dict[str, StopReason]] = {
     # OpenAI; with `strict_open_ai_compliance` all upstreams
     "stop": "end_turn",
@@ -219,7 +221,7 @@ class StreamTranslator:
                 continue
             call = self._calls.take(tool_call)
             if call is None:
-                logger.debug("tool_call=<%s> | input of a tool that the provider runs itself", tool_call)
+                logger.debug("index=<%s> | input of a tool that the provider runs itself", tool_call.get("index"))
             else:
                 self._blocks.tool_input(call, (tool_call.get("function") or {}).get("arguments") or "")
 
@@ -240,7 +242,9 @@ class StreamTranslator:
     def _stop_reason(self, finish_reason: str) -> StopReason:
         stop_reason = _STOP_REASONS.get(finish_reason)
         if stop_reason is None or finish_reason == "pause_turn":
-            logger.warning("finish_reason=<%s> | taken for the end of the turn", finish_reason)
+            # The wire's own words may be anything, a key among them.
+            reason = finish_reason if _REASON.fullmatch(finish_reason) else "no reason at all"
+            logger.warning("finish_reason=<%s> | taken for the end of the turn", reason)
             stop_reason = "end_turn"
         if self._refused:
             return "content_filtered"

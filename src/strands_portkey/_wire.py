@@ -157,7 +157,8 @@ def parse_chunk(data: str | bytes) -> ChatCompletionChunk:
         return _CHUNK.validate_json(data)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(map(str, first["loc"])) or "the chunk"
-        text = data if isinstance(data, str) else data.decode(errors="replace")
-        message = f"the gateway sent a chunk that cannot be read: {where}: {first['msg']}: {text[:_SHOWN]!r}"
-        raise PortkeyStreamError(message, origin="gateway", retryable=True) from None
+    # Raised out here, since what pydantic says of it quotes the whole data.
+    where = ".".join(map(str, first["loc"])) or "the chunk"
+    text = data if isinstance(data, str) else data.decode(errors="replace")
+    message = f"the gateway sent a chunk that cannot be read: {where}: {first['msg']}: {text[:_SHOWN]!r}"
+    raise PortkeyStreamError(message, origin="gateway", retryable=True)

@@ -6,12 +6,13 @@ import inspect
 import logging
 import threading
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing
 from http.client import UNAUTHORIZED
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from urllib.parse import quote
 
-from pydantic import BaseModel
+from pydantic import BaseModel, JsonValue
 from strands.event_loop.streaming import process_stream
 from strands.models.model import Model
 from strands.tools.structured_output import convert_pydantic_to_tool_spec
@@ -24,10 +25,13 @@ from typing_extensions import Self, Unpack, override
 from ._call import for_call
 from ._client import AsyncClient, GatewayClient, GatewayResponse, RequestCancelledError
 from ._config import ClientArgs, PortkeyConfig, check_model_config, split_client_args
+from ._counting import read_count, to_count_body
 from ._dialects import Dialect, find_dialect
 from ._errors import PortkeyAPIError, PortkeyError, PortkeyGuardrailError
 from ._headers import ResponseMetadata, request_headers, response_metadata, secrets
-from ._request import dump_body, to_body
+from ._limits import find_context_window_limit
+from ._prompts import read_models, read_prompt, to_feedback
+from ._request import Body, dump_body, to_body
 from ._stream import StreamTranslator, denial_events
 from ._structured_output import Mechanism, find_mechanisms, is_rejection, to_output, to_response_format
 from ._tracing import describe_response, trace_headers
@@ -173,6 +177,7 @@ class PortkeyModel(Model):
         dialect = find_dialect(config.get("upstream"), called, config["model_id"])
         overflow_phrases = config.get("context_overflow_phrases", ())
         trailing_blocks = kwargs.get("dynamic_trailing_blocks")
+        hidden = secrets(headers)
         mechanisms = deque(self._mechanisms(structured_output_model, dialect, config))
         may_refresh = any(callable(value) for value in routing.values())
         while True:
@@ -209,7 +214,7 @@ class PortkeyModel(Model):
             except RequestCancelledError:
                 return
             except PortkeyError as error:
-                error.without(secrets(headers))
+                error.without(hidden)
                 if self._is_rejected(mechanism, error, translator, config):
                     mechanisms.popleft()
                     continue
@@ -217,11 +222,11 @@ class PortkeyModel(Model):
                     may_refresh = False  # A key that changes with every call is no fresh one.
                     renewed = request_headers(await _call_all(routing), tracing)
                     if renewed != headers:
-                        headers = renewed
+                        headers, hidden = renewed, [*hidden, *secrets(renewed)]
                         continue
                 last_events = _last_events(error, translator, config, stopwatch.metrics(), metadata)
             else:
-                last_events = translator.finish(stopwatch.metrics(), metadata)
+                last_events = _finish(translator, stopwatch.metrics(), metadata, hidden)
             for event in last_events:
                 yield event
             return
@@ -272,6 +277,96 @@ class PortkeyModel(Model):
                     message = cast("Message", event["stop"][1])
                 yield event
         yield {"output": to_output(output_model, message, spec["name"])}
+
+    @property
+    @override
+    def context_window_limit(self) -> int | None:
+        """The model's context window in tokens: as configured, else as Strands' table knows the model; else None."""
+        return self.config.get("context_window_limit") or find_context_window_limit(self.config["model_id"])
+
+    @override
+    async def count_tokens(
+        self,
+        messages: Messages,
+        tool_specs: list[ToolSpec] | None = None,
+        system_prompt: str | None = None,
+        system_prompt_content: list[SystemContentBlock] | None = None,
+    ) -> int:
+        """Return the tokens of a request: Strands' estimate, or Claude's own count with ``native_token_count``.
+
+        Args:
+            messages: The conversation.
+            tool_specs: Tools that the model may call.
+            system_prompt: System prompt as one text.
+            system_prompt_content: System prompt as blocks; goes before `system_prompt`.
+        """
+        config = self.config
+        dialect = find_dialect(config.get("upstream"), self._routing, config["model_id"])
+        if config.get("native_token_count") and dialect.name == "anthropic":
+            system = system_prompt_content or ([{"text": system_prompt}] if system_prompt else [])
+            try:
+                body = to_count_body(to_body(messages, config, dialect, tool_specs=tool_specs, system=system))
+                return read_count(await self._fetch("/messages/count_tokens", body))
+            except PortkeyError as error:
+                logger.debug("error=<%s> | tokens are estimated", type(error).__name__)
+        return await super().count_tokens(messages, tool_specs, system_prompt, system_prompt_content)
+
+    async def list_models(self) -> list[str]:
+        """Return the ids of the models that the gateway offers.
+
+        Hosted and enterprise gateways list their catalog, as ``@slug/model``. The open-source gateway hands the
+        question on to the `provider`. See https://portkey.ai/docs/api-reference/inference-api/models/models.
+
+        Raises:
+            PortkeyAPIError: If the gateway or the provider refuses.
+        """
+        return read_models(await self._fetch("/models"))
+
+    async def feedback(
+        self, trace_id: str, value: int, weight: float = 1.0, metadata: Mapping[str, JsonValue] | None = None
+    ) -> None:
+        """Rate an answer in Portkey's logs.
+
+        Hosted and enterprise gateways only. The open-source gateway hands it on to the `provider`, which refuses it.
+        See https://portkey.ai/docs/api-reference/inference-api/feedback.
+
+        Args:
+            trace_id: The answer's, from `ResponseMetadata`.
+            value: From -10 to 10.
+            weight: From 0 to 1.
+            metadata: Further facts.
+
+        Raises:
+            PortkeyConfigError: If a value is out of range.
+            PortkeyAPIError: If the gateway refuses.
+        """
+        await self._fetch("/feedback", to_feedback(trace_id, value, weight, metadata))
+
+    async def render_prompt(
+        self, prompt_id: str, variables: Mapping[str, JsonValue] | None = None
+    ) -> tuple[str | None, Messages]:
+        """Return a prompt of Portkey's library, filled in: a system prompt and messages for an agent.
+
+        Hosted and enterprise gateways only; the open-source one answers 500.
+        See https://portkey.ai/docs/api-reference/inference-api/prompts/render.
+
+        Args:
+            prompt_id: The prompt's id, such as ``pp-...``.
+            variables: What to fill in.
+
+        Raises:
+            PortkeyAPIError: If the gateway refuses.
+            PortkeyStreamError: If the prompt holds what Strands cannot.
+        """
+        path = f"/prompts/{quote(prompt_id, safe='')}/render"
+        return read_prompt(await self._fetch(path, {"variables": dict(variables or {})}))
+
+    async def _fetch(self, path: str, body: Body | None = None) -> JsonValue:
+        headers = request_headers(await _call_all(self._routing))
+        try:
+            return await self._client.fetch(path, headers, None if body is None else dump_body(body))
+        except PortkeyError as error:
+            raise error.without(secrets(headers)) from error.__cause__
 
     def _mechanisms(
         self, output_model: type[BaseModel] | None, dialect: Dialect, config: PortkeyConfig
@@ -339,3 +434,13 @@ def _last_events(
         raise error
     logger.warning("error=<%s> | the answer was whole, what followed it is lost", error)
     return translator.finish(metrics, metadata)
+
+
+def _finish(
+    translator: StreamTranslator, metrics: Metrics, metadata: ResponseMetadata | None, hidden: Collection[str]
+) -> list[StreamEvent]:
+    """Return the last events, or raise what is wrong with the answer without the keys that it quotes."""
+    try:
+        return translator.finish(metrics, metadata)
+    except PortkeyError as error:
+        raise error.without(hidden) from None
