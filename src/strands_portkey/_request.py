@@ -69,8 +69,9 @@ def to_body(
     """
     caching = Caching(config.get("cache_config"), dialect, session_id)
     if response_format is not None and dialect.schema == "json_object":
-        schema = response_format.get("json_schema") if isinstance(response_format, dict) else None
-        system = [*system, {"text": f"Answer with JSON that fits this schema: {json.dumps(schema)}"}]
+        wanted = response_format.get("json_schema") if isinstance(response_format, dict) else None
+        schema = json.dumps(wanted, ensure_ascii=False)
+        system = [*system, {"text": f"Answer with JSON that fits this schema: {schema}"}]
         response_format = {"type": "json_object"}
     body: Body = {
         "model": config["model_id"],
