@@ -10,6 +10,7 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from zipfile import ZipFile
 
 import nox
 from packaging.requirements import Requirement
@@ -25,6 +26,15 @@ DEPENDENCIES: list[str] = PROJECT["project"]["dependencies"]
 PYTHONS = nox.project.python_versions(PROJECT)
 # The Python that runs nox is tested on as well, so that a machine with no other runs the tests too.
 TESTED = list(dict.fromkeys([*PYTHONS, f"{sys.version_info.major}.{sys.version_info.minor}"]))
+WHEEL_FOLDERS = ("strands_portkey/", "strands_agents_portkey-")  # The package, and its metadata.
+WHEEL_LIMIT = 100 * 1024  # Bytes.
+# The schemas come with check-jsonschema, so that no network is asked for them.
+SCHEMAS = {
+    "github-workflows": "workflows/*.yml",
+    "dependabot": "dependabot.yml",
+    "github-issue-forms": "ISSUE_TEMPLATE/[!c]*.yml",
+    "github-issue-config": "ISSUE_TEMPLATE/config.yml",
+}
 
 
 def offer_pyenv_versions() -> None:
@@ -48,9 +58,15 @@ def node() -> list[str]:
     return [] if shutil.which("node") and shutil.which("npm") else group("node")
 
 
+def built_wheel() -> Path:
+    """Return the wheel just built."""
+    (wheel,) = Path("dist").glob("*.whl")
+    return wheel
+
+
 def install_wheel(session: nox.Session, *also: str) -> None:
     """Install the wheel just built, and what else is named."""
-    (wheel,) = Path("dist").glob("*.whl")
+    wheel = built_wheel()
     session.install(str(wheel), *also)
     # A kept environment may hold an earlier build of the same version.
     session.install("--force-reinstall", "--no-deps", str(wheel))
@@ -58,19 +74,36 @@ def install_wheel(session: nox.Session, *also: str) -> None:
 
 @nox.session(default=False)
 def build(session: nox.Session) -> None:
-    """Build the sdist, and the wheel from it."""
-    session.install("build", *PROJECT["build-system"]["requires"])
-    shutil.rmtree("dist", ignore_errors=True)
-    session.run("python", "-m", "build", "--no-isolation", silent=True)
+    """Build the sdist, and the wheel from it; list what the wheel holds.
+
+    With `KEEP_DIST=1` what `dist` holds is taken as it is: the CI checks and publishes one and the same build.
+    """
+    if os.environ.get("KEEP_DIST") != "1":
+        session.install("build", *PROJECT["build-system"]["requires"])
+        shutil.rmtree("dist", ignore_errors=True)
+        session.run("python", "-m", "build", "--no-isolation", silent=True)
+    with ZipFile(wheel := built_wheel()) as archive:
+        for entry in archive.infolist():
+            lines = archive.read(entry).count(b"\n")
+            session.log(f"{entry.file_size:>8,} bytes {lines:>5,} lines  {entry.filename}")
+    session.log(f"{wheel.stat().st_size:>8,} bytes  {wheel}")
 
 
 @nox.session(requires=["build"])
 def lint(session: nox.Session) -> None:
-    """Check style, format and what the package index will show."""
+    """Check style, format, the workflows of GitHub and what the package index will show."""
     session.install(*group("lint"))
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
+    session.run("zizmor", "--offline", "--quiet", "--persona", "pedantic", ".github")
+    for schema, files in SCHEMAS.items():
+        session.run("check-jsonschema", "--builtin-schema", f"vendor.{schema}", *map(str, Path(".github").glob(files)))
     session.run("twine", "check", "--strict", *map(str, Path("dist").iterdir()))
+    wheel = built_wheel()
+    if strangers := [name for name in ZipFile(wheel).namelist() if not name.startswith(WHEEL_FOLDERS)]:
+        session.error(f"A wheel holds the package alone, not {strangers}")
+    if wheel.stat().st_size > WHEEL_LIMIT:
+        session.error(f"The wheel has {wheel.stat().st_size:,} bytes, more than {WHEEL_LIMIT:,}")
 
 
 @nox.session(requires=["build"])
@@ -108,6 +141,16 @@ def lowest(dependency: str) -> str:
     return f"{requirement.name}=={bound}"
 
 
+@nox.session(default=False, requires=["build"])
+def newest(session: nox.Session) -> None:
+    """Run all tests with the newest version of each run-time dependency, whatever the upper bounds say."""
+    session.install(*group("integ"), *node())
+    session.install("--upgrade", "--upgrade-strategy", "eager", *(Requirement(each).name for each in DEPENDENCIES))
+    session.install("--force-reinstall", "--no-deps", str(built_wheel()))
+    session.run("python", "-m", "pip", "list")
+    session.run("python", "-m", "pytest", "tests", "tests_integ", *session.posargs)
+
+
 @nox.session(requires=["build"])
 def integ(session: nox.Session) -> None:
     """Run the integration tests with the real gateway."""
@@ -138,6 +181,10 @@ def bench(session: nox.Session) -> None:
 
 @nox.session(default=False, requires=["build"])
 def docs(session: nox.Session) -> None:
-    """Write the reference of the public names to build/docs."""
+    """Write the reference of the public names to build/docs; a warning fails it."""
     install_wheel(session, *group("docs"))
-    session.run("pdoc", "--docformat", "google", "--output-directory", "build/docs", "strands_portkey")
+    shutil.rmtree("build/docs", ignore_errors=True)
+    pdoc = ["-m", "pdoc", "--docformat", "google", "--no-show-source", "--output-directory", "build/docs"]
+    # What a TypedDict inherits from Strands has no place in the source; before Python 3.13 pdoc wonders at it.
+    harmless = "ignore:Cannot determine where"
+    session.run("python", "-W", "error", "-W", harmless, *pdoc, "strands_portkey")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from strands_portkey import PortkeyConfigError
 from strands_portkey._dialects import DIALECTS
-from strands_portkey._media import media_parts, native_media
+from strands_portkey._media import media_parts, name_apart, native_media
 
 PNG = {"image": {"format": "png", "source": {"bytes": b"png"}}}
 PDF = {"document": {"format": "pdf", "name": "report", "source": {"bytes": b"pdf"}}}
@@ -43,7 +45,7 @@ def image_url(url: str) -> dict[str, object]:
             [
                 {
                     "type": "file",
-                    "file": {"filename": "report.pdf", "file_data": "cGRm", "mime_type": "application/pdf"},
+                    "file": {"file_name": "report", "file_data": "cGRm", "mime_type": "application/pdf"},
                 }
             ],
             id="bedrock: bare base64",
@@ -243,3 +245,31 @@ def test_media_that_cannot_be_sent_raise_and_say_what_works(dialect, block, mess
 )
 def test_a_tools_media_have_anthropics_own_form(block, part):
     assert native_media(block) == part
+
+
+@pytest.mark.parametrize(
+    ("name", "file_name"),
+    [
+        pytest.param("report v1.2", "report v1 2", id="a dot"),
+        pytest.param(" a \t /b_[1](2)-c ", "a b_[1](2)-c", id="white space, once"),
+        pytest.param("报告", "document", id="nothing that is allowed"),
+        pytest.param("x" * 300, "x" * 190, id="too long"),
+    ],
+)
+def test_bedrock_gets_names_in_letters_that_it_allows(name, file_name):
+    block = {"document": {"format": "pdf", "name": name, "source": {"bytes": b"pdf"}}}
+
+    assert media_parts(block, DIALECTS["bedrock"]) == [
+        {"type": "file", "file": {"file_name": file_name, "file_data": "cGRm", "mime_type": "application/pdf"}}
+    ]
+
+
+def test_documents_of_the_same_name_are_numbered_for_bedrock():
+    names = ["a", "a 2", "a", "b", "a"]
+    parts: list[Any] = [{"type": "file", "file": {"file_name": name}} for name in names]
+    others: list[Any] = [{"type": "text", "text": "a"}, {"type": "file", "file": {"filename": "a"}}]
+
+    name_apart([*parts, *others, *others])
+
+    assert [part["file"]["file_name"] for part in parts] == ["a", "a 2", "a 3", "b", "a 4"]
+    assert others == [{"type": "text", "text": "a"}, {"type": "file", "file": {"filename": "a"}}]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from strands.models.model import CacheConfig
 
 from strands_portkey import PortkeyConfigError
-from strands_portkey._dialects import DIALECTS, OPENAI
+from strands_portkey._dialects import DIALECTS, OPENAI, find_dialect
 from strands_portkey._request import dump_body, to_body
 
 MARK = {"type": "ephemeral"}
@@ -27,6 +27,7 @@ UNSIGNED = {"reasoningContent": {"reasoningText": {"text": "hm"}}}
 REDACTED = {"reasoningContent": {"redactedContent": b"dark"}}
 USE: dict[str, Any] = {"toolUse": {"toolUseId": "t1", "name": "sum", "input": {"a": "é"}}}
 CALL: dict[str, Any] = {"id": "t1", "type": "function", "function": {"name": "sum", "arguments": '{"a": "é"}'}}
+MOVED = "(the tool's images and documents follow in the next user message)"
 NO_INPUT: list[Any] = ["", None, {}]
 THINKING = {"type": "thinking", "thinking": "hm", "signature": "sig"}
 
@@ -139,6 +140,125 @@ def test_settings_go_beside_the_messages(dialect, config, body):
 
 SPEC = {"name": "sum", "description": "Adds.", "inputSchema": {"json": {"type": "object"}}}
 TOOL = {"type": "function", "function": {"name": "sum", "description": "Adds.", "parameters": {"type": "object"}}}
+
+
+def test_deepseek_gets_the_schema_in_the_system_prompt():
+    asked = {"type": "json_schema", "json_schema": {"name": "City"}}
+
+    body = body_of(
+        [{"role": "user", "content": [{"text": "Hi"}]}],
+        "deepseek",
+        config={"stream": False},
+        system=[{"text": "Be brief."}],
+        response_format=asked,
+    )
+
+    assert body == {
+        "model": "m",
+        "messages": [
+            {
+                "role": "system",
+                "content": f"Be brief.\nAnswer with JSON that fits this schema: {json.dumps(asked['json_schema'])}",
+            },
+            {"role": "user", "content": "Hi"},
+        ],
+        "stream": False,
+        "response_format": {"type": "json_object"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("dialect", "more", "tools"),
+    [
+        pytest.param("openai", {}, {}, id="openai: none"),
+        pytest.param(
+            "bedrock",
+            {"tool_choice": {"any": {}}},
+            {
+                "tools": [
+                    {
+                        "type": "function",
+                        "function": {
+                            "name": "sum",
+                            "description": "No longer available.",
+                            "parameters": {"type": "object", "properties": {}},
+                        },
+                    }
+                ]
+            },
+            id="bedrock: stubs, which no one is forced to call",
+        ),
+        pytest.param("bedrock", {"tool_specs": [SPEC]}, {"tools": [TOOL]}, id="bedrock: those that there are"),
+    ],
+)
+def test_a_conversation_with_calls_has_tools_where_the_upstream_wants_them(dialect, more, tools):
+    messages = [
+        {"role": "assistant", "content": [USE]},
+        {"role": "user", "content": [result({"text": "1"})]},
+    ] * 2
+
+    body = body_of(messages, dialect, **more)
+
+    assert {key: body[key] for key in ("tools", "tool_choice") if key in body} == tools
+
+
+def test_gemini_gets_a_tools_schema_in_its_own_words():
+    spec: Any = {
+        **SPEC,
+        "inputSchema": {"json": {"type": "object", "properties": {"a": {"type": ["integer", "null"]}}}},
+    }
+
+    body = body_of([{"role": "user", "content": [{"text": "Hi"}]}], "gemini", tool_specs=[spec])
+
+    function: Any = TOOL["function"]
+    schema = {"type": "object", "properties": {"a": {"type": "integer", "nullable": True}}}
+    assert body["tools"] == [{**TOOL, "function": {**function, "parameters": schema}}]
+
+
+def test_results_go_back_in_the_order_of_the_calls():
+    uses: list[Any] = [{"toolUse": {"toolUseId": name, "name": name, "input": {}}} for name in ("a", "b")]
+    answers = [result({"text": name}, tool_use_id=name) for name in ("unasked", "b", "a")]
+    messages = [
+        {"role": "assistant", "content": list(reversed(uses))},
+        {"role": "user", "content": [answers[1], answers[2]]},
+        {"role": "assistant", "content": uses},
+        {"role": "user", "content": [*answers, {"text": "c"}]},
+    ]
+
+    given = body_of(messages, "gemini")["messages"]
+
+    assert [message["content"] for message in given if message["role"] != "assistant"] == [
+        *("b", "a"),
+        *("a", "b", "unasked"),
+        "c",
+    ]
+
+
+def test_the_user_does_not_follow_results_in_a_message_of_its_own_for_mistral():
+    messages = [
+        {"role": "user", "content": [{"text": "q"}]},
+        {"role": "user", "content": [result({"text": "1"}, tool_use_id="callone11")]},
+        {"role": "user", "content": [{"text": "a"}]},
+    ]
+
+    assert body_of(messages, "mistral")["messages"] == [
+        {"role": "user", "content": "q"},
+        {"role": "tool", "tool_call_id": "callone11", "content": "1"},
+        {"role": "assistant", "content": "I have the results."},
+        {"role": "user", "content": "a"},
+    ]
+
+
+def test_a_point_behind_results_that_upstreams_take_in_different_places_warns():
+    dialect = find_dialect(None, {"config": {"targets": [{"provider": "anthropic"}, {"provider": "bedrock"}]}}, "m")
+    messages: Any = [{"role": "user", "content": [result({"text": "1"}), POINT]}]
+
+    with pytest.warns(
+        UserWarning, match="behind a tool's result has no effect with the upstream 'anthropic . bedrock'"
+    ):
+        body = to_body(messages, {"model_id": "m"}, dialect)
+
+    assert body["messages"] == [{"role": "tool", "tool_call_id": "t1", "content": "1"}]
 
 
 @pytest.mark.parametrize(
@@ -308,7 +428,7 @@ def test_a_cache_config_marks_system_prompt_tools_and_the_users_last_message():
                         text("a", cache_control=MARK),
                         {
                             "type": "file",
-                            "file": {"filename": "d.pdf", "file_data": "cGRm", "mime_type": "application/pdf"},
+                            "file": {"file_name": "d", "file_data": "cGRm", "mime_type": "application/pdf"},
                         },
                     ],
                 }
@@ -404,6 +524,88 @@ def test_a_cache_config_marks_system_prompt_tools_and_the_users_last_message():
             "anthropic",
             [{"role": "tool", "tool_call_id": "t1", "content": [text("1", cache_control=MARK)]}],
             id="anthropic: a mark on a result's text",
+        ),
+        pytest.param(
+            [result({"text": "1"}), LONG, {"text": "a"}, LONG],
+            "anthropic",
+            [
+                {"role": "tool", "tool_call_id": "t1", "content": [text("1", cache_control=MARK)]},
+                {"role": "user", "content": [text("a", cache_control={**MARK, "ttl": "1h"})]},
+            ],
+            id="anthropic: the gateway shortens all marks but those on results",
+        ),
+        pytest.param(
+            [result({"text": "1"}), LONG],
+            "openrouter",
+            [{"role": "tool", "tool_call_id": "t1", "content": [text("1", cache_control={**MARK, "ttl": "1h"})]}],
+            id="openrouter: a mark on a result keeps its time to live",
+        ),
+        pytest.param(
+            [result({"text": "1"}), POINT, POINT, {"text": "a"}, POINT],
+            "bedrock",
+            [
+                {"role": "tool", "tool_call_id": "t1", "content": "1"},
+                {
+                    "role": "user",
+                    "content": [{"type": "cache_point", "cache_control": MARK}, text("a", cache_control=MARK)],
+                },
+            ],
+            id="bedrock: one cache point behind the results",
+        ),
+        pytest.param(
+            [result({"text": "1"}), POINT],
+            "openai",
+            [{"role": "tool", "tool_call_id": "t1", "content": "1"}],
+            id="openai: a point behind a result leaves no trace",
+        ),
+        pytest.param(
+            [result(PDF), result(PDF, tool_use_id="t2")],
+            "bedrock",
+            [{"role": "tool", "tool_call_id": call_id, "content": MOVED} for call_id in ("t1", "t2")]
+            + [
+                {
+                    "role": "user",
+                    "content": [
+                        text("(documents)"),
+                        *(
+                            {
+                                "type": "file",
+                                "file": {"file_name": name, "file_data": "cGRm", "mime_type": "application/pdf"},
+                            }
+                            for name in ("d", "d 2")
+                        ),
+                    ],
+                }
+            ],
+            id="bedrock: documents have names of their own and a text beside them",
+        ),
+        pytest.param(
+            [result({"text": "1"}), {"text": "a"}],
+            "mistral",
+            [
+                {"role": "tool", "tool_call_id": "628b49d96", "content": "1"},
+                {"role": "assistant", "content": "I have the results."},
+                {"role": "user", "content": "a"},
+            ],
+            id="mistral: the user does not speak right behind results, and ids have nine letters",
+        ),
+        pytest.param(
+            [{"text": "a"}, PNG], "cohere", [{"role": "user", "content": [text("a"), DATA_PNG]}], id="cohere: an image"
+        ),
+        pytest.param(
+            [result({"text": "1"}, PNG), result({"text": "2"}, tool_use_id="t2")],
+            "cohere",
+            [
+                {
+                    "role": "user",
+                    "content": [
+                        text("tool t1 answered: 1\n(the tool's images and documents follow)"),
+                        DATA_PNG,
+                        text("tool t2 answered: 2"),
+                    ],
+                }
+            ],
+            id="cohere: results as text, since the gateway drops their ids",
         ),
     ],
 )
@@ -549,10 +751,40 @@ def test_a_users_message(blocks, dialect, messages):
                     "role": "assistant",
                     "content": [text("a", cache_control=MARK)],
                     "content_blocks": [text("a", cache_control=MARK), THINKING],
+                    "tool_calls": [{**CALL, "cache_control": MARK}],
+                }
+            ],
+            id="anthropic: marks on text and on a call, without the time to live that others lose",
+        ),
+        pytest.param(
+            [USE, LONG],
+            "openrouter",
+            [
+                {
+                    "role": "assistant",
+                    "content": None,
                     "tool_calls": [{**CALL, "cache_control": {**MARK, "ttl": "1h"}}],
                 }
             ],
-            id="anthropic: marks on text and on a call",
+            id="openrouter: a mark keeps its time to live",
+        ),
+        pytest.param(
+            [{"text": "a"}, {"text": "b"}],
+            "deepseek",
+            [{"role": "assistant", "content": "a\nb"}],
+            id="deepseek: texts, no parts",
+        ),
+        pytest.param(
+            [{"text": "a"}, USE],
+            "cohere",
+            [{"role": "assistant", "content": [text("a"), text('called tool sum with {"a": "é"}')]}],
+            id="cohere: a call as text, since the gateway drops it",
+        ),
+        pytest.param(
+            [{"toolUse": {**USE["toolUse"], "toolUseId": "functions.sum:0"}}],
+            "anthropic",
+            [{"role": "assistant", "content": None, "tool_calls": [{**CALL, "id": "1d1d80cc9"}]}],
+            id="anthropic: the id of another upstream",
         ),
     ],
 )

@@ -18,7 +18,7 @@ from strands_portkey._structured_output import find_mechanisms, is_rejection, to
     [
         ("anthropic", ["forced", "auto"]),
         ("bedrock", ["forced", "auto"]),
-        ("cohere", ["schema", "forced", "auto"]),
+        ("cohere", ["forced", "auto"]),
         ("deepseek", ["schema", "auto"]),
         ("fireworks", ["schema", "auto"]),
         ("gemini", ["schema", "forced", "auto"]),

@@ -72,36 +72,13 @@ CLAUDES = (ANTHROPIC, VERTEX_CLAUDE, BEDROCK)
 MARKED = (*CLAUDES, OPENROUTER)
 """Those that take cache points where they stand."""
 GEMINIS = (GOOGLE, VERTEX)
-WITH_TOOLS = tuple(provider for provider in PATHS if provider not in (COHERE, DEEPSEEK, PERPLEXITY))
-"""Those whose agents can use tools: the gateway drops the tools of two, and the ids of Cohere's calls."""
+WITH_TOOLS = tuple(provider for provider in PATHS if provider not in (DEEPSEEK, PERPLEXITY))
+"""Those whose agents can use tools: the gateway drops the tools of two."""
 
 
-def providers(given: Iterable[Provider], *, known: Mapping[Provider, str] | None = None) -> pytest.MarkDecorator:
-    """Return the mark that runs a test for each provider; with those in `known` it fails, for the reason given."""
-    known = known or {}
-    values = [
-        pytest.param(
-            provider,
-            id=provider.folder,
-            marks=[pytest.mark.xfail(reason=known[provider], strict=True)] if provider in known else [],
-        )
-        for provider in given
-    ]
-    return pytest.mark.parametrize("provider", values)
-
-
-NOT_PASSED_ON = "the gateway drops the ids of calls, so Cohere refuses every conversation with tools"
-USER_AFTER_TOOL = "what a tool's result shows moves into a user message, which Mistral refuses behind a result"
-POINT_IN_RESULT = "a cache point in a tool's result reaches Bedrock inside of the result, where it has no place"
-ARRAYS = "DeepSeek takes texts only, no parts"
-RANDOM_NAME = "the gateway names a document by chance, unless it is named by `file_name`"
-LOST_HOUR = "the gateway shortens the hour of all marks but those in results, and Claude wants the longest first"
-NO_TOOLS = "Bedrock wants its tools named where the conversation has calls"
-NO_TEXT = "a document that moves out of a result has no text beside it, which Bedrock wants"
-FOREIGN_IDS = "ids are sent as they are, though this upstream takes letters and digits only"
-OUT_OF_ORDER = "results are sent as they come"
-NO_SCHEMA = "neither DeepSeek nor Cohere knows `json_schema`"
-TYPE_LISTS = "Gemini knows no list of types in a tool's schema"
+def providers(given: Iterable[Provider]) -> pytest.MarkDecorator:
+    """Return the mark that runs a test for each provider."""
+    return pytest.mark.parametrize("provider", [pytest.param(provider, id=provider.folder) for provider in given])
 
 
 # -- the conversation --------------------------------------------------------------------------------------------------
@@ -333,7 +310,7 @@ def test_what_cannot_be_sent_raises_and_says_what_would_work(way: Way, provider:
     assert len(way.upstream.requests) == 1
 
 
-@providers(PATHS, known={BEDROCK: RANDOM_NAME})
+@providers(PATHS)
 def test_the_same_conversation_reaches_the_upstream_as_the_same_bytes(way: Way, provider: Provider) -> None:
     way.upstream.script = answering(provider)
 
@@ -363,15 +340,12 @@ def test_an_upstream_that_enforces_its_rules_takes_a_question(way: Way, provider
     check(way, provider, sendable(provider)[:1])
 
 
-@providers(PATHS, known={BEDROCK: POINT_IN_RESULT, MISTRAL: USER_AFTER_TOOL, COHERE: NOT_PASSED_ON})
+@providers(PATHS)
 def test_an_upstream_that_enforces_its_rules_takes_the_results_of_tools(way: Way, provider: Provider) -> None:
     check(way, provider, sendable(provider)[:3])
 
 
-@providers(
-    PATHS,
-    known={BEDROCK: POINT_IN_RESULT, MISTRAL: USER_AFTER_TOOL, COHERE: NOT_PASSED_ON, DEEPSEEK: ARRAYS},
-)
+@providers(PATHS)
 def test_an_upstream_that_enforces_its_rules_takes_the_conversation(way: Way, provider: Provider) -> None:
     check(way, provider, sendable(provider))
 
@@ -427,7 +401,7 @@ class Model:
         return thoughts
 
 
-@providers(WITH_TOOLS, known={BEDROCK: POINT_IN_RESULT})
+@providers(WITH_TOOLS)
 def test_an_agent_with_tools_keeps_to_the_rules_of_its_upstream(way: Way, provider: Provider) -> None:
     model = Model(provider)
     way.upstream.script = enforcing(provider, model, rules(provider, model.said, model.signed))
@@ -473,14 +447,14 @@ def take(way: Way, provider: Provider, messages: Messages, tools: list[ToolSpec]
     assert len(way.upstream.requests) == 1
 
 
-@providers(MARKED, known=dict.fromkeys((ANTHROPIC, VERTEX_CLAUDE), LOST_HOUR) | {BEDROCK: POINT_IN_RESULT})
+@providers(MARKED)
 def test_a_prefix_may_be_cached_for_an_hour(way: Way, provider: Provider) -> None:
     messages = after_a_call("callone11", {"text": "12:00"})
 
     take(way, provider, messages, cache_config=CacheConfig(strategy="auto", ttl="1h", tools_ttl=True))
 
 
-@providers(WITH_TOOLS, known={BEDROCK: NO_TOOLS})
+@providers(WITH_TOOLS)
 def test_a_conversation_with_calls_can_be_summed_up_without_tools(way: Way, provider: Provider) -> None:
     messages = after_a_call("callone11", {"text": "12:00"})
     messages += [{"role": "assistant", "content": [{"text": "Noon."}]}, *QUESTION]
@@ -488,32 +462,30 @@ def test_a_conversation_with_calls_can_be_summed_up_without_tools(way: Way, prov
     take(way, provider, messages, None)
 
 
-@providers(WITH_TOOLS, known={MISTRAL: USER_AFTER_TOOL})
+@providers(WITH_TOOLS)
 def test_the_user_may_speak_next_to_results(way: Way, provider: Provider) -> None:
     take(way, provider, after_a_call("callone11", {"text": "12:00"}, then=[{"text": "Is that late?"}]))
 
 
-@providers(
-    [provider for provider in WITH_TOOLS if provider not in REFUSED], known={MISTRAL: USER_AFTER_TOOL, BEDROCK: NO_TEXT}
-)
+@providers([provider for provider in WITH_TOOLS if provider not in REFUSED])
 def test_a_tool_may_return_a_document(way: Way, provider: Provider) -> None:
     report = {"document": {"name": "report v1.2", "format": "pdf", "source": {"bytes": b"%PDF-1.7"}}}
 
     take(way, provider, after_a_call("callone11", report))
 
 
-@providers([provider for provider in WITH_TOOLS if provider is not MISTRAL])
+@providers(WITH_TOOLS)
 def test_a_tool_may_return_nothing_and_show_nothing(way: Way, provider: Provider) -> None:
     take(way, provider, after_a_call("callone11", {"text": ""}))
 
 
-@providers(WITH_TOOLS, known=dict.fromkeys((*CLAUDES, MISTRAL), FOREIGN_IDS))
+@providers(WITH_TOOLS)
 def test_calls_of_another_upstream_go_back(way: Way, provider: Provider) -> None:
     # Kimi numbers its calls like this; others call them `call_` and 24 letters, or a UUID.
     take(way, provider, after_a_call("functions.get_time:0", {"text": "12:00"}))
 
 
-@providers(GEMINIS, known=dict.fromkeys(GEMINIS, OUT_OF_ORDER))
+@providers(GEMINIS)
 def test_results_go_back_in_the_order_of_their_calls(way: Way, provider: Provider) -> None:
     # Gemini gets no ids: the second of two calls of one tool is the second answer. Strands puts what an interrupt has
     # held up last.
@@ -523,7 +495,7 @@ def test_results_go_back_in_the_order_of_their_calls(way: Way, provider: Provide
     check(way, provider, messages)
 
 
-@providers(WITH_TOOLS, known=dict.fromkeys(GEMINIS, TYPE_LISTS))
+@providers(WITH_TOOLS)
 def test_a_tool_may_have_the_schema_of_an_mcp_server(way: Way, provider: Provider) -> None:
     schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -585,7 +557,7 @@ ASKED_BY: Mapping[Provider, str] = {
     VERTEX_CLAUDE: "forced",
     BEDROCK: "forced",
     MISTRAL: "forced",
-    COHERE: "schema",
+    COHERE: "forced",
     DEEPSEEK: "schema",
     GROQ: "schema",
     OPENROUTER: "schema",
@@ -622,7 +594,7 @@ def filling(provider: Provider) -> Callable[[Request], Reply]:
     return script
 
 
-@providers(PATHS, known={DEEPSEEK: NO_SCHEMA, COHERE: NO_SCHEMA})
+@providers(PATHS)
 def test_the_model_asks_for_structured_output_by_what_its_upstream_takes(way: Way, provider: Provider) -> None:
     way.upstream.script = enforcing(provider, filling(provider))
 
@@ -638,7 +610,7 @@ def test_the_model_asks_for_structured_output_by_what_its_upstream_takes(way: Wa
     assert [asked_by(request.json) for request in way.upstream.requests] == [ASKED_BY[provider]]
 
 
-@providers(PATHS, known={DEEPSEEK: NO_SCHEMA, COHERE: NO_SCHEMA, GOOGLE: TYPE_LISTS, VERTEX: TYPE_LISTS})
+@providers(PATHS)
 def test_an_agent_asks_for_structured_output_by_what_its_upstream_takes(way: Way, provider: Provider) -> None:
     fill = filling(provider)
 

@@ -95,13 +95,18 @@ class Caching:
             return None
         return self.control(ttl if isinstance(ttl, str) else None)
 
-    def control(self, ttl: str | None) -> dict[str, JsonValue] | None:
-        """Return the `cache_control` for a cache point, or None where the upstream has none."""
+    def control(self, ttl: str | None, *, verbatim: bool = False) -> dict[str, JsonValue] | None:
+        """Return the `cache_control` for a cache point, or None where the upstream has none.
+
+        Args:
+            ttl: The point's own time to live.
+            verbatim: Whether the gateway passes the mark on as it is.
+        """
         if self._kind is None:
             _warn(f"the upstream {self.dialect.name!r} takes no cache points; they have no effect")
         if self._kind != "cache_control":
             return None
-        ttl = ttl or self._settings.ttl
+        ttl = None if verbatim and not self.dialect.verbatim_ttl else ttl or self._settings.ttl
         return {"type": "ephemeral", "ttl": ttl} if ttl else {"type": "ephemeral"}
 
     def params(self) -> dict[str, JsonValue]:

@@ -44,9 +44,23 @@ class Dialect:
         text_beside_calls: Whether text in a message with tool calls survives. Otherwise it goes ahead in its own.
         max_tokens: Sent where the user gives none, since the upstream requires it and the gateway has no default.
         usage: Whether a stream reports its tokens only if OpenRouter's own parameter asks for them.
-        schema: Whether ``response_format`` with a JSON schema reaches the upstream.
+        schema: Whether ``response_format`` takes a ``json_schema``, or ``json_object`` alone, so that the schema goes
+            into the system prompt, or is dropped or refused.
         tools: Whether ``tools`` do.
         tool_choice: Whether ``tool_choice`` does.
+        calls: Whether past calls and results do. Otherwise they are told as plain text, so that an agent can go on
+            (the gateway drops the ids of Cohere's).
+        call_ids: What the ids of calls must look like; others, as of another upstream, are replaced.
+        tools_with_calls: Whether a conversation with calls must have ``tools``.
+        gemini_schemas: Whether a tool's schema must keep to the words that Gemini's own has.
+        user_after_results: Whether the user may speak right after results. Otherwise the model does in between.
+        parts: Whether content may be a list of parts. Otherwise it is one text.
+        text_beside_documents: Whether a message with a document must have a text.
+        result_points: A cache point behind a result as a mark ``inside`` of it, as a part ``behind`` it, or not at
+            all.
+        verbatim_ttl: Whether marks keep their time to live on what the gateway passes on as it is, which are calls,
+            results and what the model said. From all else it takes it away, and Claude refuses a longer one behind a
+            shorter.
     """
 
     name: str
@@ -64,9 +78,22 @@ class Dialect:
     text_beside_calls: bool = True
     max_tokens: int | None = None
     usage: bool = False
-    schema: bool = True
+    schema: Literal["json_schema", "json_object"] | None = "json_schema"
     tools: bool = True
     tool_choice: bool = True
+    calls: bool = True
+    call_ids: str | None = None
+    tools_with_calls: bool = False
+    gemini_schemas: bool = False
+    user_after_results: bool = True
+    parts: bool = True
+    text_beside_documents: bool = False
+    result_points: Literal["inside", "behind"] | None = "inside"
+    verbatim_ttl: bool = True
+
+
+_CLAUDE_IDS: Final = r"[a-zA-Z0-9_-]{1,64}"
+_MISTRAL_IDS: Final = r"[a-zA-Z0-9]{9}"
 
 
 OPENAI: Final = Dialect("openai", caching="prompt_cache_key", documents="file", audio="input_audio")
@@ -79,7 +106,9 @@ _ANTHROPIC: Final = Dialect(
     image_locations=("https",),
     tool_result_images=True,
     max_tokens=4096,
-    schema=False,
+    schema=None,
+    call_ids=_CLAUDE_IDS,
+    verbatim_ttl=False,
 )
 _GEMINI: Final = Dialect(
     "gemini",
@@ -90,6 +119,7 @@ _GEMINI: Final = Dialect(
     video="image_url",
     tool_result_names=True,
     text_beside_calls=False,
+    gemini_schemas=True,
 )
 DIALECTS: Final[Mapping[str, Dialect]] = {
     dialect.name: dialect
@@ -103,11 +133,23 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
             caching="cache_control",
             documents="base64",
             image_locations=(),
-            schema=False,
+            schema=None,
+            call_ids=_CLAUDE_IDS,
+            tools_with_calls=True,
+            text_beside_documents=True,
+            result_points="behind",
         ),
-        Dialect("mistral", documents="document_url", schema=False),
-        Dialect("cohere", caching=None),
-        Dialect("deepseek", reasoning="reasoning_content", images=False, tools=False, tool_choice=False),
+        Dialect("mistral", documents="document_url", schema=None, call_ids=_MISTRAL_IDS, user_after_results=False),
+        Dialect("cohere", caching=None, schema=None, calls=False),
+        Dialect(
+            "deepseek",
+            reasoning="reasoning_content",
+            images=False,
+            schema="json_object",
+            tools=False,
+            tool_choice=False,
+            parts=False,
+        ),
         Dialect("groq"),
         Dialect("openrouter", reasoning="reasoning", caching="cache_control", documents="file", usage=True),
         Dialect("ollama", caching=None, image_locations=(), tool_choice=False),
@@ -126,9 +168,18 @@ _LEAST: Final = vars(
         text_beside_calls=False,
         max_tokens=_ANTHROPIC.max_tokens,
         usage=True,
-        schema=False,
+        schema=None,
         tools=False,
         tool_choice=False,
+        calls=False,
+        call_ids=_MISTRAL_IDS,
+        tools_with_calls=True,
+        gemini_schemas=True,
+        user_after_results=False,
+        parts=False,
+        text_beside_documents=True,
+        result_points=None,
+        verbatim_ttl=False,
     )
 )
 
@@ -261,6 +312,9 @@ def _common(dialects: Sequence[Dialect]) -> Dialect:
         "name": " + ".join(dialect.name for dialect in dialects),
         "image_locations": tuple(schemes),
     }
+    # Ids that fit the one upstream that is strict fit all.
+    if len(ids := {dialect.call_ids for dialect in dialects} - {None}) == 1:
+        common["call_ids"] = ids.pop()
     # A cache key goes to OpenAI alone, but then nobody needs one to cache.
     if {dialect.caching for dialect in dialects} == {"automatic", "prompt_cache_key"}:
         common["caching"] = "automatic"

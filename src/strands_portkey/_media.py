@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
 from pydantic import ConfigDict, JsonValue, TypeAdapter, ValidationError, with_config
@@ -141,20 +142,43 @@ def _document(document: _Media, dialect: Dialect) -> list[Part]:
         wanted = "a PDF or plain text" if dialect.documents else "plain text (csv, html, md, txt)"
         raise _refused(f"document in the format {kind!r}", dialect, wanted)
     else:
-        parts = [_file(f"{name}.{kind}", _mime_type("document", document), data, dialect)]
+        parts = [_file(name, kind, _mime_type("document", document), data, dialect)]
     context = document.get("context")
     return [{"type": "text", "text": context}, *parts] if context else parts
 
 
-def _file(name: str, mime_type: str, data: bytes, dialect: Dialect) -> Part:
-    url = _data_url(mime_type, data)
+def _file(name: str, kind: str, mime_type: str, data: bytes, dialect: Dialect) -> Part:
     if dialect.documents == "base64":
-        return {"type": "file", "file": {"filename": name, "file_data": _base64(data), "mime_type": mime_type}}
+        # Without `file_name` the gateway makes a name up, and no prefix is the same twice.
+        file: Part = {"file_name": _bedrock_name(name), "file_data": _base64(data), "mime_type": mime_type}
+        return {"type": "file", "file": file}
+    url = _data_url(mime_type, data)
     if dialect.documents == "image_url":
         return _image_url(url)
     if dialect.documents == "document_url":
-        return {"type": "document_url", "document_url": url, "document_name": name}
-    return {"type": "file", "file": {"filename": name, "file_data": url}}
+        return {"type": "document_url", "document_url": url, "document_name": f"{name}.{kind}"}
+    return {"type": "file", "file": {"filename": f"{name}.{kind}", "file_data": url}}
+
+
+def _bedrock_name(name: str) -> str:
+    """Return a name in the letters that Bedrock allows, with room for a number."""
+    return re.sub(r"[^a-zA-Z0-9_()\[\]-]+", " ", name).strip()[:190].strip() or "document"
+
+
+def name_apart(parts: Sequence[Part]) -> None:
+    """Number Bedrock's documents of the same name among the parts of a request, which this package has just made."""
+    taken: set[str] = set()
+    for part in parts:
+        file = part.get("file")
+        if not isinstance(file, dict) or "file_name" not in file:
+            continue
+        given = name = str(file["file_name"])
+        number = 1
+        while name in taken:
+            number += 1
+            name = f"{given} {number}"
+        taken.add(name)
+        file["file_name"] = name
 
 
 def _audio(audio: _Media, dialect: Dialect) -> Part:

@@ -5,24 +5,34 @@ from __future__ import annotations
 import json
 import warnings
 from base64 import b64encode
-from collections.abc import Callable, Mapping, Sequence
-from typing import Final, cast
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Final
 
 from pydantic import JsonValue
 from strands.types.content import CachePoint, ContentBlock, Message, ReasoningContentBlock, SystemContentBlock
-from strands.types.tools import ToolChoice, ToolResult, ToolSpec, ToolUse
+from strands.types.tools import ToolChoice, ToolSpec
 
 from ._caching import Caching
-from ._config import PortkeyConfig, is_mapping
+from ._config import PortkeyConfig
 from ._dialects import Dialect
 from ._errors import PortkeyConfigError
-from ._media import media_parts, native_media
+from ._media import media_parts, name_apart
+from ._tools import (
+    called_tools,
+    in_order,
+    to_tool_call,
+    to_tool_choice,
+    to_tools,
+    told_result,
+    tool_message,
+    tool_names,
+    unknown_block,
+)
 
 Body = dict[str, JsonValue]
 
-_NO_OUTPUT: Final = "(no output)"  # Upstreams refuse an empty result.
 _MARKABLE: Final = ("text", "image_url")  # The gateway drops a cache mark on other parts.
-_TOOL_CHOICES: Final = {"any": "required", "auto": "auto", "none": "none"}
 _THINKING: Final = ("thinking", "redacted_thinking")
 
 
@@ -58,6 +68,11 @@ def to_body(
         PortkeyConfigError: If a block cannot be sent.
     """
     caching = Caching(config.get("cache_config"), dialect, session_id)
+    if response_format is not None and dialect.schema == "json_object":
+        wanted = response_format.get("json_schema") if isinstance(response_format, dict) else None
+        schema = json.dumps(wanted, ensure_ascii=False)
+        system = [*system, {"text": f"Answer with JSON that fits this schema: {schema}"}]
+        response_format = {"type": "json_object"}
     body: Body = {
         "model": config["model_id"],
         "messages": [
@@ -68,11 +83,13 @@ def to_body(
     if not body["messages"]:
         raise PortkeyConfigError("there is nothing to send: all messages are blank")
     params = dict(config.get("params") or {})
-    if tools := _tools(tool_specs or (), params.pop("tools", None), dialect, caching):
+    if tools := to_tools(tool_specs or (), params.pop("tools", None), dialect, caching):
         body["tools"] = tools
     else:  # OpenAI refuses them where there are no tools.
         params.pop("tool_choice", None)
         params.pop("parallel_tool_calls", None)
+        if dialect.tools_with_calls and (stubs := called_tools(messages, dialect)):
+            body["tools"] = stubs
     body["stream"] = config.get("stream", True)
     if params.get("stream", body["stream"]):
         options = params.pop("stream_options", None)
@@ -85,7 +102,7 @@ def to_body(
     body.update(params)
     # What is asked for in this one call goes before what holds for all.
     if tools and tool_choice is not None:
-        body["tool_choice"] = _tool_choice(tool_choice)
+        body["tool_choice"] = to_tool_choice(tool_choice)
     if response_format is not None:
         body["response_format"] = response_format
     return body
@@ -105,43 +122,11 @@ def dump_body(body: Body) -> bytes:
         raise PortkeyConfigError(f"the request cannot be sent as JSON: {error}") from None
 
 
-def _tools(specs: Sequence[ToolSpec], more: JsonValue, dialect: Dialect, caching: Caching) -> list[JsonValue]:
-    """Return the agent's tools, the last with the cache mark, and after them the tools of `params`."""
-    tools = [_tool(spec) for spec in specs]
-    if tools and not dialect.tools:
-        message = f"the gateway may drop the tools for the upstream {dialect.name!r}; the model then does not see them"
-        warnings.warn(message, stacklevel=2)
-    if tools and (control := caching.tools_control()):
-        tools[-1]["cache_control"] = control
-    return [*tools, *(more if isinstance(more, list) else ())]
-
-
-def _tool(spec: ToolSpec) -> Body:
-    schema = cast("Body", spec["inputSchema"])  # Strands says no more than dict.
-    return {
-        "type": "function",
-        "function": {
-            "name": spec["name"],
-            "description": spec["description"],
-            "parameters": schema.get("json", schema),
-        },
-    }
-
-
 def _thinking_budget(params: Mapping[str, JsonValue]) -> int:
     """Return the tokens that Claude may think with, which count among those of the answer."""
     thinking = params.get("thinking")
     budget = thinking.get("budget_tokens") if isinstance(thinking, dict) else None
     return budget if isinstance(budget, int) else 0
-
-
-def _tool_choice(tool_choice: object) -> JsonValue:
-    if is_mapping(tool_choice):
-        if is_mapping(tool := tool_choice.get("tool")) and isinstance(name := tool.get("name"), str):
-            return {"type": "function", "function": {"name": name}}
-        for kind in _TOOL_CHOICES.keys() & tool_choice.keys():
-            return _TOOL_CHOICES[kind]
-    raise PortkeyConfigError(f"tool_choice is {tool_choice!r}; wanted is 'auto', 'any', 'none' or 'tool' with a name")
 
 
 def _system_messages(blocks: Sequence[SystemContentBlock], caching: Caching) -> list[Body]:
@@ -151,7 +136,7 @@ def _system_messages(blocks: Sequence[SystemContentBlock], caching: Caching) -> 
         if "cachePoint" in block:
             _mark(parts[-1] if parts else None, block["cachePoint"], caching)
         elif "text" not in block:
-            raise _unknown(block, caching.dialect, "text")
+            raise unknown_block(block, caching.dialect, "text")
         elif block["text"].strip():
             parts.append({"type": "text", "text": block["text"]})
     if not parts:
@@ -162,19 +147,32 @@ def _system_messages(blocks: Sequence[SystemContentBlock], caching: Caching) -> 
 
 
 def _messages(messages: Sequence[Message], dialect: Dialect, caching: Caching, trailing_blocks: int) -> list[Body]:
-    names = {
-        block["toolUse"]["toolUseId"]: block["toolUse"]["name"]
-        for message in messages
-        for block in message["content"]
-        if "toolUse" in block
-    }
+    names = tool_names(messages)
+    called: Sequence[str] = ()
     bodies: list[Body] = []
     for message, blocks in zip(messages, caching.messages(messages, trailing_blocks), strict=True):
         if message["role"] == "assistant":
+            called = list(tool_names([message]))
             bodies += _assistant_messages(blocks, dialect, caching)
         else:
-            bodies += _user_messages(blocks, dialect, caching, names)
-    return bodies
+            bodies += _user_messages(in_order(blocks, called), dialect, caching, names)
+    name_apart([part for body in bodies for part in _body_parts(body)])
+    return bodies if dialect.user_after_results else _bridged(bodies)
+
+
+def _body_parts(body: Body) -> list[Body]:
+    content = body["content"]
+    return [part for part in content if isinstance(part, dict)] if isinstance(content, list) else []
+
+
+def _bridged(bodies: Sequence[Body]) -> list[Body]:
+    """Return the messages with a word of the model's where the user speaks right behind results: Mistral wants it."""
+    bridged = list(bodies[:1])
+    for before, body in pairwise(bodies):
+        if (before["role"], body["role"]) == ("tool", "user"):
+            bridged.append({"role": "assistant", "content": "I have the results."})
+        bridged.append(body)
+    return bridged
 
 
 def _user_messages(
@@ -186,17 +184,24 @@ def _user_messages(
     parts: list[Body] = []
     last: Body | None = None
     for block in blocks:
-        if "cachePoint" in block:
+        if "cachePoint" in block and last in results:
+            behind = _mark_result(last, block["cachePoint"], caching)
+            parts += [point for point in behind if point not in parts[-1:]]
+        elif "cachePoint" in block:
             _mark(last, block["cachePoint"], caching)
         elif "toolResult" in block:
-            last, media = _tool_message(block["toolResult"], dialect, names)
-            results.append(last)
-            moved += media
+            last, media = tool_message(block["toolResult"], dialect, names)
+            if dialect.calls:
+                results.append(last)
+                moved += media
+            else:
+                last = told_result(last, block["toolResult"], names)
+                parts += [last, *media]
         else:
             for part in _parts(block, dialect):
                 parts.append(part)
                 last = part if part["type"] in _MARKABLE else last
-    content = _content([*moved, *parts])
+    content = _content(_with_text([*moved, *parts], dialect), dialect)
     return [*results, {"role": "user", "content": content}] if content else results
 
 
@@ -206,16 +211,16 @@ def _assistant_messages(blocks: Sequence[ContentBlock], dialect: Dialect, cachin
     last: Body | None = None
     for block in blocks:
         if "cachePoint" in block:
-            _mark(last, block["cachePoint"], caching)
+            _mark(last, block["cachePoint"], caching, verbatim=True)
         elif "reasoningContent" in block:
             said += _thinking(block["reasoningContent"], dialect)
         else:
-            parts = [_tool_call(block["toolUse"], dialect)] if "toolUse" in block else _parts(block, dialect)
+            parts = [to_tool_call(block["toolUse"], dialect)] if "toolUse" in block else _parts(block, dialect)
             said += parts
             last = parts[-1] if parts else last
     calls: list[JsonValue] = [part for part in said if part["type"] == "function"]
     ordered = [part for part in said if part["type"] != "function"]
-    content = _content([part for part in ordered if part["type"] not in _THINKING])
+    content = _content([part for part in ordered if part["type"] not in _THINKING], dialect)
     if content is None and not calls:
         return []
     message: Body = {"role": "assistant", "content": content, **_replayed(ordered, dialect, is_open=bool(calls))}
@@ -262,46 +267,6 @@ def _replayed(ordered: Sequence[Body], dialect: Dialect, *, is_open: bool) -> Bo
     return {dialect.reasoning: "".join(str(part["thinking"]) for part in thoughts)}
 
 
-def _tool_call(tool_use: ToolUse, dialect: Dialect) -> Body:
-    # The gateway breaks on arguments that are no JSON object.
-    arguments = _json(f"the input of the tool {tool_use['name']!r}", tool_use["input"] or {})
-    function: Body = {"name": tool_use["name"], "arguments": arguments}
-    signature = tool_use.get("reasoningSignature")
-    if signature and dialect.thought_signatures:
-        function["thought_signature"] = signature
-    return {"id": tool_use["toolUseId"], "type": "function", "function": function}
-
-
-def _tool_message(tool_result: ToolResult, dialect: Dialect, names: Mapping[str, str]) -> tuple[Body, list[Body]]:
-    """Return a tool's result, and the media in it that must go into a user message."""
-    texts: list[str] = []
-    native: list[JsonValue] = []
-    moved: list[Body] = []
-    for block in tool_result["content"]:
-        if "json" in block:
-            texts.append(_json("a tool's result", block["json"], default=str))
-        elif "text" in block:
-            texts.append(block["text"])
-        elif dialect.tool_result_images and (part := native_media(block)):
-            native.append(part)
-        elif parts := media_parts(block, dialect):
-            is_text = all(part["type"] == "text" for part in parts)
-            texts += [str(part["text"]) for part in parts if is_text]
-            moved += [part for part in parts if not is_text]
-        else:
-            raise _unknown(block, dialect, "text, json, an image or a document")
-    if moved:
-        texts.append("(the tool's images and documents follow in the next user message)")
-    text = "\n".join(texts) if any(text.strip() for text in texts) else "" if native else _NO_OUTPUT
-    tool_call_id = tool_result["toolUseId"]
-    message: Body = {"role": "tool", "tool_call_id": tool_call_id, "content": text}
-    if native:
-        message["content"] = [{"type": "text", "text": text}, *native] if text else native
-    if dialect.tool_result_names and tool_call_id in names:
-        message["name"] = names[tool_call_id]
-    return message, moved
-
-
 def _parts(block: ContentBlock, dialect: Dialect) -> list[Body]:
     """Return the parts for one block; blank text gives none, since upstreams refuse it."""
     if "text" in block:
@@ -313,43 +278,53 @@ def _parts(block: ContentBlock, dialect: Dialect) -> list[Body]:
     elif parts := media_parts(block, dialect):
         return parts
     else:
-        raise _unknown(block, dialect, "text, an image, a document, audio or video")
+        raise unknown_block(block, dialect, "text, an image, a document, audio or video")
     return [{"type": "text", "text": text}] if text.strip() else []
 
 
-def _content(parts: Sequence[Body]) -> JsonValue:
+def _with_text(parts: list[Body], dialect: Dialect) -> list[Body]:
+    """Return a user's parts with a text beside documents where the upstream, Bedrock, refuses them alone."""
+    kinds = [part["type"] for part in parts]
+    if not dialect.text_beside_documents or "file" not in kinds or "text" in kinds:
+        return parts
+    return [{"type": "text", "text": "(documents)"}, *parts]
+
+
+def _content(parts: Sequence[Body], dialect: Dialect) -> JsonValue:
     """Return parts as content: one plain text as text, none as None."""
     if not parts:
         return None
+    if not dialect.parts:
+        return "\n".join(str(part["text"]) for part in parts)
     if len(parts) == 1 and parts[0].keys() == {"type", "text"}:
         return parts[0]["text"]
     return list(parts)
 
 
-def _mark(part: Body | None, point: CachePoint, caching: Caching) -> None:
-    """Put a cache mark on a part, a tool call or a tool's result that this module has just made."""
-    control = caching.control(point.get("ttl"))
+def _mark(part: Body | None, point: CachePoint, caching: Caching, *, verbatim: bool = False) -> None:
+    """Put a cache mark on a part or a tool call that this module has just made."""
+    control = caching.control(point.get("ttl"), verbatim=verbatim)
+    if control and part:
+        part["cache_control"] = control
+    elif control:
+        warnings.warn("a cache point has no effect: there is no text or image ahead of it", stacklevel=2)
+
+
+def _mark_result(result: Body, point: CachePoint, caching: Caching) -> list[Body]:
+    """Put a cache mark on a tool's result, or return the part that stands for it in the user's message."""
+    control = caching.control(point.get("ttl"), verbatim=True)
     if control is None:
-        return
-    match part:
-        case None:
-            warnings.warn("a cache point has no effect: there is no text or image ahead of it", stacklevel=2)
-        case {"role": "tool", "content": [*_, dict(last)]}:
+        return []
+    if caching.dialect.result_points == "behind":
+        # Bedrock has no place for it inside; the gateway makes a cache point of a part that it does not know.
+        return [{"type": "cache_point", "cache_control": control}]
+    if caching.dialect.result_points is None:
+        message = f"a cache point behind a tool's result has no effect with the upstream {caching.dialect.name!r}"
+        warnings.warn(message, stacklevel=2)
+        return []
+    match result["content"]:
+        case [*_, dict(last)]:
             last["cache_control"] = control
-        case {"role": "tool", "content": text}:
-            part["content"] = [{"type": "text", "text": text, "cache_control": control}]
-        case _:
-            part["cache_control"] = control
-
-
-def _json(what: str, value: object, default: Callable[[object], str] | None = None) -> str:
-    try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=default is not None, default=default)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise PortkeyConfigError(f"{what} cannot be sent as JSON: {error}") from None
-
-
-def _unknown(block: Mapping[str, object], dialect: Dialect, wanted: str) -> PortkeyConfigError:
-    kind = next(iter(block), "empty")
-    message = f"content block {kind!r} cannot be sent to the upstream {dialect.name!r}; what works is {wanted}"
-    return PortkeyConfigError(message)
+        case text:
+            result["content"] = [{"type": "text", "text": text, "cache_control": control}]
+    return []

@@ -118,6 +118,10 @@ def _schema(schema: Any, where: str) -> Iterator[str]:
     if isinstance(schema.get("type"), list):
         words = "Proto field is not repeating, cannot start list."
         yield f"Invalid JSON payload received. Unknown name \"type\" at '{where}': {words}"
+    if schema.get("type") == "string" and schema.get("format", "enum") not in ("enum", "date-time"):
+        yield f"* {where}.format: only 'enum' and 'date-time' are supported for STRING type"
+    if "anyOf" in schema and len(schema) > 1:
+        yield f"Unable to submit request because {where} schema specified other fields alongside any_of."
     for name, part in (schema.get("properties") or {}).items():
         yield from _schema(part, f"{where}.properties[{name}].value")
     yield from _schema(schema.get("items"), f"{where}.items")

@@ -65,6 +65,10 @@ def at(body: Any, *path: str | int) -> Any:
     return body
 
 
+DAY = ("tools", 0, "functionDeclarations", 0, "parameters", "items")
+"""A place of a schema in a request to Gemini."""
+
+
 def put(*path: str | int, value: Any) -> Change:
     """Return a change that puts a value there."""
 
@@ -248,6 +252,8 @@ BAD: Sequence[tuple[Provider, str, Sequence[Change]]] = [
         "function_response.response",
         [put("contents", 2, "parts", 0, "functionResponse", "response", value="rain")],
     ),
+    (GOOGLE, "are supported for STRING type", [put(*DAY, value={"type": "string", "format": "uri"})]),
+    (GOOGLE, "other fields alongside any_of", [put(*DAY, value={"anyOf": [{"type": "string"}], "title": "N"})]),
     (GOOGLE, "Corrupted thought signature", [put("contents", 1, "parts", 1, "thoughtSignature", value="OTHER==")]),
     (GOOGLE, "missing a thought_signature", [until(3), cut("contents", 1, "parts", 1, "thoughtSignature")]),
     (GOOGLE, 'Unknown name "$defs"', [put("tools", 0, "functionDeclarations", 0, "parameters", "$defs", value={})]),

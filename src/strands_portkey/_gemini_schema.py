@@ -1,0 +1,86 @@
+"""JSON schemas of tools in the words that Gemini's own ``Schema`` has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from pydantic import JsonValue
+
+_KEYWORDS: Final = frozenset(
+    {"type", "format", "title", "description", "nullable", "enum", "items", "properties", "required", "default"}
+    | {"minItems", "maxItems", "minimum", "maximum", "minLength", "maxLength", "pattern"}
+)
+_FORMATS: Final = frozenset({"date-time", "enum", "int32", "int64", "float", "double"})
+_CHOICES: Final = ("anyOf", "oneOf", "allOf")
+_BESIDE: Final = ("title", "description", "nullable")
+_DEFINITIONS: Final = ("$defs", "definitions")
+
+_Schema = dict[str, JsonValue]
+
+
+def to_gemini_schema(schema: JsonValue) -> JsonValue:
+    """Return a tool's schema as Gemini takes it: no references, no lists of types, no unknown keywords.
+
+    What it has no words for, such as an exclusive bound, is left to the tool's own check of its input.
+    """
+    if not isinstance(schema, dict):
+        return schema
+    definitions: _Schema = {}
+    for keyword in _DEFINITIONS:
+        if isinstance(named := schema.get(keyword), dict):
+            definitions |= named
+    return _translated(schema, definitions)
+
+
+def _translated(given: JsonValue, definitions: Mapping[str, JsonValue]) -> _Schema:
+    if not isinstance(given, dict):  # A schema may be True, for anything.
+        return {}
+    if isinstance(reference := given.get("$ref"), str):
+        return _referred(reference.rpartition("/")[2], given, definitions)
+    kept: _Schema = {key: value for key, value in given.items() if key in _KEYWORDS and key != "enum"}
+    if choices := _choices(given):
+        return _chosen(choices, kept, definitions)
+    if isinstance(properties := kept.get("properties"), dict):
+        kept["properties"] = {name: _translated(part, definitions) for name, part in properties.items()}
+    if "items" in kept:
+        kept["items"] = _translated(kept["items"], definitions)
+    if kept.get("format", "enum") not in _FORMATS:
+        del kept["format"]
+    return kept | _values(given)
+
+
+def _referred(name: str, given: _Schema, definitions: Mapping[str, JsonValue]) -> _Schema:
+    """Return what a reference stands for; one that leads back to itself is any object there."""
+    found = definitions.get(name)
+    if not isinstance(found, dict):
+        return {"type": "object"}
+    beside = {key: value for key, value in given.items() if key != "$ref"}
+    return _translated({**found, **beside}, {key: value for key, value in definitions.items() if key != name})
+
+
+def _choices(given: _Schema) -> list[JsonValue]:
+    """Return the schemas among which a value may choose; a list of types is one choice for each."""
+    for keyword in _CHOICES:
+        if isinstance(choices := given.get(keyword), list):
+            return choices
+    kinds = given.get("type")
+    return [{**given, "type": kind} for kind in kinds] if isinstance(kinds, list) else []
+
+
+def _chosen(choices: list[JsonValue], kept: _Schema, definitions: Mapping[str, JsonValue]) -> _Schema:
+    """Return one schema for several; beside ``anyOf`` Gemini takes nothing, so all else goes into each of them."""
+    given = [choice for choice in choices if not (isinstance(choice, dict) and choice.get("type") == "null")]
+    beside: _Schema = {key: value for key, value in kept.items() if key in _BESIDE}
+    if len(given) < len(choices):
+        beside["nullable"] = True
+    translated = [_translated(choice, definitions) | beside for choice in given]
+    return translated[0] if len(translated) == 1 else {"anyOf": list(translated)}
+
+
+def _values(given: _Schema) -> _Schema:
+    """Return the values that are allowed, if they are texts: Gemini knows no others."""
+    values = [given["const"]] if "const" in given else given.get("enum")
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        return {}
+    return {"type": "string", "enum": values}
