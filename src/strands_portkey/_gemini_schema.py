@@ -85,5 +85,5 @@ def _chosen(choices: list[JsonValue], kept: _Schema, definitions: Mapping[str, J
 def _values(given: _Schema) -> _Schema:
     """Return the values that are allowed, if they are texts: Gemini knows no others."""
     values = [given["const"]] if "const" in given else given.get("enum")
-    texts = [value for value in values if value is not None] if isinstance(values, list) else []
+    texts: list[JsonValue] = [value for value in values if value is not None] if isinstance(values, list) else []
     return {"type": "string", "enum": texts} if texts and all(isinstance(text, str) for text in texts) else {}
