@@ -199,7 +199,7 @@ def test_nobody_there(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert status == 1
     assert lines[1].startswith(f"failed   connection         nothing answers at {base_url}: ")
-    assert "refused Fix: start a gateway, such as `docker run" in lines[1]
+    assert "refused. Fix: start a gateway, such as `docker run" in lines[1]
     assert lines[2:] == [f"skipped  {name:18} since connection failed" for name in FINE[2:]] + ["something failed"]
 
 

@@ -39,9 +39,33 @@ NODE = {"type": "object", "properties": {"next": {"$ref": "#/$defs/Node"}}}
             id="one of several",
         ),
         pytest.param({"allOf": [{"type": "integer"}], "title": "N"}, {"type": "integer", "title": "N"}, id="all of"),
+        pytest.param({"anyOf": [{"type": "null"}]}, {"type": "string", "nullable": True}, id="null alone"),
+        pytest.param({"anyOf": [True, PLACE]}, {"anyOf": [{}, PLAIN_PLACE]}, id="anything, or one of several"),
+        pytest.param(
+            {
+                "$defs": {"Size": {"anyOf": [{"type": "integer"}, {"type": "string", "title": "S"}]}},
+                "anyOf": [{"$ref": "#/$defs/Size"}, {"type": "null"}],
+                "title": "N",
+            },
+            {
+                "anyOf": [
+                    {"type": "integer", "title": "N", "nullable": True},
+                    {"type": "string", "title": "S", "nullable": True},
+                ]
+            },
+            id="one of several within: nothing stands beside anyOf",
+        ),
+        pytest.param(
+            {**PLACE, "anyOf": [{"required": ["city"]}, {"required": []}]}, PLAIN_PLACE, id="properties before choices"
+        ),
         pytest.param({"const": "celsius"}, {"type": "string", "enum": ["celsius"]}, id="a constant"),
         pytest.param({"const": 1, "type": "integer"}, {"type": "integer"}, id="a constant that is no text"),
         pytest.param({"enum": ["a", "b"]}, {"type": "string", "enum": ["a", "b"]}, id="texts"),
+        pytest.param(
+            {"enum": ["a", None], "type": ["string", "null"]},
+            {"type": "string", "enum": ["a"], "nullable": True},
+            id="texts or null",
+        ),
         pytest.param({"enum": [1, 2], "type": "integer"}, {"type": "integer"}, id="numbers"),
         pytest.param({"type": "string", "format": "uri"}, {"type": "string"}, id="an unknown format"),
         pytest.param(

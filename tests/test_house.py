@@ -60,6 +60,13 @@ def test_the_map_names_each_module_once() -> None:
     assert sorted(ORDER) == sorted(MODULES)
 
 
+def test_the_picture_shows_each_room() -> None:
+    picture = CONTRIBUTING.partition("\n## The flow\n")[2].partition("\n## ")[0]
+    rooms = {module.removesuffix(".py") for module in MODULES} - {"__init__", "__main__", "_version"}
+
+    assert rooms - set(re.findall(r"\w+", picture)) == set()
+
+
 @pytest.mark.parametrize("module", TREES)
 def test_imports_run_down_the_map(module: str) -> None:
     upward = [each for each in _imports(module) if ORDER.index(each) >= ORDER.index(module)]

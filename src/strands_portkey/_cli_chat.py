@@ -66,6 +66,7 @@ def _read_line() -> str | None:
     try:
         line = input("> " if sys.stdin.isatty() else "").strip()
     except EOFError:
+        sys.stderr.write("\n")
         return None
     except KeyboardInterrupt:
         sys.stderr.write("\n")

@@ -19,7 +19,7 @@ from strands import Agent, tool  # pyright: ignore[reportUnknownVariableType] - 
 from strands.types.content import Messages
 from typing_extensions import TypedDict
 
-from ._cli_settings import Settings, Terminal, explain, interruptible, read_settings
+from ._cli_settings import Settings, Terminal, explain, interruptible, read_settings, with_fix
 from ._config import Timeouts
 from ._errors import PortkeyAPIError, PortkeyConfigError
 from ._version import __version__
@@ -97,8 +97,8 @@ def doctor(args: argparse.Namespace) -> int:
 
 
 def _to_line(check: Check) -> str:
-    fix = f" Fix: {check.fix}" if check.fix else ""
-    return f"{check.status:9}{check.name:18} {' '.join(check.detail.split())}{fix}\n"
+    detail = with_fix(" ".join(check.detail.split()), check.fix)
+    return f"{check.status:9}{check.name:18} {detail}\n"
 
 
 def _with_skipped(found: Iterator[Check]) -> Iterator[Check]:

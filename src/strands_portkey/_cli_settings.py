@@ -157,6 +157,11 @@ def explain(error: Exception) -> tuple[str, str | None]:
     return _in_options(said), _in_options(cause.hint) if cause.hint else None
 
 
+def with_fix(said: str, fix: str | None) -> str:
+    """Return what was found and what to do about it, if that is known."""
+    return f"{said.rstrip('.')}. Fix: {fix}" if fix else said
+
+
 class Terminal:
     """Standard output and standard error, to which no secret and no control character gets."""
 
@@ -181,9 +186,7 @@ class Terminal:
 
     def complain(self, error: Exception) -> None:
         """Write an error to standard error, as one line."""
-        said, fix = explain(error)
-        line = f"error: {said}" + (f" Fix: {fix}" if fix else "")
-        self._write(sys.stderr, self._clean(line) + "\n")
+        self._write(sys.stderr, self._clean(f"error: {with_fix(*explain(error))}\n"))
 
     def _clean(self, text: str) -> str:
         for secret in self._hidden:

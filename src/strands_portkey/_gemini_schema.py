@@ -60,8 +60,11 @@ def _referred(name: str, given: _Schema, definitions: Mapping[str, JsonValue]) -
 
 
 def _choices(given: _Schema) -> list[JsonValue]:
-    """Return the schemas among which a value may choose; a list of types is one choice for each."""
-    for keyword in _CHOICES:
+    """Return the schemas among which a value may choose; a list of types is one choice for each.
+
+    Beside properties, choices say no more than which of them go together, and the properties matter more.
+    """
+    for keyword in () if "properties" in given else _CHOICES:
         if isinstance(choices := given.get(keyword), list):
             return choices
     kinds = given.get("type")
@@ -70,17 +73,17 @@ def _choices(given: _Schema) -> list[JsonValue]:
 
 def _chosen(choices: list[JsonValue], kept: _Schema, definitions: Mapping[str, JsonValue]) -> _Schema:
     """Return one schema for several; beside ``anyOf`` Gemini takes nothing, so all else goes into each of them."""
-    given = [choice for choice in choices if not (isinstance(choice, dict) and choice.get("type") == "null")]
+    schemas = [choice if isinstance(choice, dict) else {} for choice in choices]
+    given = [schema for schema in schemas if schema.get("type") != "null"] or [{"type": "string"}]
     beside: _Schema = {key: value for key, value in kept.items() if key in _BESIDE}
-    if len(given) < len(choices):
+    if any(schema.get("type") == "null" for schema in schemas):
         beside["nullable"] = True
-    translated = [_translated(choice, definitions) | beside for choice in given]
+    translated = [_translated({**beside, **schema}, definitions) for schema in given]
     return translated[0] if len(translated) == 1 else {"anyOf": list(translated)}
 
 
 def _values(given: _Schema) -> _Schema:
     """Return the values that are allowed, if they are texts: Gemini knows no others."""
     values = [given["const"]] if "const" in given else given.get("enum")
-    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-        return {}
-    return {"type": "string", "enum": values}
+    texts: list[JsonValue] = [value for value in values if value is not None] if isinstance(values, list) else []
+    return {"type": "string", "enum": texts} if texts and all(isinstance(text, str) for text in texts) else {}
