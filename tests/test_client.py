@@ -262,6 +262,16 @@ async def test_a_request_that_http_forbids_is_a_matter_of_settings():
         await ask(client)
 
 
+async def test_damage_beneath_tls_is_a_connection_error():
+    def break_off(_: httpx.Request) -> httpx.Response:
+        raise ssl.SSLError("bad record")
+
+    client = GatewayClient(split_client_args({})[0], httpx.AsyncClient(transport=httpx.MockTransport(break_off)))
+
+    with pytest.raises(PortkeyConnectionError, match="bad record"):
+        await ask(client)
+
+
 # -- clocks ------------------------------------------------------------------------------------------------------------
 
 
@@ -636,3 +646,10 @@ def test_a_loop_closes_what_is_being_read_when_it_ends(server):
     asyncio.run(leave())
 
     server.gone(0).result(1)
+
+
+async def test_a_json_answer_that_breaks_off_is_not_whole(server):
+    server.reply(Reply(200, {"content-type": "application/json"}, [b'{"choices":[{"mess'], "cut"))
+
+    with pytest.raises(PortkeyStreamError, match="broke off"):
+        await ask(make_client(server))

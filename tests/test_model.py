@@ -645,3 +645,72 @@ async def test_an_agent_gets_its_structured_output(gateway):
     result = await agent.invoke_async("Tell me of Paris", structured_output_model=City)
 
     assert result.structured_output == PARIS
+
+
+# -- beside completions ------------------------------------------------------------------------------------------------
+
+
+async def test_models_are_listed(gateway):
+    gateway.reply(json_reply({"object": "list", "data": [{"id": "@openai/gpt-4o"}, {"id": "@groq/llama"}]}))
+
+    assert await make_model(gateway).list_models() == ["@openai/gpt-4o", "@groq/llama"]
+    [request] = gateway.requests
+    assert (request.method, request.path, request.body) == ("GET", "/v1/models", b"")
+
+
+async def test_feedback_goes_to_the_gateway(gateway):
+    gateway.reply(json_reply({"status": "success"}))
+
+    await make_model(gateway).feedback("trace-1", 5, metadata={"_user": "alice"})
+
+    [request] = gateway.requests
+    assert (request.method, request.path) == ("POST", "/v1/feedback")
+    assert (request.json["trace_id"], request.json["value"]) == ("trace-1", 5)
+
+
+async def test_a_prompt_is_rendered(gateway):
+    messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi Ada"}]
+    gateway.reply(json_reply({"success": True, "data": {"messages": messages}}))
+
+    rendered = await make_model(gateway).render_prompt("pp/1", {"name": "Ada"})
+
+    assert rendered == ("Be brief.", [{"role": "user", "content": [{"text": "Hi Ada"}]}])
+    [request] = gateway.requests
+    assert (request.path, request.json) == ("/v1/prompts/pp%2F1/render", {"variables": {"name": "Ada"}})
+
+
+@pytest.mark.parametrize("reply", [json_reply({"error": {"message": KEY}}, 401), Reply(200, {}, [b"<html>"])])
+async def test_a_refusal_beside_completions_raises_and_shows_no_key(gateway, reply):
+    gateway.reply(reply)
+
+    with pytest.raises(PortkeyAPIError) as caught:
+        await make_model(gateway).list_models()
+
+    assert KEY not in str(caught.value)
+
+
+async def test_tokens_are_estimated_unless_claude_is_to_count_them(gateway):
+    gateway.reply(json_reply({"input_tokens": 42}), json_reply({"error": {"message": "down"}}, 500))
+    counting = make_model(gateway, upstream="anthropic", native_token_count=True)
+
+    assert await make_model(gateway, upstream="anthropic").count_tokens(HELLO) == 2
+    assert await make_model(gateway, native_token_count=True).count_tokens(HELLO) == 2
+    assert await counting.count_tokens(HELLO, system_prompt="Be brief.") == 42
+    assert await counting.count_tokens(HELLO) == 2
+    assert [request.path for request in gateway.requests] == ["/v1/messages/count_tokens"] * 2
+
+
+@pytest.mark.parametrize(
+    ("config", "limit"),
+    [({"context_window_limit": 7}, 7), ({"model_id": "@openai/gpt-4o"}, 128_000), ({"model_id": "ours"}, None)],
+    ids=["configured", "known", "unknown"],
+)
+def test_the_context_window_is_configured_or_known(config, limit):
+    assert PortkeyModel(**{"model_id": "gpt-4o", **config}).context_window_limit == limit
+
+
+async def test_a_denial_while_listing_is_an_error_too(gateway):
+    gateway.reply(json_reply(DENIAL, 446))
+
+    with pytest.raises(PortkeyGuardrailError):
+        await make_model(gateway).list_models()

@@ -21,7 +21,7 @@ DISTRIBUTION = "strands-agents-portkey"
 MODULES = sorted(Path(str(files(strands_portkey))).glob("*.py"))
 REQUIREMENTS = {"httpx", "httpx-sse", "pydantic", "strands-agents"}
 # pydantic cannot be installed without the last two.
-IMPORTABLE = {"httpx", "httpx_sse", "pydantic", "strands", "pydantic_core", "typing_extensions"}
+IMPORTABLE = {"httpx", "httpx_sse", "pydantic", "strands", "pydantic_core", "typing_extensions", "opentelemetry"}
 
 
 def test_all_is_sorted_and_names_each_public_name() -> None:

@@ -44,7 +44,7 @@ async def test_two_agents_at_once_on_one_model_are_told_apart_at_the_upstream(ga
             ask(model, metadata={"user": "bob"}, config=target(upstream, "bob")),
         )
 
-        assert said == ['{"user":"alice"}', '{"user":"bob"}']
+        assert list(said) == ['{"user":"alice"}', '{"user":"bob"}']
         paths = {request.header("x-portkey-metadata"): request.path for request in upstream.requests}
         assert paths == {
             '{"user":"alice"}': "/alice/chat/completions",

@@ -418,7 +418,7 @@ class _Watch:
         self._clock = clock
         self._since = self._loop.time()
         self._task = task = asyncio.current_task()
-        cancelled_before = _cancelling(task)
+        cancelled_before = task.cancelling() if sys.version_info >= (3, 11) and task is not None else 0
         try:
             return await start()
         except asyncio.CancelledError:
@@ -452,13 +452,6 @@ class _Watch:
                 message = f"the gateway took longer than timeout[{clock!r}] allows: {limit:g} s"
                 return PortkeyTimeoutError(message, clock=clock, seconds=limit)
         return None
-
-
-def _cancelling(task: asyncio.Task[object] | None) -> int:
-    """Return how often a task has been cancelled and not been told that this is settled."""
-    if sys.version_info >= (3, 11) and task is not None:
-        return task.cancelling()
-    return 0
 
 
 class _Connections:
