@@ -418,7 +418,9 @@ class _Watch:
         self._clock = clock
         self._since = self._loop.time()
         self._task = task = asyncio.current_task()
-        cancelled_before = task.cancelling() if sys.version_info >= (3, 11) and task is not None else 0
+        cancelled_before = 0
+        if sys.version_info >= (3, 11) and task is not None:
+            cancelled_before = task.cancelling()
         try:
             return await start()
         except asyncio.CancelledError:
