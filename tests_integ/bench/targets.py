@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tests_integ.bench.contenders import NAMES
-from tests_integ.bench.report import ROWS, failures, ratio
+from tests_integ.bench.report import ROWS, failures
 
 Record = dict[str, Any]
 LARGEST: Final = "stream, 1,600 at a time"
@@ -61,7 +61,10 @@ def verdicts(results: Record) -> Iterator[tuple[bool | None, str]]:
             found, bound = row.write(value or 0), row.write(target.most)
         else:
             base = rows[target.of].value(results, "portkey") if target.of in rows else row.value(results, target.of)
-            found, bound = f"{ratio(value, base)} times {NAMES.get(target.of, target.of)}", f"{target.most:g}"
+            found, bound = (
+                f"{(value or 0) / (base or 1):.3f} times {NAMES.get(target.of, target.of)}",
+                f"{target.most:g}",
+            )
         if value is None or not base:
             yield None, f"{target.title}: at most {bound} wanted"
         else:
