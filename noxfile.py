@@ -175,7 +175,7 @@ def record(session: nox.Session) -> None:
 @nox.session(default=False, requires=["build"])
 def bench(session: nox.Session) -> None:
     """Measure what a call costs on top of the gateway."""
-    install_wheel(session, *group("integ"), *node())
+    install_wheel(session, *group("bench"))
     session.run("python", "-m", "tests_integ.bench", *session.posargs)
 
 

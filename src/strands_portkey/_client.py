@@ -402,6 +402,8 @@ class _Watch:
         self._task: asyncio.Task[object] | None = None
         self._cause: PortkeyTimeoutError | RequestCancelledError | None = None
         self._clock = ""
+        self._waits = 0  # How many waits there have been, and had been at the last look, which was at `_since`.
+        self._seen = -1
         self._since = self._began = self.now()
         self._timer = self._loop.call_later(_POLL, self._look)
 
@@ -416,8 +418,8 @@ class _Watch:
         if self._signal is not None and self._signal.is_set():
             raise RequestCancelledError
         self._clock = clock
-        self._since = self._loop.time()
-        self._task = task = asyncio.current_task()
+        self._waits += 1
+        self._task = task = asyncio.current_task(self._loop)
         cancelled_before = 0
         if sys.version_info >= (3, 11) and task is not None:
             cancelled_before = task.cancelling()
@@ -445,6 +447,8 @@ class _Watch:
         if self._signal is not None and self._signal.is_set():
             return RequestCancelledError()
         now = self.now()
+        if self._waits != self._seen:  # A look tells the time: to ask for it at each wait would cost more.
+            self._seen, self._since = self._waits, now
         limits = {"first_byte": self._clocks.first_byte, "idle": self._clocks.idle, "drain": _DRAIN}
         for clock, since, limit in (
             (self._clock, self._since, limits[self._clock]),

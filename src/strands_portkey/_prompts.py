@@ -6,15 +6,12 @@ the provider, and answers 500 to ``POST /prompts/{id}/render``.
 
 from __future__ import annotations
 
-import binascii
-from base64 import b64decode
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final, TypeVar
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
 from pydantic_core import to_json
 from strands.types.content import ContentBlock, Messages
-from strands.types.media import ImageFormat
 from typing_extensions import Required, TypedDict
 
 from ._errors import PortkeyConfigError, PortkeyStreamError
@@ -23,13 +20,6 @@ from ._request import Body
 T = TypeVar("T")
 
 _SHOWN: Final = 200  # Characters of an answer that an error quotes.
-_IMAGE_FORMATS: Final[Mapping[str, ImageFormat]] = {
-    "gif": "gif",
-    "jpeg": "jpeg",
-    "jpg": "jpeg",
-    "png": "png",
-    "webp": "webp",
-}
 
 
 # -- feedback ----------------------------------------------------------------------------------------------------------
@@ -106,14 +96,9 @@ def read_models(answer: JsonValue) -> list[str]:
 # -- prompts -----------------------------------------------------------------------------------------------------------
 
 
-class _ImageURL(TypedDict, total=False):
-    url: Required[str]
-
-
 class _Part(TypedDict, total=False):
     type: Required[str]
     text: str
-    image_url: _ImageURL
 
 
 class _RenderedMessage(TypedDict, total=False):
@@ -128,13 +113,6 @@ class _Prompt(TypedDict):
 
 class _Rendered(TypedDict):
     data: _Prompt
-
-
-class _URLLocation(TypedDict):
-    """An image's location, as Strands' own `Location` allows for."""
-
-    type: str
-    url: str
 
 
 _RENDERED: Final = TypeAdapter(_Rendered)
@@ -152,7 +130,7 @@ def read_prompt(answer: JsonValue) -> tuple[str | None, Messages]:
 
     Returns:
         The texts of all ``system`` and ``developer`` messages, a line each, or None; and those of ``user`` and
-        ``assistant`` with their texts and images. Blank texts and messages without content are left out.
+        ``assistant``. Blank texts and messages without content are left out.
 
     Raises:
         PortkeyStreamError: If the answer has another shape, or a message that Strands has no place for.
@@ -162,50 +140,27 @@ def read_prompt(answer: JsonValue) -> tuple[str | None, Messages]:
     for message in _read(_RENDERED, answer, _WANTED)["data"]["messages"]:
         role, content = message["role"], message["content"]
         parts: list[_Part] = [{"type": "text", "text": content}] if isinstance(content, str) else content
-        blocks = [block for part in parts for block in _blocks(part)]
+        texts = [text for text in map(_text, parts) if text.strip()]
         if message.get("tool_calls"):
             raise _no_place("a message with tool_calls")
         if role in {"system", "developer"}:
-            system += _texts(blocks)
+            system += texts
         elif role not in {"user", "assistant"}:
             raise _no_place(f"a message of the role {role!r}")
-        elif blocks:
-            messages.append({"role": "user" if role == "user" else "assistant", "content": blocks})
+        elif texts:
+            content_blocks: list[ContentBlock] = [{"text": text} for text in texts]
+            messages.append({"role": "user" if role == "user" else "assistant", "content": content_blocks})
     return "\n".join(system) or None, messages
 
 
-def _blocks(part: _Part) -> list[ContentBlock]:
-    if part["type"] == "text" and (text := part.get("text")) is not None:
-        return [{"text": text}] if text.strip() else []
-    if part["type"] == "image_url" and (image := part.get("image_url")):
-        return [_image(image["url"])]
-    raise _no_place(f"a part of the type {part['type']!r}")
-
-
-def _image(url: str) -> ContentBlock:
-    if url.startswith("https://"):
-        location: _URLLocation = {"type": "url", "url": url}
-        ending = url.partition("?")[0].rpartition(".")[2].lower()
-        # Strands wants a format, but it is the upstream that fetches the image.
-        return {"image": {"format": _IMAGE_FORMATS.get(ending, "png"), "source": {"location": location}}}
-    mime_type, _, data = url.partition(";base64,")
-    image_format = _IMAGE_FORMATS.get(mime_type.removeprefix("data:image/"))
-    if image_format is None:
-        raise _no_place(f"an image by {url[:32]!r}")
-    try:
-        return {"image": {"format": image_format, "source": {"bytes": b64decode(data, validate=True)}}}
-    except binascii.Error:
-        raise _no_place("an image that is no base64") from None
-
-
-def _texts(blocks: Sequence[ContentBlock]) -> list[str]:
-    if any("text" not in block for block in blocks):
-        raise _no_place("a system message with an image")
-    return [block["text"] for block in blocks if "text" in block]
+def _text(part: _Part) -> str:
+    if part["type"] != "text" or "text" not in part:
+        raise _no_place(f"a part of the type {part['type']!r}")
+    return part["text"]
 
 
 def _no_place(what: str) -> PortkeyStreamError:
-    message = f"the prompt holds {what}; wanted are system, user and assistant messages of text and images"
+    message = f"the prompt holds {what}; wanted are system, user and assistant messages of text"
     return PortkeyStreamError(message, origin="gateway", hint="Change the prompt in Portkey's prompt library.")
 
 

@@ -64,13 +64,15 @@ class ToolCalls:
         function = tool_call.get("function") or {}
         name = function.get("name") or ""
         arguments = function.get("arguments") or ""
+        wire_id = tool_call.get("id")
         call = self._find(tool_call)
-        if call is None or _begins(call, tool_call.get("id"), name, arguments):
-            if not (name or tool_call.get("id")):
-                return None
-            call = self._begin(tool_call)
-        call.name = call.name or name
-        call.wire_id = call.wire_id or tool_call.get("id")
+        if name or wire_id:
+            if call is None or _begins(call, wire_id, name, arguments):
+                call = self._begin(tool_call)
+            call.name = call.name or name
+            call.wire_id = call.wire_id or wire_id
+        elif call is None:
+            return None
         call.signature = function.get("thought_signature") or call.signature
         if arguments:
             call.arguments.append(arguments)
@@ -78,9 +80,10 @@ class ToolCalls:
 
     def _find(self, tool_call: ToolCallDelta) -> ToolCall | None:
         index = tool_call.get("index")
-        call = self._by_id.get(tool_call.get("id") or "")
-        if call and (index is None or call.index == index):
-            return call
+        if wire_id := tool_call.get("id"):
+            call = self._by_id.get(wire_id)
+            if call and (index is None or call.index == index):
+                return call
         if index is None:
             return self.all[-1] if self.all else None
         return self._by_index.get(index)
