@@ -6,14 +6,18 @@ dropped; a known field of a wrong type raises.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final, TypeAlias, TypeVar
 
-from pydantic import JsonValue, TypeAdapter, ValidationError
+from pydantic import Field, JsonValue, TypeAdapter, ValidationError
 
 # pydantic builds its parsers from this TypedDict on Python before 3.12, and brings the package.
 from typing_extensions import TypedDict
 
 from ._errors import PortkeyStreamError
+
+_T = TypeVar("_T")
+# The first form that fits counts: pydantic would try them all, at a price for each chunk.
+_First: TypeAlias = Annotated[_T, Field(union_mode="left_to_right")]
 
 
 class FunctionDelta(TypedDict, total=False):
@@ -83,12 +87,12 @@ class ContentBlock(ContentPart, total=False):
 class Delta(TypedDict, total=False):
     """What the message grows by; in a JSON answer the whole message."""
 
-    content: str | list[ContentPart] | None
+    content: _First[str | list[ContentPart] | None]
     content_blocks: list[ContentBlock] | None
     reasoning_content: str | None
     reasoning: str | None
     refusal: str | None
-    tool_calls: list[ToolCallDelta | None] | ToolCallDelta | None  # Cohere sends one object
+    tool_calls: _First[list[ToolCallDelta | None] | ToolCallDelta | None]  # Cohere sends one object
     finish_reason: str | None  # Bedrock's exceptions put it here
 
 
