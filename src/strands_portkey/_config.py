@@ -116,7 +116,20 @@ class ClientArgs(TypedDict, total=False):
     max_event_bytes: int
 
 
-class PortkeyConfig(BaseModelConfig, total=False):
+class _Settings(BaseModelConfig, total=False):
+    """The keys of a `PortkeyConfig` but the model's id, which only a new model must have."""
+
+    params: Mapping[str, JsonValue] | None
+    stream: bool
+    cache_config: CacheConfig | None
+    upstream: str | None
+    on_guardrail: Literal["stop", "raise"]
+    tracing: bool
+    native_token_count: bool
+    context_overflow_phrases: Sequence[str]
+
+
+class PortkeyConfig(_Settings, total=False):
     """Configuration of the model: what to ask for, not whom.
 
     Attributes:
@@ -139,14 +152,16 @@ class PortkeyConfig(BaseModelConfig, total=False):
     """
 
     model_id: Required[str]
-    params: Mapping[str, JsonValue] | None
-    stream: bool
-    cache_config: CacheConfig | None
-    upstream: str | None
-    on_guardrail: Literal["stop", "raise"]
-    tracing: bool
-    native_token_count: bool
-    context_overflow_phrases: Sequence[str]
+
+
+class PortkeyConfigUpdate(_Settings, total=False):
+    """What `PortkeyModel.update_config` takes: the keys of `PortkeyConfig`, each optional.
+
+    Attributes:
+        model_id: The model's id.
+    """
+
+    model_id: str
 
 
 @dataclass(frozen=True)

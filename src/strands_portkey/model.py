@@ -24,7 +24,7 @@ from typing_extensions import Self, Unpack, override
 
 from ._call import for_call
 from ._client import AsyncClient, GatewayClient, GatewayResponse, RequestCancelledError
-from ._config import ClientArgs, PortkeyConfig, check_model_config, split_client_args
+from ._config import ClientArgs, PortkeyConfig, PortkeyConfigUpdate, check_model_config, split_client_args
 from ._counting import read_count, to_count_body
 from ._dialects import Dialect, find_dialect
 from ._errors import PortkeyAPIError, PortkeyError, PortkeyGuardrailError
@@ -99,7 +99,7 @@ class PortkeyModel(Model):
         logger.debug("config=<%s> | initialized", self.config)
 
     @override
-    def update_config(self, **model_config: Unpack[PortkeyConfig]) -> None:  # type: ignore[override]
+    def update_config(self, **model_config: Unpack[PortkeyConfigUpdate]) -> None:  # type: ignore[override]
         """Change the configuration from the next request on.
 
         Args:
