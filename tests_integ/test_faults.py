@@ -873,6 +873,7 @@ from strands_portkey import PortkeyError, PortkeyModel
 
 logging.getLogger("strands_portkey").setLevel("ERROR")  # It warns where the end of a whole answer is lost.
 logging.getLogger("opentelemetry.context").disabled = True  # Strands leaves a span in another context, with any model.
+signal.signal(signal.SIGINT, signal.default_int_handler)  # A shell's background job is started without it.
 base_url, custom_host, *marks = sys.argv[1:]
 
 def model(mark):
