@@ -467,6 +467,17 @@ async def test_a_break_after_the_finish_reason_loses_no_answer(gateway, caplog):
     assert "the answer was whole" in caplog.text
 
 
+async def test_a_broken_call_before_a_break_shows_no_key(gateway):
+    call = openai.chunk({"tool_calls": [{"index": 0, "id": "c", "function": {"name": "f", "arguments": KEY}}]})
+    pieces = [call, openai.chunk({}, "tool_calls")]
+    gateway.reply(Reply(200, {"content-type": "text/event-stream"}, pieces, ending="cut"))
+
+    with pytest.raises(PortkeyStreamError, match="not whole") as caught:
+        await ask(make_model(gateway))
+
+    assert KEY not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("status", "body", "kind", "strands_kind"),
     [

@@ -224,7 +224,7 @@ class PortkeyModel(Model):
                     if renewed != headers:
                         headers, hidden = renewed, [*hidden, *secrets(renewed)]
                         continue
-                last_events = _last_events(error, translator, config, stopwatch.metrics(), metadata)
+                last_events = _last_events(error, translator, config, stopwatch.metrics(), metadata, hidden=hidden)
             else:
                 last_events = _finish(translator, stopwatch.metrics(), metadata, hidden)
             for event in last_events:
@@ -426,6 +426,8 @@ def _last_events(
     config: PortkeyConfig,
     metrics: Metrics,
     metadata: ResponseMetadata | None,
+    *,
+    hidden: Collection[str],
 ) -> list[StreamEvent]:
     """Return the events that end an answer in spite of an error, or raise it."""
     if isinstance(error, PortkeyGuardrailError) and config.get("on_guardrail") != "raise":
@@ -433,7 +435,7 @@ def _last_events(
     if isinstance(error, PortkeyAPIError) or not translator.is_finished:
         raise error
     logger.warning("error=<%s> | the answer was whole, what followed it is lost", error)
-    return translator.finish(metrics, metadata)
+    return _finish(translator, metrics, metadata, hidden)
 
 
 def _finish(
