@@ -19,8 +19,10 @@ from strands_portkey import (
     PortkeyThrottledError,
     PortkeyTimeoutError,
 )
-from strands_portkey._client import GatewayClient, RequestCancelledError, _ssl_context, _Watch
+from strands_portkey._client import GatewayClient
 from strands_portkey._config import Clocks, split_client_args
+from strands_portkey._connections import ssl_context
+from strands_portkey._watch import RequestCancelledError, Watch
 from tests_integ.upstream import Ending, Gate, Reply, Upstream, json_reply
 
 CHUNK = b'{"choices":[{"delta":{"content":"Hi"}}]}'
@@ -51,6 +53,13 @@ def whole() -> Reply:
 async def ask(client: GatewayClient, cancel_signal: threading.Event | None = None) -> list:
     async with client.stream(b"{}", {"x-test": "1"}, cancel_signal) as response, aclosing(response.chunks()) as chunks:
         return [chunk async for chunk in chunks]
+
+
+def let_seconds_pass(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set the clock of the running loop forward."""
+    loop = asyncio.get_running_loop()
+    now = loop.time
+    monkeypatch.setattr(loop, "time", lambda: now() + seconds)
 
 
 # -- the request -------------------------------------------------------------------------------------------------------
@@ -390,7 +399,7 @@ async def at_once() -> str:
 
 async def test_a_task_that_others_cancel_too_stays_cancelled():
     signal, waiting = threading.Event(), asyncio.Event()
-    watch = _Watch(Clocks(), signal)
+    watch = Watch(Clocks(), signal)
     asking = asyncio.create_task(watch.wait(waiting.wait, "idle"))
     await asyncio.sleep(0)
 
@@ -403,7 +412,7 @@ async def test_a_task_that_others_cancel_too_stays_cancelled():
 
 
 async def test_a_caller_that_takes_its_time_is_not_timed():
-    watch = _Watch(Clocks(total=0), None)
+    watch = Watch(Clocks(total=0), None)
 
     watch._look()  # Nothing is waited for.
     watch.stop()
@@ -531,18 +540,29 @@ async def test_aclose_closes_idle_connections_and_the_client_goes_on(server):
 
 
 async def test_idle_connections_are_closed_in_time(server, monkeypatch):
-    monkeypatch.setattr("strands_portkey._client._KEEPALIVE", 0.1)
-    gate = Gate()
-    server.reply(whole(), sse_reply(b"data: " + CHUNK + b"\n\n", gate))
-    client = make_client(server)
+    server.reply(whole())
+    await ask(make_client(server))
 
+    let_seconds_pass(5, monkeypatch)
+
+    await asyncio.wait_for(asyncio.wrap_future(server.gone(0)), 1)
+
+
+async def test_a_connection_that_was_taken_again_is_not_closed_in_its_old_time(server, monkeypatch):
+    gate = Gate()
+    server.reply(whole(), sse_reply(b"data: " + CHUNK + b"\n\n", gate, DONE), whole())
+    client = make_client(server)
     await ask(client)
     asking = asyncio.create_task(ask(client))
     await asyncio.wrap_future(gate.reached)
+
+    let_seconds_pass(5, monkeypatch)
+    await asyncio.sleep(0)
     gate.open()
     await asking
+    await ask(client)
 
-    await asyncio.wait_for(asyncio.wrap_future(server.gone(0)), 1)
+    assert [request.connection for request in server.requests] == [0, 0, 0]
 
 
 def test_a_fork_leaves_the_connections_of_its_parent_alone(server):
@@ -629,9 +649,9 @@ async def test_a_proxy_carries_the_request(server):
 
 def test_one_tls_context_serves_one_tls_setting():
     own = ssl.create_default_context()
-    assert _ssl_context(True, None, True) is _ssl_context(True, None, True)
-    assert _ssl_context(False, None, True) is not _ssl_context(True, None, True)
-    assert _ssl_context(own, None, True) is own
+    assert ssl_context(True, None, True) is ssl_context(True, None, True)
+    assert ssl_context(False, None, True) is not ssl_context(True, None, True)
+    assert ssl_context(own, None, True) is own
 
 
 @pytest.mark.filterwarnings("error::ResourceWarning")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -27,6 +28,17 @@ def look_up(model_id: str) -> int | None:
     while model_id not in TABLE and "." in model_id:
         model_id = model_id.partition(".")[2]
     return TABLE.get(model_id)
+
+
+def load_beside(defaults: object, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """Load the module as it is where Strands has another table, or none."""
+    monkeypatch.setitem(sys.modules, "strands.models._defaults", defaults)
+    spec = importlib.util.spec_from_file_location("limits_beside", _limits.__file__)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.mark.parametrize(
@@ -72,9 +84,9 @@ def look_up(model_id: str) -> int | None:
     ],
 )
 def test_a_limit_is_found_by(monkeypatch, model_id, limit):
-    monkeypatch.setattr(_limits, "_look_up", look_up)
+    module = load_beside(SimpleNamespace(get_context_window_limit=look_up), monkeypatch)
 
-    assert find_context_window_limit(model_id) == limit
+    assert module.find_context_window_limit(model_id) == limit
 
 
 def test_the_table_of_the_installed_strands_is_asked():
@@ -84,12 +96,6 @@ def test_the_table_of_the_installed_strands_is_asked():
 
 
 def test_without_strands_table_nothing_is_known(monkeypatch):
-    monkeypatch.setitem(sys.modules, "strands.models._defaults", None)
-    spec = importlib.util.spec_from_file_location("limits_without_table", _limits.__file__)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-
-    spec.loader.exec_module(module)
+    module = load_beside(None, monkeypatch)
 
     assert module.find_context_window_limit("gpt-4o") is None

@@ -23,7 +23,7 @@ from strands.types.tools import ToolChoice, ToolChoiceToolDict, ToolSpec
 from typing_extensions import Self, Unpack, override
 
 from ._call import for_call
-from ._client import AsyncClient, GatewayClient, GatewayResponse, RequestCancelledError
+from ._client import AsyncClient, GatewayClient, GatewayResponse
 from ._config import ClientArgs, PortkeyConfig, PortkeyConfigUpdate, check_model_config, split_client_args
 from ._counting import read_count, to_count_body
 from ._dialects import Dialect, find_dialect
@@ -36,6 +36,7 @@ from ._stream import StreamTranslator, denial_events
 from ._structured_output import Mechanism, find_mechanisms, is_rejection, to_output, to_response_format
 from ._tracing import describe_response, trace_headers
 from ._usage import Stopwatch
+from ._watch import RequestCancelledError
 
 if TYPE_CHECKING:
     from strands.agent.agent_metadata import AgentMetadata
