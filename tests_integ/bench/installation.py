@@ -41,8 +41,12 @@ def size(package: str) -> int:
     return sum(located.stat().st_size for path in paths if (located := path.locate()).is_file())  # type: ignore[attr-defined,unused-ignore]
 
 
-def additions() -> dict[str, dict[str, object]]:
-    """Return the packages and bytes that each contender adds to plain strands-agents."""
+def installations() -> dict[str, dict[str, dict[str, object]]]:
+    """Return the packages and bytes that each contender and strands-agents have, and what it adds to strands-agents."""
     plain = packages("strands-agents")
-    added = {name: sorted(packages(*requirements) - plain) for name, requirements in REQUIREMENTS.items()}
-    return {name: {"packages": names, "bytes": sum(map(size, names))} for name, names in added.items()}
+    found: dict[str, dict[str, dict[str, object]]] = {}
+    for name, requirements in REQUIREMENTS.items():
+        whole = packages("strands-agents", *requirements)
+        parts = {"all": sorted(whole), "added": sorted(whole - plain)}
+        found[name] = {part: {"packages": names, "bytes": sum(map(size, names))} for part, names in parts.items()}
+    return found

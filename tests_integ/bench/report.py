@@ -125,6 +125,8 @@ ROWS: Final = (
     Row("import after strands, memory", "start", least("import_bytes"), megabytes),
     Row("a model made", "start", least("make"), milliseconds),
     Row("import and first call", "start", least("first_call"), milliseconds),
+    Row("a process from its start to the first answer", "start", least("process"), milliseconds),
+    Row("peak memory of such a process", "start", least("process_bytes"), megabytes),
     Row("connections of two calls in one loop", "reuse_plain", least("two_calls"), count),
     Row("connections of two calls in one loop, TLS", "reuse_tls", least("two_calls"), count),
     Row("connections of a sync call with a tool", "reuse_plain", least("tool_turns"), count),
@@ -157,11 +159,9 @@ def lines(results: Record) -> Iterator[str]:
     yield from ("", *head)
     for row in rows:
         yield line(row.title, [row.cell(results, contender) for contender in NAMES])
-    added = [results["installation"][contender] for contender in NAMES]
-    yield line(
-        "installed beside plain strands-agents",
-        [f"{len(each['packages'])} packages, {megabytes(each['bytes'])}" for each in added],
-    )
+    for title, key in (("installed beside plain strands-agents", "added"), ("installed in all", "all")):
+        found = [results["installation"][contender][key] for contender in NAMES]
+        yield line(title, [f"{len(each['packages'])} packages, {megabytes(each['bytes'])}" for each in found])
     yield from ("", "Times as much as the floor / as PortkeyModel:", "", *head)
     for row in (row for row in rows if row.write is not count):
         values = {contender: row.value(results, contender) for contender in NAMES}

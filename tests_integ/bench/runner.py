@@ -21,7 +21,7 @@ import certifi
 import trustme  # type: ignore[import-not-found,unused-ignore]  # Only the bench installs it.
 
 from tests_integ.bench.contenders import NAMES
-from tests_integ.bench.installation import additions
+from tests_integ.bench.installation import installations
 
 Record = dict[str, Any]
 
@@ -144,7 +144,7 @@ def run(names: Sequence[str], *, quick: bool) -> Record:
         "machine": machine(),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in VERSIONS}},
         "records": records,
-        "installation": additions(),
+        "installation": installations(),
     }
 
 
