@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import ssl
 import warnings
 from types import MappingProxyType
@@ -76,6 +77,24 @@ def test_settings_of_the_connection_are_parted_from_routing():
 @pytest.mark.parametrize("key", ["trace_id", "trace-id", "Trace-Id", "x-portkey-trace-id", "X_PORTKEY_TRACE_ID"])
 def test_case_and_dashes_and_prefix_make_no_difference_in_a_key(key):
     assert to_setting(key) == "trace_id"
+
+
+SDK = "one without ['extra_body', 'extra_headers', 'extra_query', 'timeout'], which only the OpenAI SDK takes apart"
+
+
+@pytest.mark.parametrize(
+    ("client_args", "complaint"),
+    [
+        ("abc", "client_args is of type str; wanted is a mapping of settings"),
+        ({1: 2}, "client_args has 1; wanted are names of settings"),
+        ({"stream": False, "provider": "openai"}, "client_args has \\['stream'\\]. What to ask for are arguments"),
+        ({"default_headers": {"x-api-key": "sk-secret"}}, "client_args has \\['default_headers'\\]"),
+    ],
+    ids=["no mapping", "no name", "the model's", "the OpenAI SDK's"],
+)
+def test_what_does_not_belong_into_client_args_raises(client_args, complaint):
+    with pytest.raises(PortkeyConfigError, match=complaint):
+        split_client_args(client_args)
 
 
 def test_a_setting_given_twice_raises():
@@ -340,12 +359,20 @@ def test_a_configuration_that_will_do_passes(model_config):
         ({"model_id": 4}, "model_id is 4; wanted is a model's id, such as 'gpt-4o'"),
         ({"params": [1]}, "params is [1]; wanted is a mapping of request parameters"),
         (
+            {"params": {"model": "b"}},
+            "params is {'model': 'b'}; wanted is one without 'messages' (the agent's) and 'model' (model_id)",
+        ),
+        (
+            {"params": {"extra_body": {}}},
+            "params is {'extra_body': {}}; wanted is " + SDK,
+        ),
+        (
             {"params": {"n": 2}},
             "params is {'n': 2}; wanted is one without another 'n' than 1, since a Strands message holds one answer",
         ),
         (
             {"params": {"messages": []}},
-            "params is {'messages': []}; wanted is one without 'messages', which are the agent's",
+            "params is {'messages': []}; wanted is one without 'messages' (the agent's) and 'model' (model_id)",
         ),
         ({"stream": "yes"}, "stream is 'yes'; wanted is True or False"),
         ({"cache_config": {"ttl": "1h"}}, "cache_config is {'ttl': '1h'}; wanted is Strands' CacheConfig, or None"),
@@ -359,6 +386,10 @@ def test_a_configuration_that_will_do_passes(model_config):
         (
             {"context_overflow_phrases": ["("]},
             "context_overflow_phrases is ['(']; wanted is a list of regular expressions",
+        ),
+        (
+            {"context_overflow_phrases": [re.compile("a")]},
+            "context_overflow_phrases is [re.compile('a')]; wanted is a list of regular expressions",
         ),
         ({"context_overflow_phrases": [1]}, "context_overflow_phrases is [1]; wanted is a list of regular expressions"),
         ({"context_window_limit": 0}, "context_window_limit is 0; wanted is a positive number of tokens, or None"),

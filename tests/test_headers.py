@@ -151,11 +151,20 @@ def test_settings_are_not_written_into():
     assert json.dumps(routing) == before
 
 
+@pytest.mark.parametrize("turn", [1, -1], ids=["first", "last"])
+def test_a_literal_header_goes_before_a_setting_wherever_it_stands(turn):
+    settings = [("headers", {"authorization": "Token literal"}), ("Authorization", "setting")]
+
+    assert request_headers(dict(settings[::turn]))["authorization"] == "Token literal"
+
+
 def test_all_keys_are_secrets_also_those_within_a_config():
     config = {
         "api_key": "pk-config",
         "targets": [{"provider": "openai", "api_key": "sk-in-target", "weight": 1}, "odd"],
         "retry": {"attempts": 2},
+        "api_keys": ["in-a-list"],
+        "credentials": {"token": {"text": "nested"}},
     }
     headers = request_headers(
         {
@@ -171,7 +180,8 @@ def test_all_keys_are_secrets_also_those_within_a_config():
             "metadata": {"session": "open-session"},
             "sensitive_headers": "tenant, x-own",
             "tenant": "tenant-seven",
-            "headers": {"X-Own": "own-value", "cookie": "c=cookie", "x-broken": "{broken}", "x-key": "short"},
+            "input_guardrails": [{"id": "hook", "headers": {"Authorization": "Bearer hook-token"}}],
+            "headers": {"X-Own": "own-value", "cookie": "c=cookie; d=crumbs", "x-broken": "{broken}", "x-key": "short"},
         }
     )
 
@@ -179,6 +189,10 @@ def test_all_keys_are_secrets_also_those_within_a_config():
         "ad-token",
         "aws-key",
         "c=cookie",
+        "d=crumbs",
+        "hook-token",
+        "in-a-list",
+        "nested",
         "own-value",
         "pem-file",
         "pk-config",

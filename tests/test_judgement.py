@@ -160,14 +160,15 @@ def judge(status, body, headers=None, **more):
             200,
             {"x-portkey-provider": "google"},
             wrapped("google", {"promptFeedback": {"blockReason": "SAFETY"}}),
-            "google answered, but with no completion (200, content_filter, SAFETY): the prompt was blocked: SAFETY",
+            "google answered, but not with what was asked for (200, content_filter, SAFETY): the prompt was blocked:"
+            " SAFETY",
             id="google: blocked prompt",
         ),
         pytest.param(
             200,
             {},
             "<title>Log in</title>",
-            "the gateway answered, but with no completion (200): Log in",
+            "the gateway answered, but not with what was asked for (200): Log in",
             id="200 html",
         ),
     ],

@@ -309,6 +309,8 @@ async def test_calls_at_once_do_not_see_each_others_settings(gateway):
         ({"timeout": 1}, "timeout"),
         ({"model_id": ""}, "model_id"),
         ({"params": 3}, "params"),
+        ({"upstream": "nobody"}, "upstream"),
+        ({"trace_id": "a", "Trace-Id": "b"}, "'trace_id' twice"),
         ("fast", "mapping"),
         ({"metadata": "nonsense"}, "metadata"),
     ],
@@ -319,6 +321,21 @@ async def test_what_makes_no_sense_for_one_call_is_refused(gateway, given, compl
         await ask(make_model(gateway), invocation_state={"portkey": given})
 
     assert gateway.requests == []
+
+
+async def test_one_call_may_ask_another_kind_of_model(gateway):
+    gateway.reply(openai.answer("a"))
+
+    changes = {"model_id": "claude-x", "upstream": "anthropic", "stream": False}
+    await ask(make_model(gateway), invocation_state={"portkey": changes})
+
+    [request] = gateway.requests
+    assert (request.json["model"], request.json["stream"], request.json["max_completion_tokens"]) == (
+        "claude-x",
+        False,
+        4096,
+    )
+    assert {"x-portkey-upstream", "x-portkey-stream"}.isdisjoint(dict(request.headers))
 
 
 async def test_metadata_may_be_json_on_either_side(gateway):
@@ -598,6 +615,22 @@ async def test_an_upstream_that_enforces_schemas_gets_one(gateway):
     assert "tools" not in body
 
 
+async def test_a_schema_goes_without_a_choice_of_tools_also_beside_tools_of_the_parameters(gateway):
+    gateway.reply(says(PARIS.model_dump_json()))
+
+    assert await output(make_model(gateway, params={"tools": [{"type": "web_search"}]})) == PARIS
+    assert "tool_choice" not in gateway.requests[0].json
+
+
+async def test_a_structured_output_that_is_cancelled_brings_none(gateway):
+    signal = threading.Event()
+    signal.set()
+
+    events = [event async for event in make_model(gateway).structured_output(City, HELLO, cancel_signal=signal)]
+
+    assert [event for event in events if "output" in event] == []
+
+
 async def test_an_upstream_without_schemas_is_forced_to_call_a_tool(gateway):
     gateway.reply(calls_city())
 
@@ -667,6 +700,14 @@ async def test_models_are_listed(gateway):
     assert await make_model(gateway).list_models() == ["@openai/gpt-4o", "@groq/llama"]
     [request] = gateway.requests
     assert (request.method, request.path, request.body) == ("GET", "/v1/models", b"")
+
+
+async def test_feedback_needs_no_answer_beyond_the_status(gateway):
+    gateway.reply(Reply(204))
+
+    await make_model(gateway).feedback("trace-1", 5)
+
+    assert [request.path for request in gateway.requests] == ["/v1/feedback"]
 
 
 async def test_feedback_goes_to_the_gateway(gateway):

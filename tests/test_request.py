@@ -83,6 +83,12 @@ def test_a_body_holds_the_model_the_messages_and_how_to_answer():
         ),
         pytest.param(
             "openai",
+            {"stream": False, "params": {"stream_options": {"include_usage": True}}},
+            {"stream": False},
+            id="openai refuses the options of a stream without one",
+        ),
+        pytest.param(
+            "openai",
             {"params": {"tool_choice": "auto", "parallel_tool_calls": False}, "stream": False},
             {"stream": False},
             id="openai refuses parameters of tools without tools",

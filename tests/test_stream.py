@@ -14,7 +14,7 @@ from strands_portkey._errors import (
     PortkeyStreamError,
     PortkeyThrottledError,
 )
-from strands_portkey._stream import StreamTranslator, denial_events
+from strands_portkey._stream import StreamTranslator
 
 BEGIN: StreamEvent = {"messageStart": {"role": "assistant"}}
 START: StreamEvent = {"contentBlockStart": {"start": {}}}
@@ -461,12 +461,28 @@ def test_what_the_gateway_says_beside_the_answer_is_kept():
     assert translator.hook_results == {"before_request_hooks": [1], "after_request_hooks": [2]}
 
 
+def test_a_denial_ends_an_answer_that_has_begun():
+    translator = StreamTranslator()
+    translator.feed(chunk(content="Hel"))
+    error = PortkeyGuardrailError("the gateway said no")
+    error.denial = "Denied."
+
+    assert translator.deny(error, {"latencyMs": 4}) == [
+        STOP,
+        START,
+        delta(text="Denied."),
+        STOP,
+        {"messageStop": {"stopReason": "guardrail_intervened"}},
+        {"metadata": {"metrics": {"latencyMs": 4}}},
+    ]
+
+
 @pytest.mark.parametrize("denial", ["Denied.", ""], ids=["the gateway's words", "none"])
 def test_a_denial_becomes_an_answer(denial):
     error = PortkeyGuardrailError("the gateway said no")
     error.denial = denial
 
-    assert denial_events(error, {"latencyMs": 4}) == [
+    assert StreamTranslator().deny(error, {"latencyMs": 4}) == [
         BEGIN,
         START,
         delta(text=denial or "the gateway said no"),

@@ -17,33 +17,11 @@ _RETENTIONS: Final = ("in_memory", "24h")  # What OpenAI calls a time to live.
 
 
 @dataclass(frozen=True)
-class _Settings:
-    """Strands' `CacheConfig`; that of the lowest Strands has a strategy alone.
-
-    Attributes:
-        strategy: ``auto`` or ``anthropic``; None where there is no `CacheConfig`.
-        ttl: How long a prefix is kept, where a section or a cache point does not say so itself.
-        system_prompt_ttl: Whether the system prompt is cached, or for how long.
-        tools_ttl: Whether the tools are.
-        cache_key: What requests of the same prefix have in common; False for nothing.
-    """
-
-    strategy: str | None = None
-    ttl: str | None = None
-    system_prompt_ttl: bool | str = True
-    tools_ttl: bool | str | None = None
-    cache_key: str | bool | None = None
-
-
-_NO_SETTINGS: Final = _Settings()
-
-
-@dataclass(frozen=True)
 class Caching:
     """What is to be cached in one request.
 
     Attributes:
-        config: Strands' settings, or None.
+        config: Strands' settings, or None. Those of the lowest Strands have a strategy alone.
         dialect: What the upstream takes.
         session_id: The agent's session, whose id is the default cache key.
     """
@@ -80,7 +58,7 @@ class Caching:
 
     def system_blocks(self, blocks: Sequence[SystemContentBlock]) -> Sequence[SystemContentBlock]:
         """Return the system prompt's blocks with a cache point at the end, unless one is there."""
-        ttl = self._settings.system_prompt_ttl
+        ttl: bool | str = getattr(self.config, "system_prompt_ttl", True)
         if not blocks or not ttl or not self._places_points or any("cachePoint" in block for block in blocks):
             return blocks
         point: SystemContentBlock = {"cachePoint": {"type": "default"}}
@@ -90,8 +68,8 @@ class Caching:
 
     def tools_control(self) -> dict[str, JsonValue] | None:
         """Return the `cache_control` for the last tool, if tools are to be cached."""
-        ttl = self._settings.tools_ttl if self._places_points else None
-        if not ttl:
+        ttl: bool | str | None = getattr(self.config, "tools_ttl", None)
+        if not ttl or not self._places_points:
             return None
         return self.control(ttl if isinstance(ttl, str) else None)
 
@@ -106,39 +84,38 @@ class Caching:
             _warn(f"the upstream {self.dialect.name!r} takes no cache points; they have no effect")
         if self._kind != "cache_control":
             return None
-        ttl = None if verbatim and not self.dialect.verbatim_ttl else ttl or self._settings.ttl
+        ttl = None if verbatim and not self.dialect.verbatim_ttl else ttl or self._ttl
         return {"type": "ephemeral", "ttl": ttl} if ttl else {"type": "ephemeral"}
 
     def params(self) -> dict[str, JsonValue]:
         """Return the body's parameters that route to a cache: OpenAI's."""
-        settings = self._settings
         if self.config is not None and self._kind is None:
             _warn(f"the upstream {self.dialect.name!r} takes no cache points; cache_config has no effect")
         if self.config is None or self._kind != "prompt_cache_key":
             return {}
         params: dict[str, JsonValue] = {}
-        key = settings.cache_key
+        key: str | bool | None = getattr(self.config, "cache_key", None)
         if key is None and self.session_id is not None:
             key = f"strands-{self.session_id}"
         if key:
             params["prompt_cache_key"] = key
-        if settings.ttl in _RETENTIONS:
-            params["prompt_cache_retention"] = settings.ttl
-        elif settings.ttl is not None:
-            _warn(f"cache_config.ttl {settings.ttl!r} has no effect on OpenAI, which knows 'in_memory' and '24h'")
+        if self._ttl in _RETENTIONS:
+            params["prompt_cache_retention"] = self._ttl
+        elif self._ttl is not None:
+            _warn(f"cache_config.ttl {self._ttl!r} has no effect on OpenAI, which knows 'in_memory' and '24h'")
         return params
 
     @property
-    def _settings(self) -> _Settings:
-        if self.config is None:
-            return _NO_SETTINGS
-        given = vars(self.config)
-        return _Settings(**{name: given[name] for name in vars(_NO_SETTINGS).keys() & given.keys()})
+    def _ttl(self) -> str | None:
+        """How long a prefix is kept, where a section or a cache point does not say so itself."""
+        ttl: str | None = getattr(self.config, "ttl", None)
+        return ttl
 
     @property
     def _kind(self) -> CacheKind | None:
         """How the upstream caches; the strategy ``anthropic`` says so where nothing else can."""
-        return "cache_control" if self._settings.strategy == "anthropic" else self.dialect.caching
+        is_claude = self.config is not None and self.config.strategy == "anthropic"
+        return "cache_control" if is_claude else self.dialect.caching
 
     @property
     def _places_points(self) -> bool:

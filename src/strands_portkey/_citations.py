@@ -21,14 +21,7 @@ logger = logging.getLogger(__name__)
 
 
 def to_citation(citation: Citation) -> CitationsDelta:
-    """Return a citation as Strands has it.
-
-    Args:
-        citation: The citation on the wire.
-
-    Returns:
-        Its title, the quoted text and the place, each as far as it is known.
-    """
+    """Return a citation as Strands has it: title, quoted text and place, each as far as it is known."""
     delta: CitationsDelta = {}
     if title := citation.get("title") or citation.get("document_title"):
         delta["title"] = title

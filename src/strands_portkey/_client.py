@@ -264,13 +264,15 @@ class GatewayResponse:
                     yield parse_chunk(sse.data)
 
     async def json(self) -> JsonValue:
-        """Return the JSON of an answer that is no completion.
+        """Return the JSON of an answer that is no completion, None where it is empty.
 
         Raises:
             PortkeyAPIError: If it is an error or no JSON.
         """
         body = await self._body()
         if self.status_code in _OK:
+            if not body.strip():
+                return None
             with suppress(ValueError):
                 value: JsonValue = from_json(body)
                 return value

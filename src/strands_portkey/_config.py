@@ -215,7 +215,9 @@ _WANTED: Final = {
     "max_event_bytes": "a positive number of bytes",
 }
 _SHOWN_KEYS: Final = frozenset({"timeout", "trust_env", "http2", "max_event_bytes"})  # The others may hold a secret.
-_PHRASES: Final = TypeAdapter(list[re.Pattern[str]])
+_SDK_ARGS: Final = frozenset({"default_headers", "default_query", "max_retries", "organization"})
+# Of the OpenAI SDK's methods, which take them apart.
+_SDK_PARAMS: Final = frozenset({"extra_body", "extra_headers", "extra_query", "timeout"})
 _PROXY: Final = re.compile(r"(?i)(https?|socks5h?)://\S+")
 
 
@@ -229,11 +231,8 @@ def is_list(value: object) -> TypeIs[Sequence[object]]:
     return isinstance(value, (list, tuple))
 
 
-def split_client_args(client_args: Mapping[str, object]) -> tuple[Endpoint, dict[str, object]]:
+def split_client_args(client_args: object) -> tuple[Endpoint, dict[str, object]]:
     """Part the way to the gateway from the routing behind it, with the environment's defaults.
-
-    Args:
-        client_args: What the user gave: see `ClientArgs`.
 
     Returns:
         The endpoint, and the routing values as they were given; their keys are in lower case, with underscores.
@@ -241,12 +240,12 @@ def split_client_args(client_args: Mapping[str, object]) -> tuple[Endpoint, dict
     Raises:
         PortkeyConfigError: If a setting of the connection is wrong, or one setting is given twice.
     """
-    given: dict[str, object] = {}
-    for spelling, value in client_args.items():
-        name = to_setting(spelling)
-        if name in given:
-            raise PortkeyConfigError(f"client_args has {name!r} twice; one of them is {spelling!r}")
-        given[name] = value
+    given = to_settings("client_args", client_args)
+    if strangers := sorted(given.keys() & (PortkeyConfig.__annotations__.keys() | _SDK_ARGS)):
+        raise PortkeyConfigError(
+            f"client_args has {strangers}. What to ask for are arguments of PortkeyModel; for the OpenAI SDK's"
+            " default_headers there is 'headers', for its max_retries 'retry' in a config"
+        )
     routing = {name: value for name, value in given.items() if name not in ENDPOINT_KEYS}
     if "api_key" not in routing and (api_key := _environment("PORTKEY_API_KEY")):
         routing["api_key"] = api_key
@@ -272,6 +271,25 @@ def split_client_args(client_args: Mapping[str, object]) -> tuple[Endpoint, dict
         max_event_bytes=args.get("max_event_bytes", 16 * 2**20),
     )
     return endpoint, routing
+
+
+def to_settings(where: str, given: object) -> dict[str, object]:
+    """Return settings by the names that `ClientArgs` has for them.
+
+    Raises:
+        PortkeyConfigError: If they are no mapping, a name is no text, or one setting is given twice.
+    """
+    if not is_mapping(given):
+        raise PortkeyConfigError(f"{where} is of type {type(given).__name__}; wanted is a mapping of settings")
+    settings: dict[str, object] = {}
+    for spelling, value in given.items():
+        if not isinstance(spelling, str):
+            raise PortkeyConfigError(f"{where} has {spelling!r}; wanted are names of settings")
+        name = to_setting(spelling)
+        if name in settings:
+            raise PortkeyConfigError(f"{where} has {name!r} twice; one of them is {spelling!r}")
+        settings[name] = value
+    return settings
 
 
 def to_setting(key: str) -> str:
@@ -354,7 +372,11 @@ def _check_params(value: object) -> str | None:
         return "a mapping of request parameters"
     if value.get("n", 1) != 1:
         return "one without another 'n' than 1, since a Strands message holds one answer"
-    return "one without 'messages', which are the agent's" if "messages" in value else None
+    if "messages" in value or "model" in value:
+        return "one without 'messages' (the agent's) and 'model' (model_id)"
+    if value.keys() & _SDK_PARAMS:
+        return f"one without {sorted(_SDK_PARAMS)}, which only the OpenAI SDK takes apart"
+    return None
 
 
 def _check_upstream(value: object) -> str | None:
@@ -369,11 +391,11 @@ def _check_phrases(value: object) -> str | None:
     wanted = "a list of regular expressions"
     if isinstance(value, str) or not isinstance(value, Collection):
         return wanted
-    try:
-        _PHRASES.validate_python(value)
-    except ValidationError:
+    try:  # As text alone: a compiled one has flags of its own.
+        valid = all(isinstance(phrase, str) and re.compile(phrase) for phrase in value)
+    except re.error:
         return wanted
-    return None
+    return None if valid else wanted
 
 
 def _check_bool(value: object) -> str | None:
@@ -433,7 +455,7 @@ def _is_readable_on_the_way(base_url: str) -> bool:
         address = ipaddress.ip_address(host)
     except ValueError:
         # A name without a dot is a neighbour's, such as a container's.
-        private = "." not in host or host.endswith((".localhost", ".local", ".internal", ".svc", ".cluster.local"))
+        private = "." not in host or host.endswith((".localhost", ".local", ".internal", ".svc"))
     else:
-        private = address.is_private or address.is_loopback
+        private = address.is_private
     return parts.scheme == "http" and not private

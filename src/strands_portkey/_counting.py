@@ -12,24 +12,17 @@ from collections.abc import Iterator
 from typing import Final
 
 from pydantic import JsonValue
-from pydantic_core import from_json, to_json
+from pydantic_core import from_json
 
-from ._errors import PortkeyStreamError
-from ._request import Body
+from ._tools import Body
 
 _TOOL_CHOICES: Final = {"auto": "auto", "required": "any", "none": "none"}
-_SHOWN: Final = 200  # Characters of an answer that an error quotes.
 
 
 def to_count_body(body: Body) -> Body:
-    """Return the body of ``POST /messages/count_tokens`` for a chat completion.
+    """Return the body of ``POST /messages/count_tokens`` for what `to_body` made for the dialect ``anthropic``.
 
-    Args:
-        body: What `to_body` made for the dialect ``anthropic``.
-
-    Returns:
-        ``model`` and ``messages``, and of ``system``, ``tools``, ``tool_choice`` and ``thinking`` what there is;
-        parameters that no tokens come from stay out, since Anthropic refuses them here.
+    Parameters that no tokens come from stay out, since Anthropic refuses them here.
     """
     messages = list(_objects(body["messages"]))
     count: Body = {
@@ -38,28 +31,13 @@ def to_count_body(body: Body) -> Body:
     }
     if system := [part for message in messages if _is_system(message) for part in _blocks(message["content"])]:
         count["system"] = system
-    tools: list[JsonValue] = [_tool(tool) for tool in _objects(body.get("tools"))]
-    if tools:
-        count["tools"] = tools
-    if tools and (choice := _tool_choice(body.get("tool_choice"))):
-        count["tool_choice"] = choice
+    if tools := [_tool(tool) for tool in _objects(body.get("tools"))]:
+        count["tools"] = list(tools)
+        if choice := _tool_choice(body.get("tool_choice")):
+            count["tool_choice"] = choice
     if thinking := body.get("thinking"):
         count["thinking"] = thinking
     return count
-
-
-def read_count(answer: JsonValue) -> int:
-    """Return the ``input_tokens`` that Anthropic counted.
-
-    Raises:
-        PortkeyStreamError: If the answer holds no such number.
-    """
-    match answer:
-        case {"input_tokens": int(count)} if not isinstance(count, bool):
-            return count
-        case _:
-            shown = to_json(answer).decode()[:_SHOWN]
-            raise PortkeyStreamError(f"wanted is a count of input_tokens; the gateway sent {shown}", origin="gateway")
 
 
 def _objects(items: JsonValue) -> Iterator[Body]:

@@ -214,11 +214,6 @@ def find_dialect(upstream: str | None, routing: Mapping[str, object], model_id: 
     id; how the id begins. Otherwise it is OpenAI's. Where a config has providers of several dialects, the request
     keeps to what all of them take.
 
-    Args:
-        upstream: `PortkeyConfig.upstream`.
-        routing: Routing keys of `ClientArgs`.
-        model_id: The model's id.
-
     Raises:
         PortkeyConfigError: If `upstream` names no dialect and no provider.
     """

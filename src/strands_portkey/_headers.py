@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -97,14 +98,11 @@ def response_metadata(
 
 
 def request_headers(routing: Mapping[str, object], tracing: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Build the headers of a request.
+    """Build the headers of a request, by lower-case name.
 
     Args:
         routing: The routing keys of `ClientArgs`, with callables already called. None and blank text are left out.
         tracing: Headers that `routing` goes before; a key of it that is None takes one away.
-
-    Returns:
-        Header values by lower-case name.
 
     Raises:
         PortkeyConfigError: If a value cannot be sent.
@@ -117,8 +115,8 @@ def request_headers(routing: Mapping[str, object], tracing: Mapping[str, str] | 
     for setting, value in settings.items():
         name = setting.replace("_", "-")
         if setting == "headers":
-            headers.update(_extra_headers(value))
-        elif setting == "authorization":
+            continue
+        if setting == "authorization":
             headers[name] = _authorization(value)
         else:
             # A name listed with the prefix keeps it: `x-portkey-metadata` is for the gateway and the provider.
@@ -126,7 +124,7 @@ def request_headers(routing: Mapping[str, object], tracing: Mapping[str, str] | 
             if not _HEADER_NAME.fullmatch(header):
                 raise PortkeyConfigError(f"client_args has {setting!r}, which cannot be the name of a header")
             headers[header] = _checked(f"client_args[{setting!r}]", _to_text(setting, value, settings))
-    return headers
+    return headers | _extra_headers(settings.get("headers", {}))
 
 
 def secrets(headers: Mapping[str, str]) -> list[str]:
@@ -135,32 +133,29 @@ def secrets(headers: Mapping[str, str]) -> list[str]:
     found: set[str] = set()
     for header, text in headers.items():
         name = header.removeprefix(_PREFIX)  # Which has a key in it.
-        if text.startswith("{"):
-            found.update(_secrets_within(_parsed(text)))
+        if text.startswith(("{", "[")):
+            with suppress(ValueError):
+                found.update(_secrets_within(from_json(text)))
         elif _SECRET_NAME.search(name) or {header, name} & sensitive:
-            found.add(text.rpartition(" ")[2])
+            found.update(_words(text))
     # A shorter text is no key, and taking it out of every word would spoil what is said.
     return sorted((each for each in found if len(each) >= _SHORTEST_SECRET), key=lambda secret: (-len(secret), secret))
 
 
-def _secrets_within(value: JsonValue) -> Iterator[str]:
+def _words(text: str) -> Iterator[str]:
+    """Yield the parts of a secret that may be quoted alone: no scheme, and each cookie."""
+    yield from (word for word in re.split(r"[\s;]+", text) if word.lower() != "bearer")
+
+
+def _secrets_within(value: JsonValue, *, is_secret: bool = False) -> Iterator[str]:
     if isinstance(value, dict):
         for name, part in value.items():
-            if isinstance(part, str) and _SECRET_NAME.search(name):
-                yield part
-            else:
-                yield from _secrets_within(part)
+            yield from _secrets_within(part, is_secret=is_secret or bool(_SECRET_NAME.search(name)))
     elif isinstance(value, list):
         for part in value:
-            yield from _secrets_within(part)
-
-
-def _parsed(text: str) -> JsonValue:
-    try:
-        value: JsonValue = from_json(text)
-    except ValueError:
-        return None
-    return value
+            yield from _secrets_within(part, is_secret=is_secret)
+    elif isinstance(value, str) and is_secret:
+        yield from _words(value)
 
 
 def _is_left_out(value: object) -> bool:

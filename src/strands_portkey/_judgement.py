@@ -241,11 +241,7 @@ _HINTS: Final[tuple[tuple[str, str], ...]] = (
 
 
 def is_failure(finish_reason: str) -> bool:
-    """Whether a finish reason, in any case, is an error in disguise.
-
-    Args:
-        finish_reason: What the wire says.
-    """
+    """Whether a finish reason, in any case, is an error in disguise."""
     reason = finish_reason.lower()
     return reason in _FAILURES or reason.endswith("_error") or reason.startswith("malformed_")
 
@@ -260,9 +256,6 @@ def response_error(
         headers: Its headers, with lower-case names.
         body: Its body as text, in whatever form.
         overflow_phrases: Regular expressions to look for beside `CONTEXT_OVERFLOW_PHRASES`.
-
-    Returns:
-        The error to raise.
     """
     complaint = read_complaint(body)
     is_exception = headers.get("x-portkey-gateway-exception") == "true"
@@ -293,9 +286,6 @@ def api_error(
         received: How many chunks had come before.
         started: Whether any of the model's output had come: then a retry is not for Strands to make.
         overflow_phrases: Regular expressions to look for beside `CONTEXT_OVERFLOW_PHRASES`.
-
-    Returns:
-        The error to raise.
     """
     headers = headers or {}
     is_error = status_code is None or status_code >= _LOWEST_ERROR
@@ -319,7 +309,7 @@ def api_error(
     origin: Origin = "gateway" if by_gateway else "provider"
     trace_id = headers.get("x-portkey-trace-id") or None
     who = "the gateway" if by_gateway else complaint.provider or "the provider"
-    did = "answered with an error" if is_error else "answered, but with no completion"
+    did = "answered with an error" if is_error else "answered, but not with what was asked for"
     said = complaint.message or "no message"
     facts = dict.fromkeys(str(fact)[:_WORD] for fact in (status_code, complaint.type, complaint.code) if fact)
     error = kind(

@@ -17,14 +17,11 @@ _VERSION = re.compile(r"(:\d|-v\d|-\d{8}|-\d{4}-\d{2}-\d{2}|-\d{3}|-default)$")
 
 
 def find_context_window_limit(model_id: str) -> int | None:
-    """Return how many tokens a model takes in, as far as Strands knows.
+    """Return how many tokens a model takes in; None for an id that is not in the table of the installed Strands.
 
     Args:
         model_id: A plain id (``gpt-4o-2024-08-06``), Portkey's ``@slug/model``, an id, an inference profile or an ARN
             of Bedrock, or an id of Vertex (``anthropic.claude-sonnet-4-5@20250929``, ``publishers/.../models/...``).
-
-    Returns:
-        The limit in tokens; None for an id that is not in the table of the installed Strands.
     """
     return next((limit for name in _names(model_id) if (limit := _look_up(name)) is not None), None)
 

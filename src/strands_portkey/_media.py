@@ -69,14 +69,7 @@ _INPUT_AUDIO_FORMATS: Final = frozenset({"mp3", "wav"})
 
 
 def media_parts(block: Mapping[str, object], dialect: Dialect) -> list[Part]:
-    """Return the parts of a message for a block that holds media.
-
-    Args:
-        block: A block with an image, a document, audio or a video.
-        dialect: What the upstream takes.
-
-    Returns:
-        The parts; none for a block without media.
+    """Return the parts of a message for a block that holds media; none for a block without.
 
     Raises:
         PortkeyConfigError: If the upstream does not take it, or the gateway would drop it.
@@ -124,11 +117,11 @@ def _native(kind: str, mime_type: str, data: bytes) -> Part:
 
 def _image(image: _Media, dialect: Dialect) -> Part:
     if not dialect.images:
-        raise _refused("image", dialect, "a description as text")
+        raise refused("image", dialect, "a description as text")
     if "bytes" in image["source"]:
         return _image_url(_data_url(_mime_type("image", image), _content("image", image)))
     if not dialect.image_locations:
-        raise _refused("image with a location", dialect, "the image's bytes")
+        raise refused("image with a location", dialect, "the image's bytes")
     return _image_url(_location("image", image, dialect.image_locations))
 
 
@@ -140,7 +133,7 @@ def _document(document: _Media, dialect: Dialect) -> list[Part]:
         parts: list[Part] = [{"type": "text", "text": f'<document name="{name}" format="{kind}">\n{text}\n</document>'}]
     elif dialect.documents is None or (kind != "pdf" and dialect.documents != "file"):
         wanted = "a PDF or plain text" if dialect.documents else "plain text (csv, html, md, txt)"
-        raise _refused(f"document in the format {kind!r}", dialect, wanted)
+        raise refused(f"document in the format {kind!r}", dialect, wanted)
     else:
         parts = [_file(name, kind, _mime_type("document", document), data, dialect)]
     context = document.get("context")
@@ -187,13 +180,13 @@ def _audio(audio: _Media, dialect: Dialect) -> Part:
         return _image_url(_data_url(_MIME_TYPES.get(kind, f"audio/{kind}"), data))
     if dialect.audio is None or kind not in _INPUT_AUDIO_FORMATS:
         wanted = "mp3 or wav" if dialect.audio else "a transcript as text"
-        raise _refused(f"audio in the format {kind!r}", dialect, wanted)
+        raise refused(f"audio in the format {kind!r}", dialect, wanted)
     return {"type": "input_audio", "input_audio": {"data": _base64(data), "format": kind}}
 
 
 def _video(video: _Media, dialect: Dialect) -> Part:
     if dialect.video is None:
-        raise _refused("video", dialect, "single images; of all upstreams, gemini takes a video")
+        raise refused("video", dialect, "single images; of all upstreams, gemini takes a video")
     kind = video["format"]
     if "bytes" in video["source"]:
         return _image_url(_data_url(_MIME_TYPES.get(kind, f"video/{kind}"), _content("video", video)))
@@ -238,5 +231,6 @@ def _location(kind: _Kind, media: _Media, schemes: tuple[str, ...]) -> str:
     return url
 
 
-def _refused(what: str, dialect: Dialect, wanted: str) -> PortkeyConfigError:
+def refused(what: str, dialect: Dialect, wanted: str) -> PortkeyConfigError:
+    """Return the error for what no upstream, or not this one, can be sent."""
     return PortkeyConfigError(f"{what} cannot be sent to the upstream {dialect.name!r}; what works is {wanted}")

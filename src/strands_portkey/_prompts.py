@@ -1,7 +1,7 @@
-"""The gateway's other endpoints: its models, its feedback and its prompt library.
+"""The gateway's other endpoints: its models, its feedback, its prompt library, and Anthropic's count of tokens.
 
-Hosted and enterprise gateways offer all three. The open-source one passes ``GET /models`` and ``POST /feedback`` on to
-the provider, and answers 500 to ``POST /prompts/{id}/render``.
+Hosted and enterprise gateways offer the first three. The open-source one passes ``GET /models`` and ``POST /feedback``
+on to the provider, and answers 500 to ``POST /prompts/{id}/render``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from strands.types.content import ContentBlock, Messages
 from typing_extensions import Required, TypedDict
 
 from ._errors import PortkeyConfigError, PortkeyStreamError
-from ._request import Body
+from ._tools import Body
 
 T = TypeVar("T")
 
@@ -28,15 +28,7 @@ _SHOWN: Final = 200  # Characters of an answer that an error quotes.
 def to_feedback(
     trace_id: str, value: int, weight: float = 1.0, metadata: Mapping[str, JsonValue] | None = None
 ) -> Body:
-    """Build the body of ``POST /feedback``.
-
-    See https://portkey.ai/docs/api-reference/admin-api/data-plane/feedback/create-feedback.
-
-    Args:
-        trace_id: The trace that the feedback is on, as in `ResponseMetadata.trace_id`.
-        value: From -10 to 10; thumbs are usually 1 and -1.
-        weight: From 0 to 1, for several of one trace.
-        metadata: Whatever says more; Portkey indexes ``_user``, ``_organisation``, ``_prompt`` and ``_environment``.
+    """Build the body of ``POST /feedback``: see `PortkeyModel.feedback`.
 
     Raises:
         PortkeyConfigError: If something is outside of what Portkey takes.
@@ -68,17 +60,12 @@ _MODELS: Final[TypeAdapter[_Models | list[_Model]]] = TypeAdapter(_Models | list
 
 
 def read_models(answer: JsonValue) -> list[str]:
-    """Return the ids that ``GET /models`` lists, each as `PortkeyConfig.model_id` takes it.
-
-    See https://portkey.ai/docs/api-reference/inference-api/models/models.
+    """Return the ids that ``GET /models`` lists, in its order, each as `PortkeyConfig.model_id` takes it.
 
     Args:
         answer: ``{"data": [{"id": ...}]}``: the workspace's catalog as ``@slug/model``, or the provider's own list
             where the request names a provider. With strict OpenAI compliance off that is as the provider sent it:
             Together's is a bare list, Gemini's has ``{"models": [{"name": "models/..."}]}``.
-
-    Returns:
-        The ids in the order given.
 
     Raises:
         PortkeyStreamError: If the answer is no such list.
@@ -91,6 +78,25 @@ def read_models(answer: JsonValue) -> list[str]:
     if not all(ids):
         raise _unexpected(answer, "a list of models, each with an id")
     return ids
+
+
+# -- counts ------------------------------------------------------------------------------------------------------------
+
+
+class _Count(TypedDict):
+    input_tokens: int
+
+
+_COUNT: Final = TypeAdapter(_Count)
+
+
+def read_count(answer: JsonValue) -> int:
+    """Return the ``input_tokens`` that Anthropic counted.
+
+    Raises:
+        PortkeyStreamError: If the answer holds no such number.
+    """
+    return _read(_COUNT, answer, "a count of input_tokens")["input_tokens"]
 
 
 # -- prompts -----------------------------------------------------------------------------------------------------------
@@ -122,8 +128,7 @@ _WANTED: Final = "a rendered prompt with messages"
 def read_prompt(answer: JsonValue) -> tuple[str | None, Messages]:
     """Return the system prompt and the messages of ``POST /prompts/{id}/render``.
 
-    See https://portkey.ai/docs/api-reference/inference-api/prompts/render. The prompt's model and parameters are not
-    read: they are the model provider's to set.
+    The prompt's model and parameters are not read: they are the model provider's to set.
 
     Args:
         answer: ``{"success": true, "data": {"messages": [{"role": ..., "content": ...}], ...}}``.

@@ -19,6 +19,7 @@ from ._dialects import Dialect
 from ._errors import PortkeyConfigError
 from ._media import media_parts, name_apart
 from ._tools import (
+    Body,
     called_tools,
     in_order,
     to_tool_call,
@@ -29,8 +30,6 @@ from ._tools import (
     tool_names,
     unknown_block,
 )
-
-Body = dict[str, JsonValue]
 
 _MARKABLE: Final = ("text", "image_url")  # The gateway drops a cache mark on other parts.
 _THINKING: Final = ("thinking", "redacted_thinking")
@@ -48,21 +47,10 @@ def to_body(
     session_id: str | None = None,
     trailing_blocks: int = 0,
 ) -> Body:
-    """Build the body of a chat completion.
+    """Build the body of a chat completion. The same arguments give the same one, so that prompt caches hit.
 
-    Args:
-        messages: The conversation.
-        config: The model's configuration.
-        dialect: What the upstream takes.
-        tool_specs: Tools that the model may call.
-        system: The system prompt's blocks.
-        tool_choice: Which tool the model must call.
-        response_format: JSON schema that the answer must fit.
-        session_id: The agent's session, the default key for prompt caching.
-        trailing_blocks: Number of blocks at the end of the last message that change with every call.
-
-    Returns:
-        The body; the same arguments give the same one, so that the upstream's prompt cache hits.
+    `session_id` is the default key of the prompt cache; the `trailing_blocks` at the end of the last message change
+    with every call.
 
     Raises:
         PortkeyConfigError: If a block cannot be sent.
@@ -91,8 +79,8 @@ def to_body(
         if dialect.tools_with_calls and (stubs := called_tools(messages, dialect)):
             body["tools"] = stubs
     body["stream"] = config.get("stream", True)
-    if params.get("stream", body["stream"]):
-        options = params.pop("stream_options", None)
+    options = params.pop("stream_options", None)
+    if params.get("stream", body["stream"]):  # OpenAI refuses the options of an answer that is no stream.
         body["stream_options"] = {"include_usage": True} | (options if isinstance(options, dict) else {})
     if dialect.usage:
         body["usage"] = {"include": True}
@@ -156,13 +144,9 @@ def _messages(messages: Sequence[Message], dialect: Dialect, caching: Caching, t
             bodies += _assistant_messages(blocks, dialect, caching)
         else:
             bodies += _user_messages(in_order(blocks, called), dialect, caching, names)
-    name_apart([part for body in bodies for part in _body_parts(body)])
+    contents = [body["content"] for body in bodies]
+    name_apart([part for parts in contents if isinstance(parts, list) for part in parts if isinstance(part, dict)])
     return bodies if dialect.user_after_results else _bridged(bodies)
-
-
-def _body_parts(body: Body) -> list[Body]:
-    content = body["content"]
-    return [part for part in content if isinstance(part, dict)] if isinstance(content, list) else []
 
 
 def _bridged(bodies: Sequence[Body]) -> list[Body]:
@@ -249,15 +233,9 @@ def _redacted_data(redacted: bytes) -> str:
 
 
 def _replayed(ordered: Sequence[Body], dialect: Dialect, *, is_open: bool) -> Body:
-    """Return the field that carries reasoning; never an empty list, which would erase the text.
-
-    Args:
-        ordered: Text and reasoning as the model gave them.
-        dialect: What the upstream takes.
-        is_open: Whether tool calls follow. Claude refuses a message that ends with reasoning.
-    """
+    """Return the field that carries reasoning; never an empty list, which would erase the text."""
     kept = list(ordered)
-    while kept and not is_open and kept[-1]["type"] in _THINKING:
+    while kept and not is_open and kept[-1]["type"] in _THINKING:  # Claude refuses a message that ends with reasoning.
         kept.pop()
     thoughts = [part for part in kept if part["type"] in _THINKING]
     if dialect.reasoning is None or not thoughts:

@@ -74,15 +74,10 @@ class StreamTranslator:
         model: The model that answered, as the wire names it.
         hook_results: Verdicts of the gateway's guardrails.
         received: Number of chunks taken in.
-        is_finished: Whether a finish reason came. Without one the answer is not whole.
     """
 
     def __init__(self, overflow_phrases: Collection[str] = ()) -> None:
-        """Begin a completion.
-
-        Args:
-            overflow_phrases: Further regular expressions by which an error is known as a context overflow.
-        """
+        """Begin a completion; an error is judged by `overflow_phrases` as `api_error` does."""
         self.usage: CompletionUsage | None = None
         self.model: str | None = None
         self.hook_results: dict[str, JsonValue] = {}
@@ -96,17 +91,11 @@ class StreamTranslator:
 
     @property
     def is_finished(self) -> bool:
-        """Whether a finish reason came."""
+        """Whether a finish reason came. Without one the answer is not whole."""
         return self._finish_reason is not None
 
     def feed(self, chunk: ChatCompletionChunk) -> list[StreamEvent]:
-        """Take in one chunk, or a whole JSON answer.
-
-        Args:
-            chunk: What `parse_chunk` returned.
-
-        Returns:
-            The events that it brings about, often none.
+        """Take in one chunk, or a whole JSON answer, and return the events that it brings about, often none.
 
         Raises:
             PortkeyAPIError: If the chunk is an error.
@@ -155,6 +144,22 @@ class StreamTranslator:
         if self.usage:
             metadata["usage"] = to_usage(self.usage)
         return [*self._blocks.events, _message_stop(stop_reason, response), {"metadata": metadata}]
+
+    def deny(
+        self, error: PortkeyGuardrailError, metrics: Metrics, response: ResponseMetadata | None = None
+    ) -> list[StreamEvent]:
+        """End an answer that a guardrail denied, also one that has begun: the gateway's message, and why it stopped."""
+        begin: list[StreamEvent] = [] if self._started else [{"messageStart": {"role": "assistant"}}]
+        self._blocks.close()
+        return [
+            *begin,
+            *self._blocks.events,
+            {"contentBlockStart": {"start": {}}},
+            {"contentBlockDelta": {"delta": {"text": error.denial or str(error)}}},
+            {"contentBlockStop": {}},
+            _message_stop("guardrail_intervened", response),
+            {"metadata": {"metrics": metrics}},
+        ]
 
     def _take_choice(self, choice: Choice, provider: str | None) -> None:
         delta = choice.get("delta")
@@ -256,12 +261,8 @@ class StreamTranslator:
         return stop_reason
 
     def _error(self, complaint: Complaint) -> PortkeyAPIError:
-        return api_error(
-            complaint,
-            received=self.received,
-            started=self._blocks.has_begun,
-            overflow_phrases=self._overflow_phrases,
-        )
+        started, phrases = self._blocks.has_begun, self._overflow_phrases
+        return api_error(complaint, received=self.received, started=started, overflow_phrases=phrases)
 
 
 def _to_parts(content_blocks: Collection[ContentBlock]) -> list[tuple[int | None, ContentPart]]:
@@ -272,20 +273,6 @@ def _to_parts(content_blocks: Collection[ContentBlock]) -> list[tuple[int | None
     return [
         (position, block) if (delta := block.get("delta")) is None else (block.get("index"), delta)
         for position, block in enumerate(content_blocks)
-    ]
-
-
-def denial_events(
-    error: PortkeyGuardrailError, metrics: Metrics, response: ResponseMetadata | None = None
-) -> list[StreamEvent]:
-    """Return the events of an answer that a guardrail denied: the gateway's message, and why it stopped."""
-    return [
-        {"messageStart": {"role": "assistant"}},
-        {"contentBlockStart": {"start": {}}},
-        {"contentBlockDelta": {"delta": {"text": error.denial or str(error)}}},
-        {"contentBlockStop": {}},
-        _message_stop("guardrail_intervened", response),
-        {"metadata": {"metrics": metrics}},
     ]
 
 

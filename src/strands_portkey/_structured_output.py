@@ -40,13 +40,8 @@ _REJECTIONS: Final[Mapping[Mechanism, tuple[str, ...]]] = {
 
 
 def find_mechanisms(dialect: Dialect, params: Mapping[str, JsonValue]) -> list[Mechanism]:
-    """Return the mechanisms that may work, the firmest first.
-
-    Args:
-        dialect: What the upstream takes.
-        params: The request's parameters: a model that thinks refuses to be forced (Claude, DeepSeek).
-    """
-    thinking = params.get("thinking")
+    """Return the mechanisms that may work, the firmest first."""
+    thinking = params.get("thinking")  # A model that thinks refuses to be forced (Claude, DeepSeek).
     thinks = isinstance(thinking, dict) and thinking.get("type") != "disabled"
     mechanisms: list[Mechanism] = ["schema"] if dialect.schema else []
     if dialect.tools and dialect.tool_choice and not thinks:

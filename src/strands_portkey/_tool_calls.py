@@ -53,13 +53,9 @@ class ToolCalls:
         self._by_id: dict[str, ToolCall] = {}
 
     def take(self, tool_call: ToolCallDelta) -> ToolCall | None:
-        """Add a fragment to the call that it belongs to, which may be a new one.
+        """Add a fragment to the call that it belongs to, which may be a new one, and return that call.
 
-        Args:
-            tool_call: The fragment.
-
-        Returns:
-            Its call, or None where it belongs to none: the input of a tool that the provider runs itself.
+        A fragment that belongs to none, for which it returns None, is input of a tool that the provider runs itself.
         """
         function = tool_call.get("function") or {}
         name = function.get("name") or ""

@@ -18,7 +18,7 @@ from ._config import is_mapping
 from ._dialects import Dialect
 from ._errors import PortkeyConfigError
 from ._gemini_schema import to_gemini_schema
-from ._media import media_parts, native_media
+from ._media import media_parts, native_media, refused
 
 Body = dict[str, JsonValue]
 
@@ -53,12 +53,7 @@ def tool_names(messages: Sequence[Message]) -> dict[str, str]:
 
 
 def in_order(blocks: Sequence[ContentBlock], called: Sequence[str]) -> list[ContentBlock]:
-    """Return a user's blocks with the results in the order of the calls: Gemini gets no ids.
-
-    Args:
-        blocks: The content of a message.
-        called: The ids of the calls that the results are for.
-    """
+    """Return a user's blocks with the results in the order of the ids `called`: Gemini gets no ids."""
     places = {call_id: place for place, call_id in enumerate(called)}
     results = [(block["toolResult"]["toolUseId"], block) for block in blocks if "toolResult" in block]
     ordered = iter(sorted(results, key=lambda result: places.get(result[0], len(called))))
@@ -158,6 +153,4 @@ def _json(what: str, value: object, default: Callable[[object], str] | None = No
 
 def unknown_block(block: Mapping[str, object], dialect: Dialect, wanted: str) -> PortkeyConfigError:
     """Return the error for a block that no upstream, or not this one, can be sent."""
-    kind = next(iter(block), "empty")
-    message = f"content block {kind!r} cannot be sent to the upstream {dialect.name!r}; what works is {wanted}"
-    return PortkeyConfigError(message)
+    return refused(f"content block {next(iter(block), 'empty')!r}", dialect, wanted)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import cast
 
 from strands.types.event_loop import Metrics, Usage
 
@@ -10,27 +11,8 @@ from ._wire import CompletionUsage
 
 
 def merge_usage(known: CompletionUsage, latest: CompletionUsage) -> CompletionUsage:
-    """Return the latest counts, and the known ones where the latest has none or null.
-
-    Args:
-        known: Counts that came before.
-        latest: Counts that came now; they are totals, not steps.
-
-    Returns:
-        The counts so far.
-    """
-    return {
-        "prompt_tokens": latest.get("prompt_tokens") or known.get("prompt_tokens"),
-        "completion_tokens": latest.get("completion_tokens") or known.get("completion_tokens"),
-        "total_tokens": latest.get("total_tokens") or known.get("total_tokens"),
-        "prompt_tokens_details": latest.get("prompt_tokens_details") or known.get("prompt_tokens_details"),
-        "completion_tokens_details": latest.get("completion_tokens_details") or known.get("completion_tokens_details"),
-        "cache_read_input_tokens": latest.get("cache_read_input_tokens") or known.get("cache_read_input_tokens"),
-        "cache_creation_input_tokens": latest.get("cache_creation_input_tokens")
-        or known.get("cache_creation_input_tokens"),
-        "prompt_cache_hit_tokens": latest.get("prompt_cache_hit_tokens") or known.get("prompt_cache_hit_tokens"),
-        "cost": latest.get("cost") or known.get("cost"),
-    }
+    """Return the latest counts, which are totals, and the known ones where the latest has none, null or 0."""
+    return known | cast("CompletionUsage", {name: count for name, count in latest.items() if count})
 
 
 def to_usage(usage: CompletionUsage) -> Usage:
@@ -38,13 +20,7 @@ def to_usage(usage: CompletionUsage) -> Usage:
 
     Input includes tokens read from and written to a cache, output includes reasoning, and the total is their sum.
     The wire differs: Anthropic's prompt tokens leave the cache out, Gemini's completion tokens leave reasoning out,
-    and only their totals show it.
-
-    Args:
-        usage: The counts on the wire.
-
-    Returns:
-        The counts, with the cache's only where there are any.
+    and only their totals show it. The cache's counts are there only where there are any.
     """
     prompt_details = usage.get("prompt_tokens_details") or {}
     input_tokens = usage.get("prompt_tokens") or 0

@@ -57,7 +57,6 @@ class Citation(TypedDict, total=False):
     end_page_number: int | None
     start_block_index: int | None
     end_block_index: int | None
-    source: str | None
     url: str | None
 
 
@@ -147,12 +146,6 @@ _SHOWN: Final = 200  # Characters of bad data that an error quotes.
 
 def parse_chunk(data: str | bytes) -> ChatCompletionChunk:
     """Read the JSON of one SSE message or of a whole answer.
-
-    Args:
-        data: JSON text.
-
-    Returns:
-        The fields that are read; unknown ones are dropped.
 
     Raises:
         PortkeyStreamError: If it is no JSON, or a field that is read has a wrong type.

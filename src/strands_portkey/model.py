@@ -25,15 +25,16 @@ from typing_extensions import Self, Unpack, override
 from ._call import for_call
 from ._client import AsyncClient, GatewayClient, GatewayResponse
 from ._config import ClientArgs, PortkeyConfig, PortkeyConfigUpdate, check_model_config, split_client_args
-from ._counting import read_count, to_count_body
+from ._counting import to_count_body
 from ._dialects import Dialect, find_dialect
 from ._errors import PortkeyAPIError, PortkeyError, PortkeyGuardrailError
 from ._headers import ResponseMetadata, request_headers, response_metadata, secrets
 from ._limits import find_context_window_limit
-from ._prompts import read_models, read_prompt, to_feedback
-from ._request import Body, dump_body, to_body
-from ._stream import StreamTranslator, denial_events
+from ._prompts import read_count, read_models, read_prompt, to_feedback
+from ._request import dump_body, to_body
+from ._stream import StreamTranslator
 from ._structured_output import Mechanism, find_mechanisms, is_rejection, to_output, to_response_format
+from ._tools import Body
 from ._tracing import describe_response, trace_headers
 from ._usage import Stopwatch
 from ._watch import RequestCancelledError
@@ -90,7 +91,7 @@ class PortkeyModel(Model):
         """
         check_model_config({"model_id": None, **model_config})
         self.config = model_config
-        endpoint, self._routing = split_client_args(dict(client_args or {}))
+        endpoint, self._routing = split_client_args(client_args or {})
         # Finds wrong values early, save those that functions will return.
         request_headers({name: value for name, value in self._routing.items() if not callable(value)})
         self._client = GatewayClient(endpoint, http_client)
@@ -156,7 +157,7 @@ class PortkeyModel(Model):
             tool_choice: Which tool the model must call.
             system_prompt_content: System prompt as blocks, cache points among them; goes before `system_prompt`.
             invocation_state: What the agent was called with. Its key ``portkey`` holds settings for this call alone:
-                routing keys of `client_args`, ``model_id`` and ``params``.
+                routing keys of `client_args` and keys of `PortkeyConfig`.
             cancel_signal: Ends the answer within 50 ms once it is set, also while nothing comes.
             agent_metadata: The agent that asks; its session's id is the default key for prompt caching.
             structured_output_model: Model whose schema the answer must fit.
@@ -190,7 +191,7 @@ class PortkeyModel(Model):
                 dialect,
                 tool_specs=None if schema_model else tool_specs,
                 system=system_prompt_content or ([{"text": system_prompt}] if system_prompt else []),
-                tool_choice=None if mechanism == "auto" else tool_choice,
+                tool_choice=tool_choice if mechanism in (None, "forced") else None,
                 response_format=to_response_format(schema_model) if schema_model else None,
                 session_id=agent_metadata.session_id if agent_metadata else None,
                 trailing_blocks=trailing_blocks if isinstance(trailing_blocks, int) else 0,
@@ -277,7 +278,8 @@ class PortkeyModel(Model):
                 if "stop" in event:
                     message = cast("Message", event["stop"][1])
                 yield event
-        yield {"output": to_output(output_model, message, spec["name"])}
+        if cancel_signal is None or not cancel_signal.is_set():
+            yield {"output": to_output(output_model, message, spec["name"])}
 
     @property
     @override
@@ -329,13 +331,13 @@ class PortkeyModel(Model):
         """Rate an answer in Portkey's logs.
 
         Hosted and enterprise gateways only. The open-source gateway hands it on to the `provider`, which refuses it.
-        See https://portkey.ai/docs/api-reference/inference-api/feedback.
+        See https://portkey.ai/docs/api-reference/admin-api/data-plane/feedback/create-feedback.
 
         Args:
             trace_id: The answer's, from `ResponseMetadata`.
-            value: From -10 to 10.
-            weight: From 0 to 1.
-            metadata: Further facts.
+            value: From -10 to 10; thumbs are usually 1 and -1.
+            weight: From 0 to 1, for several of one trace.
+            metadata: Further facts; Portkey indexes ``_user``, ``_organisation``, ``_prompt`` and ``_environment``.
 
         Raises:
             PortkeyConfigError: If a value is out of range.
@@ -382,7 +384,7 @@ class PortkeyModel(Model):
         self, mechanism: Mechanism | None, error: PortkeyError, translator: StreamTranslator, config: PortkeyConfig
     ) -> bool:
         """Whether the next mechanism is worth a try; remembers what was refused."""
-        if mechanism in (None, "auto") or translator.received or not isinstance(error, PortkeyAPIError):
+        if mechanism is None or translator.received or not isinstance(error, PortkeyAPIError):
             return False
         if not is_rejection(error, mechanism):
             return False
@@ -409,16 +411,12 @@ class PortkeyModel(Model):
 
 async def _call_all(routing: Mapping[str, object]) -> dict[str, object]:
     """Return the settings, each that is a sync or async function replaced by what it returns."""
-    return {name: await _called(value) for name, value in routing.items()}
-
-
-async def _called(value: object) -> object:
-    """Return a setting, or what it returns where it is a sync or async function."""
-    if callable(value):
-        value = value()
-        if inspect.isawaitable(value):
-            value = await value
-    return value
+    called = dict(routing)
+    for name, value in routing.items():
+        if callable(value):
+            result = value()
+            called[name] = await result if inspect.isawaitable(result) else result
+    return called
 
 
 def _last_events(
@@ -432,7 +430,7 @@ def _last_events(
 ) -> list[StreamEvent]:
     """Return the events that end an answer in spite of an error, or raise it."""
     if isinstance(error, PortkeyGuardrailError) and config.get("on_guardrail") != "raise":
-        return denial_events(error, metrics, metadata)
+        return translator.deny(error, metrics, metadata)
     if isinstance(error, PortkeyAPIError) or not translator.is_finished:
         raise error
     logger.warning("error=<%s> | the answer was whole, what followed it is lost", error)
