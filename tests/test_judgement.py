@@ -233,7 +233,17 @@ def test_long_words_are_shortened_but_judged_as_a_whole():
         pytest.param(401, error_of(), PortkeyAPIError, False, id="401"),
         pytest.param(403, error_of(kind="api_error"), PortkeyAPIError, False, id="403: the status goes first"),
         pytest.param(400, error_of("failed to generate"), PortkeyAPIError, False, id="'generate' is no rate"),
-        pytest.param(400, error_of("be more accurate: rate limit"), PortkeyAPIError, False, id="'accurate' is no rate"),
+        pytest.param(400, error_of("be more accurate"), PortkeyAPIError, False, id="'accurate' is no rate"),
+        pytest.param(400, error_of("Rate limit reached"), PortkeyThrottledError, True, id="400 with a rate limit"),
+        pytest.param(403, error_of("Too many requests"), PortkeyThrottledError, True, id="403 with too many requests"),
+        pytest.param(404, error_of("Rate limit reached"), PortkeyAPIError, False, id="404 with a rate limit"),
+        pytest.param(
+            413,
+            error_of("Request too large for model: Limit 30000", code="rate_limit_exceeded"),
+            PortkeyContextOverflowError,
+            False,
+            id="groq: too large for any minute",
+        ),
         pytest.param(429, error_of("maximum context length"), PortkeyThrottledError, True, id="429 goes first"),
         pytest.param(200, "", PortkeyAPIError, True, id="200 with nothing"),
         pytest.param(200, {"error": {"message": "Busy", "code": 429}}, PortkeyThrottledError, True, id="200 means 429"),
@@ -244,6 +254,26 @@ def test_status_and_code_decide_whether_a_retry_helps(status, body, kind, retrya
     error = judge(status, body)
 
     assert (type(error), error.retryable) == (kind, retryable)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Input tokens exceed the configured limit of 272000 tokens.",
+        "Input tokens exceeds customer model maximum",
+        "exceed model maximum",
+        "Too many tokens in request",
+        "The input is longer than the model's context length",
+        "the prompt exceeds the max_model_len",
+        "too many total text bytes: 9437184 > 9000000",
+    ],
+)
+def test_context_overflow_is_known_in_the_words_that_strands_openai_model_knows(message):
+    assert type(judge(400, error_of(message))) is PortkeyContextOverflowError
+
+
+def test_bedrock_s_throttling_is_no_overflow():
+    assert type(judge(424, error_of("Too many tokens, please wait before trying again."))) is PortkeyAPIError
 
 
 @pytest.mark.parametrize(

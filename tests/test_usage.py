@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strands_portkey._usage import merge_usage, to_usage
+from strands_portkey._usage import merge_usage, to_cost, to_usage
 from strands_portkey._wire import CompletionUsage
 
 
@@ -52,6 +52,22 @@ from strands_portkey._wire import CompletionUsage
                 "cacheWriteInputTokens": 100,
             },
             id="anthropic: the prompt excludes the cache",
+        ),
+        pytest.param(
+            {
+                "prompt_tokens": 1000,
+                "completion_tokens": 9,
+                "total_tokens": 1009,
+                "prompt_tokens_details": {"cached_tokens": 200, "cache_write_tokens": 700},
+            },
+            {
+                "inputTokens": 1000,
+                "outputTokens": 9,
+                "totalTokens": 1009,
+                "cacheReadInputTokens": 200,
+                "cacheWriteInputTokens": 700,
+            },
+            id="openai: writes to the cache are a part of the prompt",
         ),
         pytest.param(
             {
@@ -165,3 +181,19 @@ def test_the_total_is_never_less_than_its_parts(usage):
 
     assert counts["totalTokens"] >= counts["inputTokens"] + counts["outputTokens"]
     assert counts["inputTokens"] >= (usage.get("prompt_tokens") or 0)
+
+
+@pytest.mark.parametrize(
+    ("cost", "dollars"),
+    [
+        (0.5, 0.5),
+        (0, 0.0),
+        ({"total_cost": 0.006}, 0.006),
+        ({}, None),
+        ("free", None),
+        (True, None),
+    ],
+    ids=["openrouter", "nothing", "perplexity", "perplexity: no total", "text", "bool"],
+)
+def test_the_cost_is_read_in_two_forms(cost, dollars):
+    assert to_cost({"cost": cost}) == dollars

@@ -62,6 +62,40 @@ def test_what_cannot_be_read_raises_and_says_where(data, where):
     assert (caught.value.origin, caught.value.retryable) == ("gateway", True)
 
 
+@pytest.mark.parametrize(
+    ("data", "chunk"),
+    [
+        ({"model": 1, "choices": [{"finish_reason": "stop"}]}, {"choices": [{"finish_reason": "stop"}]}),
+        ({"hook_results": [1], "provider": {}}, {}),
+        (
+            {"usage": {"prompt_tokens": 10.5, "completion_tokens": 3, "completion_tokens_details": []}},
+            {"usage": {"completion_tokens": 3}},
+        ),
+        ({"usage": 3, "model": "m"}, {"model": "m"}),
+        (
+            {"choices": [{"delta": {"content": "a", "reasoning": {}, "refusal": False}}]},
+            {"choices": [{"delta": {"content": "a"}}]},
+        ),
+    ],
+    ids=["model", "hook results", "counts", "usage", "reasoning and refusal"],
+)
+def test_a_misfit_that_the_answer_can_do_without_is_left_out(data, chunk, caplog):
+    assert parse_chunk(json.dumps(data)) == chunk
+    assert "of a wrong type, and ignored" in caplog.text
+
+
+@pytest.mark.parametrize("form", [str, str.encode], ids=["text", "bytes"])
+def test_half_a_character_spoils_itself_alone(form):
+    data = form('{"choices":[{"delta":{"content":"a \\ud83d"}}],"model":"\\ud83d\\ude00"}')
+
+    assert parse_chunk(data) == {"choices": [{"delta": {"content": "a \ufffd"}}], "model": "\U0001f600"}
+
+
+def test_what_is_nested_too_deep_raises():
+    with pytest.raises(PortkeyStreamError, match="recursion limit"):
+        parse_chunk('{"error":' + "[" * 300 + "]" * 300 + "}")
+
+
 def test_the_error_quotes_the_beginning_of_the_data_only():
     with pytest.raises(PortkeyStreamError) as caught:
         parse_chunk("x" * 10_000)

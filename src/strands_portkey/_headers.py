@@ -14,7 +14,7 @@ from pydantic_core import from_json
 
 from ._config import is_list, is_mapping, to_setting
 from ._errors import PortkeyConfigError
-from ._usage import to_reasoning_tokens
+from ._usage import to_cost, to_reasoning_tokens
 from ._version import __version__
 from ._wire import CompletionUsage
 
@@ -92,7 +92,7 @@ def response_metadata(
         last_used_option_index=headers.get("x-portkey-last-used-option-index") or None,
         hook_results=hook_results or {},
         reasoning_tokens=to_reasoning_tokens(usage or {}) or None,
-        cost=(usage or {}).get("cost"),
+        cost=to_cost(usage or {}),
         headers={name: value for name, value in headers.items() if name.startswith(_PREFIX)},
     )
 

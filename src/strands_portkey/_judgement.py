@@ -166,20 +166,25 @@ _PASSING: Final = re.compile(
 # Codes that a later try cannot mend although they come with 429.
 _FINAL_CODE: Final = frozenset({"insufficient_quota"})
 _OVERLOADED: Final = re.compile(
-    r"\b(is|are) (currently |temporarily )?overloaded\b|^overloaded$|\bhigh demand\b", re.IGNORECASE
+    r"\b(is|are) (currently |temporarily )?overloaded\b|^overloaded$|\bhigh demand\b|\brate limit|\btoo many requests",
+    re.IGNORECASE,
 )
+_WORDED_STATUS: Final = frozenset({None, 400, 403, _UNAVAILABLE})  # Some proxies put their limits under these.
+_TOO_LARGE: Final = 413
 _TIMED_OUT: Final = "Request exceeded the timeout sent in the request"
 
 _OVERFLOW_CODE: Final = frozenset({"context_length_exceeded", "3051"})
 CONTEXT_OVERFLOW_PHRASES: Final = (
-    r"maximum context length",  # OpenAI and all that copy it; Mistral
-    r"prompt too long; exceeded max context length",  # Ollama
-    r"exceeds the context window",  # OpenAI's newer models
+    r"context length",  # OpenAI and all that copy it; Mistral; Ollama
+    r"exceeds the context window|tokens exceed the configured limit",  # OpenAI's newer models
+    r"exceed(s|ed)?( customer)? model maximum",  # OpenAI, Bedrock
+    r"too many total text bytes|exceeds the max_model_len",  # Databricks, vLLM
+    r"^request too large for ",  # Groq
     r"prompt is too long",  # Anthropic, Fireworks
     r"exceed context limit",  # Anthropic: input length and `max_tokens`
     r"input token count .*exceeds the maximum number of tokens",  # Gemini
     r"input is too long for requested model",  # Bedrock
-    r"too many tokens: ",  # Cohere
+    r"too many tokens(?!, please wait)",  # Cohere; not Bedrock's throttling
     r"maximum prompt length is",  # xAI
     r"exceeds the available context size",  # llama.cpp
     r"`inputs` tokens \+ `max_new_tokens` must be",  # Text Generation Inference
@@ -297,11 +302,13 @@ def api_error(
         retryable = any(_PASSING.fullmatch(code) for code in codes) or not (codes or complaint.message)
     else:
         retryable = status in _RETRYABLE and codes.isdisjoint(_FINAL_CODE)
+    is_throttled = codes.isdisjoint(_FINAL_CODE) and _is_throttled(status, codes, complaint.message)
+    retryable |= is_throttled
 
     kind: type[PortkeyAPIError] = PortkeyAPIError
     if status == _DENIED:
         kind = PortkeyGuardrailError
-    elif retryable and not started and _is_throttled(status, codes, complaint.message):
+    elif is_throttled and not started:
         kind = PortkeyThrottledError
     elif status not in _THROTTLE_STATUS and _is_overflow(codes, complaint.message, overflow_phrases):
         kind, retryable = PortkeyContextOverflowError, False
@@ -344,9 +351,9 @@ def _meant_status(code: str | None) -> int | None:
 
 
 def _is_throttled(status: int | None, codes: set[str], message: str) -> bool:
-    if status in _THROTTLE_STATUS or not codes.isdisjoint(_THROTTLE_CODE):
+    if status in _THROTTLE_STATUS or (status != _TOO_LARGE and not codes.isdisjoint(_THROTTLE_CODE)):
         return True
-    return status == _UNAVAILABLE and bool(_OVERLOADED.search(message))
+    return status in _WORDED_STATUS and bool(_OVERLOADED.search(message))
 
 
 def _is_overflow(codes: set[str], message: str, phrases: Collection[str]) -> bool:

@@ -114,6 +114,8 @@ class StreamTranslator:
                 self._started = True
             for choice in choices:
                 self._take_choice(choice, chunk.get("provider"))
+        elif message := chunk.get("message") or chunk.get("detail"):  # vLLM and others put no `error` around it.
+            raise self._error(to_complaint({"message": message, "code": chunk.get("code"), "type": chunk.get("type")}))
         events, self._blocks.events = self._blocks.events, []
         return events
 
@@ -184,15 +186,15 @@ class StreamTranslator:
         if tool_calls := delta.get("tool_calls"):
             self._take_tool_calls(tool_calls)
         if delta.get("finish_reason"):
-            text = "the upstream ended the stream with an exception, whose text the gateway drops"
-            raise self._error(Complaint(text, type="stream_error", provider=provider or "bedrock"))
+            said = "the upstream ended the stream with an exception, whose text the gateway drops"
+            raise self._error(Complaint(said, type="stream_error", provider=provider or "bedrock"))
         self._take_finish_reason(choice, provider)
 
     def _take_finish_reason(self, choice: Choice, provider: str | None) -> None:
         if finish_reason := choice.get("finish_reason"):
             if is_failure(finish_reason):
-                text = "the upstream ended the answer with an error, whose text the gateway drops"
-                raise self._error(Complaint(text, type=finish_reason, provider=provider))
+                said = "the upstream ended the answer with an error, whose text the gateway drops"
+                raise self._error(Complaint(said, type=finish_reason, provider=provider))
             self._finish_reason = finish_reason.lower()
 
     def _take_part(self, index: int | None, part: ContentPart) -> None:
@@ -242,7 +244,8 @@ class StreamTranslator:
                     f"the answer ended ({self._finish_reason}) with a tool call that is not whole:"
                     f" {call.name or 'no name'}({''.join(call.arguments)[:200]})"
                 )
-                raise PortkeyStreamError(message, origin="provider", received=self.received, retryable=True)
+                may_pass = _STOP_REASONS.get(self._finish_reason or "") != "content_filtered"
+                raise PortkeyStreamError(message, origin="provider", received=self.received, retryable=may_pass)
 
     def _stop_reason(self, finish_reason: str) -> StopReason:
         stop_reason = _STOP_REASONS.get(finish_reason)

@@ -31,12 +31,13 @@ def to_usage(usage: CompletionUsage) -> Usage:
         or usage.get("prompt_cache_hit_tokens")
         or 0
     )
-    cache_write = usage.get("cache_creation_input_tokens") or 0
+    cache_added = usage.get("cache_creation_input_tokens") or 0
+    cache_write = cache_added or prompt_details.get("cache_write_tokens") or 0
     reasoning = to_reasoning_tokens(usage)
 
     missing = (usage.get("total_tokens") or 0) - input_tokens - output_tokens
-    # Only these fields count beside the prompt; `cached_tokens` are a part of it.
-    cached = (usage.get("cache_read_input_tokens") or 0) + cache_write
+    # Only these fields count beside the prompt; its details are a part of it.
+    cached = (usage.get("cache_read_input_tokens") or 0) + cache_added
     if missing > 0 and missing in (cached, cached + reasoning):
         input_tokens += cached
         missing -= cached
@@ -58,6 +59,14 @@ def to_usage(usage: CompletionUsage) -> Usage:
 def to_reasoning_tokens(usage: CompletionUsage) -> int:
     """Return the tokens that the model thought in; Strands' counts have no place for them."""
     return (usage.get("completion_tokens_details") or {}).get("reasoning_tokens") or 0
+
+
+def to_cost(usage: CompletionUsage) -> float | None:
+    """Return what the provider says that the answer cost, in US dollars."""
+    cost = usage.get("cost")
+    if isinstance(cost, dict):  # Perplexity
+        cost = cost.get("total_cost")
+    return float(cost) if isinstance(cost, (int, float)) and not isinstance(cost, bool) else None
 
 
 class Stopwatch:

@@ -1,11 +1,16 @@
 """The shapes of the wire: what the gateway sends, as far as it is read, and what it is sent.
 
 Every field is optional and may be null, because the gateway passes on what its upstreams send. Unknown fields are
-dropped; a known field of a wrong type raises.
+dropped; a known field of a wrong type raises, unless the answer can do without it.
 """
 
 from __future__ import annotations
 
+import json
+import logging
+from collections.abc import Sequence
+from functools import reduce
+from operator import getitem
 from typing import Annotated, Final, TypeAlias, TypeVar
 
 from pydantic import Field, JsonValue, TypeAdapter, ValidationError
@@ -14,6 +19,8 @@ from pydantic import Field, JsonValue, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from ._errors import PortkeyStreamError
+
+logger = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 # The first form that fits counts: pydantic would try them all, at a price for each chunk.
@@ -107,6 +114,7 @@ class PromptTokensDetails(TypedDict, total=False):
     """What the prompt's tokens were."""
 
     cached_tokens: int | None
+    cache_write_tokens: int | None
 
 
 class CompletionTokensDetails(TypedDict, total=False):
@@ -126,7 +134,7 @@ class CompletionUsage(TypedDict, total=False):
     cache_read_input_tokens: int | None
     cache_creation_input_tokens: int | None
     prompt_cache_hit_tokens: int | None  # DeepSeek
-    cost: float | None  # OpenRouter, in US dollars
+    cost: JsonValue  # OpenRouter and, as an object, Perplexity, in US dollars
 
 
 class ChatCompletionChunk(TypedDict, total=False):
@@ -137,25 +145,49 @@ class ChatCompletionChunk(TypedDict, total=False):
     choices: list[Choice] | None
     usage: CompletionUsage | None
     error: JsonValue
+    message: JsonValue  # of an error that is not under `error`, and what follows
+    detail: JsonValue
+    code: JsonValue
+    type: JsonValue
     hook_results: dict[str, JsonValue] | None
 
 
 _CHUNK: Final = TypeAdapter(ChatCompletionChunk)
 _SHOWN: Final = 200  # Characters of bad data that an error quotes.
+# What an answer can do without: fields of the chunk, and of a message.
+_SPARE: Final = frozenset({"model", "provider", "usage", "hook_results"})
+_SPARE_OF_MESSAGE: Final = frozenset({"reasoning", "reasoning_content", "refusal"})
 
 
 def parse_chunk(data: str | bytes) -> ChatCompletionChunk:
     """Read the JSON of one SSE message or of a whole answer.
 
     Raises:
-        PortkeyStreamError: If it is no JSON, or a field that is read has a wrong type.
+        PortkeyStreamError: If it is no JSON, or a field that is read, and needed, has a wrong type.
     """
     try:
         return _CHUNK.validate_json(data)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
+        problems = error.errors(include_url=False, include_input=False)
+    if mended := _mended(data, [problem["loc"] for problem in problems]):
+        return parse_chunk(mended)
     # Raised out here, since what pydantic says of it quotes the whole data.
-    where = ".".join(map(str, first["loc"])) or "the chunk"
+    where = ".".join(map(str, problems[0]["loc"])) or "the chunk"
     text = data if isinstance(data, str) else data.decode(errors="replace")
-    message = f"the gateway sent a chunk that cannot be read: {where}: {first['msg']}: {text[:_SHOWN]!r}"
+    message = f"the gateway sent a chunk that cannot be read: {where}: {problems[0]['msg']}: {text[:_SHOWN]!r}"
     raise PortkeyStreamError(message, origin="gateway", retryable=True)
+
+
+def _mended(data: str | bytes, places: Sequence[tuple[int | str, ...]]) -> str | None:
+    """Return the JSON without misfits in spare fields and without halves of characters, if these are all its faults."""
+    if not all(not place or place[0] in _SPARE or place[-1] in _SPARE_OF_MESSAGE for place in places):
+        return None
+    try:
+        chunk = json.loads(data)  # Takes halves of characters, which JavaScript's strings may be cut into.
+    except (ValueError, RecursionError):
+        return None
+    for *path, name in filter(None, places):
+        logger.warning("field=<%s> | of a wrong type, and ignored", name)
+        reduce(getitem, path, chunk).pop(name)
+    mended = json.dumps(chunk, ensure_ascii=False).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return None if mended == data else mended
