@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import re
+import shlex
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -16,8 +17,10 @@ from strands.models.model import BaseModelConfig
 
 import strands_portkey
 from strands_portkey import ClientArgs, PortkeyConfig, PortkeyError, ResponseMetadata, Timeouts
+from strands_portkey._cli import _make_parser
 from strands_portkey._dialects import DIALECTS, Dialect
 from strands_portkey._structured_output import find_mechanisms
+from tests_integ.bench.report import INSTALLED, ROWS
 
 README = Path(__file__).parent.parent / "README.md"
 TEXT = README.read_text(encoding="utf-8")
@@ -136,10 +139,15 @@ def test_the_quickstart_with_the_hosted_gateway_reaches_it(
     assert json.loads(request.content)["model"] == "@openai-prod/gpt-4o"
 
 
+@pytest.mark.parametrize("command", re.findall(r"^strands-portkey .*", TEXT, re.MULTILINE))
+def test_the_command_takes_what_is_shown(command: str) -> None:
+    assert _make_parser().parse_args(shlex.split(command)[1:]).command
+
+
 def test_no_block_is_left_out() -> None:
     languages = [match[1] for match in _FENCE.finditer(TEXT)]
 
-    assert set(languages) <= {"bash", "python", "text"}
+    assert set(languages) <= {"bash", "dockerfile", "python", "text"}
     assert len(languages) * 2 == len(re.findall(r"^\s*(?:```|~~~)", TEXT, re.MULTILINE))
     assert languages.count("python") == sum(map(len, BLOCKS.values()))
 
@@ -181,7 +189,7 @@ def test_the_table_of_failures_names_each_exception() -> None:
         if inspect.isclass(kind := getattr(strands_portkey, name)) and issubclass(kind, PortkeyError)
     }
 
-    assert set(_names("## Failures")) == exceptions - {"PortkeyError"}
+    assert set(_names("## Failures and what to do")) == exceptions - {"PortkeyError"}
 
 
 def test_the_table_of_clocks_names_each_with_its_default() -> None:
@@ -227,6 +235,24 @@ def test_the_table_of_dialects_is_that_of_the_code() -> None:
     assert _table("## Upstream dialects") == [_dialect_row(dialect) for dialect in DIALECTS.values()]
 
 
+def test_the_tables_of_costs_have_the_rows_of_the_benchmark() -> None:
+    rows = [row[0] for heading in ("## Slim containers", "## What it costs") for row in _table(heading)]
+
+    assert sorted(rows) == sorted([*(row.title for row in ROWS), *INSTALLED])
+
+
+def test_the_last_table_tells_what_shows_each_section() -> None:
+    rows = _table("## What this rests on")
+    told = [name for row in rows for name in row[0].split(", ")]
+
+    assert [title for title in SECTIONS if not any(title.startswith(name) for name in told)] == [
+        "What this rests on",
+        "Development",
+    ]
+    paths = [path for row in rows for path in re.findall(r"`(tests\w*/[\w./]+)`", row[1])]
+    assert [path for path in paths if not (README.parent / path).exists()] == []
+
+
 # -- links -------------------------------------------------------------------------------------------------------------
 
 
@@ -240,5 +266,13 @@ def _anchors() -> set[str]:
 def test_a_link_leads_somewhere(target: str) -> None:
     if target.startswith("#"):
         assert target.removeprefix("#") in _anchors()
-    else:  # The package index shows this file without the repository around it.
+    else:  # The package index shows a part of this file without the repository around it.
         assert target.startswith("https://")
+
+
+def test_the_part_that_the_package_index_shows_has_no_links_into_the_rest() -> None:
+    shown = re.split(r"^(?=- \[Install\]|## )", TEXT, flags=re.MULTILINE)
+    parts = [part for part in shown if re.match("# |## (Install|Quickstart)", part)]
+
+    assert len(parts) == 4  # As pyproject.toml has them: the beginning, installing, two quickstarts.
+    assert [target for target in _LINK.findall("".join(parts)) if not target.startswith("https://")] == []

@@ -51,7 +51,7 @@ class Gateway:
         self._env = {**os.environ, **(env or {})}
         self._process: subprocess.Popen[bytes] | None = None
         self._output = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the gateway
-        self.port = _free_port()
+        self.port = free_port()
 
     @property
     def base_url(self) -> str:
@@ -83,7 +83,7 @@ class Gateway:
             command, env=self._env, stdin=subprocess.DEVNULL, stdout=self._output, stderr=subprocess.STDOUT
         )
         deadline = time.monotonic() + START_SECONDS
-        while not self._says_hey():
+        while not says_hey(self.port):
             if self._process.poll() is not None:
                 code, self._process = self._process.returncode, None
                 raise GatewayError(f"The gateway ended with code {code} before it answered:\n{self.output}")
@@ -113,7 +113,7 @@ class Gateway:
         except GatewayError:
             if "EADDRINUSE" not in self.output:
                 raise
-            self.port = _free_port()
+            self.port = free_port()
             self.start()
         return self
 
@@ -134,13 +134,6 @@ class Gateway:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-
-    def _says_hey(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/", timeout=1) as response:
-                return b"AI Gateway says hey!" in response.read()
-        except OSError:
-            return False
 
 
 @contextlib.contextmanager
@@ -204,9 +197,19 @@ def _find_node() -> tuple[str, list[str]]:
     )
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that nobody listens on."""
     # The gateway listens on `::`, which takes the port on IPv4 too: both must be free.
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def says_hey(port: int) -> bool:
+    """Whether a gateway answers on a port."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=1) as response:
+            return b"AI Gateway says hey!" in response.read()
+    except OSError:
+        return False

@@ -133,6 +133,8 @@ ROWS: Final = (
     Row("connections of a sync call with a tool, TLS", "reuse_tls", least("tool_turns"), count),
 )
 
+INSTALLED: Final = {"installed beside plain strands-agents": "added", "installed in all": "all"}
+
 
 def line(title: str, cells: Sequence[str]) -> str:
     """Return a line of a Markdown table."""
@@ -159,7 +161,7 @@ def lines(results: Record) -> Iterator[str]:
     yield from ("", *head)
     for row in rows:
         yield line(row.title, [row.cell(results, contender) for contender in NAMES])
-    for title, key in (("installed beside plain strands-agents", "added"), ("installed in all", "all")):
+    for title, key in INSTALLED.items():
         found = [results["installation"][contender][key] for contender in NAMES]
         yield line(title, [f"{len(each['packages'])} packages, {megabytes(each['bytes'])}" for each in found])
     yield from ("", "Times as much as the floor / as PortkeyModel:", "", *head)

@@ -1,0 +1,148 @@
+"""What README.md tells a newcomer to type, done in an empty directory."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests_integ import patient
+from tests_integ.gateway import START_SECONDS, free_port, says_hey
+from tests_integ.upstream import Upstream
+
+ROOT = Path(__file__).parent.parent
+TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+SECONDS = 300
+
+
+def blocks(section: str, language: str) -> list[str]:
+    """Return the blocks of a language in a section."""
+    text = TEXT.partition(f"\n## {section}\n")[2].partition("\n## ")[0]
+    return [match[1] for match in re.finditer(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)]
+
+
+def run(*command: str | Path, cwd: Path, **env: str) -> str:
+    """Run a command and return what it says; the programs of this environment are found, such as npm."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PORTKEY_")}
+    done = subprocess.run(
+        list(map(str, command)),
+        cwd=cwd,
+        env={**kept, "PATH": path, **env},
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def copy(source: Path, target: Path) -> None:
+    if source.is_dir():
+        shutil.copytree(source, target)
+    else:
+        shutil.copy(source, target)
+
+
+@pytest.fixture(scope="module")
+def npm_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The gateway that "Running your own gateway" installs; its base URL."""
+    folder, port = tmp_path_factory.mktemp("gateway"), free_port()
+    *install, start = blocks("Running your own gateway", "bash")[0].strip().splitlines()
+    run("bash", "-ec", "\n".join(install), cwd=folder)
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    command = start.replace("8787", str(port)).split()
+    started = subprocess.Popen(command, cwd=folder, env={**os.environ, "PATH": path}, start_new_session=True)
+    deadline = time.monotonic() + START_SECONDS
+    try:
+        while not says_hey(port):
+            assert time.monotonic() < deadline, "the gateway does not answer"
+            time.sleep(0.02)  # A process that starts up gives no event to wait for.
+        yield f"http://127.0.0.1:{port}/v1"
+    finally:
+        os.killpg(started.pid, signal.SIGTERM)  # npx and the gateway that it started.
+        started.wait(10)
+
+
+@pytest.fixture(scope="module")
+def container(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the Dockerfile makes, in an environment of its own in place of the base image, up to its command."""
+    folder = tmp_path_factory.mktemp("container")
+    checkout = folder / "context" / "strands-agents-portkey"
+    checkout.mkdir(parents=True)
+    for name in ("src", "pyproject.toml", "README.md", "LICENSE"):
+        copy(ROOT / name, checkout / name)
+    (folder / "context" / "agent.py").write_text(blocks("Quickstart with your own gateway", "python")[0])
+    run(sys.executable, "-m", "venv", folder / "usr", cwd=folder)
+    for line in blocks("Slim containers", "dockerfile")[0].splitlines():
+        word, _, rest = line.partition(" ")
+        match word, rest.split():
+            case "COPY", [source, target]:
+                copy(folder / "context" / source, folder / target.removeprefix("/"))
+            case "RUN", ["python", *arguments]:
+                found = [str(folder / each.removeprefix("/")) if each.startswith("/") else each for each in arguments]
+                run(folder / "usr" / "bin" / "python", *found, cwd=folder)
+            case _:
+                assert word in ("FROM", "CMD")
+    return folder
+
+
+@pytest.fixture
+def upstream() -> Iterator[Upstream]:
+    """A provider that answers what the doctor asks."""
+    with Upstream(patient.answer) as running:
+        yield running
+
+
+def test_the_doctor_says_what_the_quickstart_shows(container: Path, npm_gateway: str, upstream: Upstream) -> None:
+    _, doctor, _ = blocks("Quickstart with your own gateway", "bash")
+    export, command = doctor.strip().splitlines()
+    name, key = re.fullmatch(r'export (\w+)="(.*)"', export).groups()  # type: ignore[union-attr]
+    program, *options = command.split()
+    host = ("--header", f"x-portkey-custom-host:{upstream.base_url}")
+
+    said = run(
+        container / "usr" / "bin" / program, *options, *host, cwd=container, PORTKEY_BASE_URL=npm_gateway, **{name: key}
+    )
+
+    shown = blocks("Quickstart with your own gateway", "text")[0].replace("http://localhost:8787/v1", npm_gateway)
+    assert without_times(said) == without_times(shown)
+
+
+def without_times(said: str) -> str:
+    return re.sub(r"\d+\.\d s", "T s", said)
+
+
+def test_the_first_agent_answers_in_what_the_dockerfile_makes(
+    container: Path, npm_gateway: str, upstream: Upstream
+) -> None:
+    agent = container / "agent.py"
+    source = agent.read_text().replace("http://localhost:8787/v1", npm_gateway)
+    agent.write_text(
+        source.replace('"provider": "openai",', f'"provider": "openai", "custom_host": "{upstream.base_url}",')
+    )
+    [command] = re.findall(r"^CMD (.*)$", blocks("Slim containers", "dockerfile")[0], re.MULTILINE)
+    python, *arguments = json.loads(command)
+
+    said = run(container / "usr" / "bin" / python, *arguments, cwd=container, OPENAI_API_KEY="sk-newcomer")
+
+    assert said.rstrip().endswith("Hello to you, my friend.")
+    assert [request.header("authorization") for request in upstream.requests] == ["Bearer sk-newcomer"]
+
+
+def test_what_the_dockerfile_installs_is_strands_and_two_packages(container: Path) -> None:
+    listed = run(container / "usr" / "bin" / "python", "-m", "pip", "list", "--format=json", cwd=container)
+
+    names = {package["name"] for package in json.loads(listed)}
+    assert {"httpx-sse", "strands-agents-portkey", "strands-agents"} <= names
+    assert names.isdisjoint({"openai", "portkey-ai", "litellm", "hatchling"})
