@@ -148,6 +148,8 @@ class _Printer:
                 "cache": response.cache_status,
                 "retries": response.retry_attempt_count,
                 "target": response.last_used_option_index,
+                "reasoning tokens": response.reasoning_tokens,
+                "cost": response.cost,
                 "trace id": response.trace_id,
             }
             said = [f"{name} {fact}" for name, fact in facts.items() if fact is not None]

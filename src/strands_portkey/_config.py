@@ -36,7 +36,7 @@ class Timeouts(TypedDict, total=False):
 
     Attributes:
         connect: To a connection with the gateway. Default 10.
-        first_byte: From sending to the first byte of the answer. Default 600, since a model may think for minutes.
+        first_byte: From asking, connecting included, to the first byte of the answer. Default 600, since a model may think for minutes.
         idle: Between two pieces of a stream, comments included. Default 300, as the gateway's own limit.
         total: For the whole request. Default None.
     """
@@ -66,8 +66,9 @@ class ClientArgs(TypedDict, total=False):
     Attributes:
         base_url: The gateway, with or without ``/v1``. Default: ``PORTKEY_BASE_URL``; else the hosted gateway where
             there is an API key; else ``http://localhost:8787/v1``.
-        api_key: Portkey's key. Default: ``PORTKEY_API_KEY``. The open-source gateway needs none.
-        Authorization: The provider's key, in any case; ``Bearer`` is added where no scheme is given.
+        api_key: Portkey's key. Default: ``PORTKEY_API_KEY``. The open-source gateway needs none. Text, or a sync or
+            async function that is called for each request, and again after a 401.
+        Authorization: The provider's key, as text or a function; ``Bearer`` is added where no scheme is given.
         provider: Provider behind the gateway, such as ``openai``; ``@slug`` on hosted and enterprise gateways.
         virtual_key: A virtual key of a hosted or enterprise gateway.
         config: Routing: a mapping, its JSON, or the id of a saved config on hosted and enterprise gateways.
@@ -80,7 +81,7 @@ class ClientArgs(TypedDict, total=False):
         request_timeout: Milliseconds that the gateway waits for the provider's headers; it then answers 408.
         forward_headers: Names that are sent without prefix and that the gateway passes on to the provider.
         sensitive_headers: Names that the gateway keeps out of its logs.
-        headers: Further headers, sent as they are.
+        headers: Further headers, sent as they are: a mapping, or a function that returns one. They go before settings.
         timeout: Our own clocks: `Timeouts`, one number of seconds for all but ``total``, an ``httpx.Timeout``, or
             None for none.
         verify: Whether and how to check the gateway's certificate: a bool, a path to CA certificates, an SSLContext.
@@ -134,12 +135,13 @@ class PortkeyConfig(_Settings, total=False):
 
     Attributes:
         model_id: The model's id, such as ``gpt-4o``; ``@slug/model`` on hosted and enterprise gateways. Required.
-        params: Parameters of the chat completion, put into the request body as they are.
+        params: Parameters of the chat completion, put into the request body as they are. Not ``messages``, ``model``,
+            or ``n`` other than 1. See https://portkey.ai/docs/api-reference/inference-api/chat.
         stream: Whether to stream the answer. Default True. With False the same events come all at once.
         cache_config: Prompt caching of the provider, Strands' own settings.
         upstream: What answers behind the gateway, such as ``anthropic`` or ``gemini``, where `provider`, `config`
             and the model's id do not tell: the body's form depends on it.
-        context_window_limit: Size of the model's context window in tokens.
+        context_window_limit: Size of the model's context window in tokens. Default: as Strands' table knows the model.
         on_guardrail: What a denial by a guardrail (446) becomes: ``"stop"``, the default, ends the turn with the
             gateway's message and Strands' stop reason ``guardrail_intervened``; ``"raise"`` raises
             `PortkeyGuardrailError`.

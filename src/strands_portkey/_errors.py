@@ -84,7 +84,7 @@ class PortkeyTimeoutError(PortkeyConnectionError):
 
     Attributes:
         clock: ``"connect"``, ``"first_byte"``, ``"idle"`` or ``"total"``.
-        seconds: What that clock was set to.
+        seconds: What that clock was set to; 0 where an `http_client` of your own has run out of its time.
     """
 
     def __init__(self, message: str, *, clock: str = "", seconds: float = 0, received: int = 0) -> None:
@@ -149,7 +149,10 @@ class PortkeyAPIError(PortkeyError):
 
 
 class PortkeyThrottledError(PortkeyAPIError, ModelThrottledException):
-    """Too many requests or an overloaded model: 429, 529, or 503 that says so. Strands retries it."""
+    """Too many requests or an overloaded model: by status (429, 529), code or words. Strands retries it.
+
+    Not raised once output has begun, nor where a quota is used up: these are a plain `PortkeyAPIError`.
+    """
 
 
 class PortkeyContextOverflowError(PortkeyAPIError, ContextWindowOverflowException):
