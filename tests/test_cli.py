@@ -21,7 +21,8 @@ from strands.types.exceptions import EventLoopException
 
 from strands_portkey import PortkeyStreamError, __version__
 from strands_portkey._cli import _make_parser, main
-from strands_portkey._cli_doctor import _Answer, _check_connection, _check_output
+from strands_portkey._cli_doctor import _Answer, _check_output
+from strands_portkey._cli_gateway import check_connection
 from strands_portkey._cli_settings import explain, read_settings
 from tests_integ import patient
 from tests_integ.upstream import Gate, Reply, Request, Upstream, json_reply
@@ -226,7 +227,7 @@ def test_a_certificate_that_is_not_trusted():
     page = ssl.SSLCertVerificationError(1, refused)
     settings = read_settings(_make_parser().parse_args(["doctor", "--base-url", "https://gateway.example.com"]))
 
-    check = _check_connection(settings, URLError(page))
+    check = check_connection(settings, URLError(page))
 
     assert check.fix == "set SSL_CERT_FILE to the CA certificates of your gateway"
 

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import argparse
-import http.client
 import json
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Final, Literal
-from urllib.error import HTTPError, URLError
-from urllib.parse import urlsplit
-from urllib.request import Request, build_opener
+from typing import Final
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel
 from strands import Agent, tool  # pyright: ignore[reportUnknownVariableType] - Strands leaves it open
 from strands.types.content import Messages
-from typing_extensions import TypedDict
 
-from ._cli_settings import Settings, Terminal, explain, interruptible, read_settings, with_fix
+from ._cli_gateway import (
+    Check,
+    check_connection,
+    check_gateway,
+    check_routing,
+    check_settings,
+    failed,
+    get_page,
+)
+from ._cli_settings import Settings, Terminal, interruptible, read_settings, with_fix
 from ._config import Timeouts
 from ._errors import PortkeyAPIError, PortkeyConfigError
 from ._version import __version__
@@ -38,36 +42,10 @@ CHECKS: Final = (
     "structured output",
     "reasoning",
 )
-_UNNEEDED: Final = frozenset({"gateway", "parallel tools", "reasoning"})  # An agent can do without seeing these.
 _TIMEOUTS: Final[Timeouts] = {"connect": 10, "first_byte": 90, "idle": 90, "total": 180}
-_GET_SECONDS: Final = 10.0
-_GET_BYTES: Final = 2**16
 _MOST_ANSWERS: Final = 4  # A model that calls tools for ever is stopped.
 
-Status = Literal["ok", "not seen", "failed", "skipped"]
 _Tools = Sequence[Callable[..., str]]
-
-
-@dataclass(frozen=True)
-class Check:
-    """One thing that was looked at.
-
-    Attributes:
-        name: One of `CHECKS`.
-        status: ``not seen`` where nothing failed, but nothing came either.
-        detail: What was found.
-        fix: What to do about it.
-    """
-
-    name: str
-    status: Status
-    detail: str
-    fix: str | None = None
-
-    @property
-    def is_bad(self) -> bool:
-        """Whether the exit status tells of it."""
-        return self.status == "failed" or (self.status == "not seen" and self.name not in _UNNEEDED)
 
 
 def doctor(args: argparse.Namespace) -> int:
@@ -79,7 +57,7 @@ def doctor(args: argparse.Namespace) -> int:
     try:
         settings = read_settings(args)
     except PortkeyConfigError as error:
-        found, terminal = iter([_failed("settings", error)]), Terminal(())
+        found, terminal = iter([failed("settings", error)]), Terminal(())
     else:
         found, terminal = _examine(settings), Terminal(settings.secrets)
     checks: list[Check] = []
@@ -113,21 +91,16 @@ def _with_skipped(found: Iterator[Check]) -> Iterator[Check]:
             yield Check(name, "skipped", f"since {made[-1].name} failed")
 
 
-def _failed(name: str, error: Exception) -> Check:
-    detail, fix = explain(error)
-    return Check(name, "failed", detail, fix)
-
-
 def _examine(settings: Settings) -> Iterator[Check]:
     """Make one check after the other, as far as one can go."""
-    yield _check_settings(settings)
-    page = _get(settings.endpoint.base_url.removesuffix("/v1") + "/")
-    yield _check_connection(settings, page)
+    yield check_settings(settings)
+    page = get_page(settings.endpoint.base_url.removesuffix("/v1") + "/")
+    yield check_connection(settings, page)
     if isinstance(page, Exception):
         return
-    kind, check = _check_gateway(settings, page)
+    kind, check = check_gateway(settings, page)
     yield check
-    check = _check_routing(settings, kind)
+    check = check_routing(settings, kind)
     yield check
     if check.status != "ok":
         return
@@ -143,119 +116,6 @@ def _examine(settings: Settings) -> Iterator[Check]:
         answers.append(answer)
         yield check
     yield _check_reasoning(answers)
-
-
-# -- settings and gateway ----------------------------------------------------------------------------------------------
-
-
-def _check_settings(settings: Settings) -> Check:
-    said = [f"model {settings.model_id or 'none'}", f"gateway {settings.endpoint.base_url}"]
-    said.append("Portkey key " + ("set" if "x-portkey-api-key" in settings.headers else "none"))
-    said.append(f"provider key {'from ' + settings.key_source if settings.key_source else 'none'}")
-    return Check("settings", "ok", ", ".join([*said, *settings.warnings]))
-
-
-@dataclass(frozen=True)
-class _Page:
-    status_code: int
-    body: bytes
-
-
-class _Health(TypedDict):
-    """What an enterprise gateway says of itself."""
-
-    status: Literal["success"]
-    version: str
-
-
-_HEALTH: Final = TypeAdapter(_Health)
-
-
-def _get(url: str) -> _Page | Exception:
-    """Return what stands at a URL, or why nothing came. No key is sent."""
-    request = Request(url, headers={"user-agent": f"strands-agents-portkey/{__version__}"})  # noqa: S310 - http(s) only
-    try:
-        with build_opener().open(request, timeout=_GET_SECONDS) as response:
-            return _Page(response.status, response.read(_GET_BYTES))
-    except HTTPError as error:
-        with error:
-            return _Page(error.code, b"")
-    except (OSError, ValueError, http.client.HTTPException) as error:
-        return error
-
-
-def _check_connection(settings: Settings, page: _Page | Exception) -> Check:
-    base_url = settings.endpoint.base_url
-    if isinstance(page, _Page):
-        return Check("connection", "ok", f"{base_url} answers")
-    cause = page.reason if isinstance(page, URLError) else page
-    said = str(cause) or type(cause).__name__
-    if "CERTIFICATE_VERIFY_FAILED" in said:
-        fix = "set SSL_CERT_FILE to the CA certificates of your gateway"
-    elif isinstance(page, http.client.HTTPException):
-        fix = "check whether it is http or https in --base-url or PORTKEY_BASE_URL"
-    elif urlsplit(base_url).hostname in ("localhost", "127.0.0.1", "::1"):
-        fix = (
-            "start a gateway, such as `docker run --rm -p 8787:8787 portkeyai/gateway:latest`, or set"
-            " --base-url or PORTKEY_BASE_URL to yours, or PORTKEY_API_KEY for the hosted one"
-        )
-    else:
-        fix = "check --base-url or PORTKEY_BASE_URL, the network and its proxies"
-    return Check("connection", "failed", f"nothing answers at {base_url}: {said}", fix)
-
-
-Kind = Literal["open-source", "enterprise", "hosted", "unknown"]
-
-
-def _check_gateway(settings: Settings, page: _Page) -> tuple[Kind, Check]:
-    """Return which gateway it is, by what it says of itself."""
-    base_url = settings.endpoint.base_url
-    host = urlsplit(base_url).hostname or ""
-    if b"AI Gateway says hey!" in page.body:
-        return "open-source", Check("gateway", "ok", "open-source; it does not tell its version")
-    health = _get(f"{base_url}/health")
-    try:
-        version = _HEALTH.validate_json(health.body)["version"] if isinstance(health, _Page) else ""
-    except ValidationError:
-        version = ""
-    told = f", version {version}" if version else "; it does not tell its version"
-    if host == "portkey.ai" or host.endswith(".portkey.ai"):
-        return "hosted", Check("gateway", "ok", f"hosted{told}")
-    if version:
-        return "enterprise", Check("gateway", "ok", f"enterprise{told}")
-    detail = f"what answers (status {page.status_code}) does not say that it is a Portkey gateway"
-    return "unknown", Check("gateway", "not seen", detail, "check --base-url if the next checks fail")
-
-
-def _check_routing(settings: Settings, kind: Kind) -> Check:
-    """Judge by the headers whether the gateway will know where to send a request."""
-    provider = settings.headers.get("x-portkey-provider")
-    config = settings.headers.get("x-portkey-config")
-    is_open = kind == "open-source"
-    if settings.model_id is None:
-        return Check("routing", "failed", "no model is named", "give --model, such as --model gpt-4o-mini")
-    slug = settings.model_id.startswith("@") or "x-portkey-virtual-key" in settings.headers
-    if is_open and config is not None and not config.startswith("{"):
-        fix = "give --config the config itself, as JSON or @FILE"
-        return Check("routing", "failed", f"the open-source gateway has no saved configs such as {config}", fix)
-    if is_open and provider is not None and provider.startswith("@"):
-        fix = "give --provider a provider's name, such as openai"
-        return Check("routing", "failed", f"the open-source gateway has no slugs such as {provider}", fix)
-    if is_open and provider is None and config is None:
-        detail = "the gateway is not told where to send a request: there is neither a provider nor a config"
-        if slug:
-            detail += ", and the open-source one reads neither '@slug/model' nor virtual keys"
-        fix = "give --provider, such as openai, or --config with targets (client_args['provider'] or ['config'])"
-        return Check("routing", "failed", detail, fix)
-    found = [f"provider {provider}"] if provider else []
-    if config is not None:
-        found.append("an inline config" if config.startswith("{") else f"config {config}")
-    if slug:
-        found.append("the slug of the model or a virtual key")
-    return Check("routing", "ok", " and ".join(found) or "left to the default config of the API key")
-
-
-# -- requests ----------------------------------------------------------------------------------------------------------
 
 
 @tool
@@ -340,7 +200,7 @@ def _ask(model: PortkeyModel, prompt: str, tools: _Tools = (), output_model: typ
 def _examine_failure(settings: Settings, error: Exception) -> Iterator[Check]:
     """Tell what the failure of the first request means."""
     if _is_of_key(error):
-        yield _failed("key", error)
+        yield failed("key", error)
         return
     if isinstance(error, PortkeyAPIError) and error.origin == "gateway" and error.status_code == 500:  # noqa: PLR2004
         whole = _ask(settings.model(stream=False, timeout=_TIMEOUTS), "Say hello in five words.")
@@ -354,7 +214,7 @@ def _examine_failure(settings: Settings, error: Exception) -> Iterator[Check]:
             yield Check("stream", "failed", detail, fix)
             return
     yield Check("key", "skipped", "not known, since the request failed for another reason")
-    yield _failed("stream", error)
+    yield failed("stream", error)
 
 
 def _is_of_key(error: Exception) -> bool:
@@ -405,7 +265,7 @@ def _calls(answer: _Answer) -> list[list[str]]:
 
 def _check_tools(answer: _Answer) -> Check:
     if answer.error is not None:
-        return _failed("tools", answer.error)
+        return failed("tools", answer.error)
     if any("get_weather" in names for names in _calls(answer)):
         return Check("tools", "ok", "a tool was called, and an answer came after its result")
     fix = (
@@ -417,7 +277,7 @@ def _check_tools(answer: _Answer) -> Check:
 
 def _check_parallel_tools(answer: _Answer) -> Check:
     if answer.error is not None:
-        return _failed("parallel tools", answer.error)
+        return failed("parallel tools", answer.error)
     calls = _calls(answer)
     if any({"get_weather", "get_time"} <= set(names) for names in calls):
         return Check("parallel tools", "ok", "two tools were called at once")
@@ -427,7 +287,7 @@ def _check_parallel_tools(answer: _Answer) -> Check:
 
 def _check_output(answer: _Answer) -> Check:
     if answer.error is not None:
-        return _failed("structured output", answer.error)
+        return failed("structured output", answer.error)
     if isinstance(answer.output, City):
         return Check("structured output", "ok", f"the answer fits the schema: {answer.output}")
     fix = "use a model with tools or response_format, and name it by --upstream where a saved config hides it"

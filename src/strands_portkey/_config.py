@@ -36,7 +36,8 @@ class Timeouts(TypedDict, total=False):
 
     Attributes:
         connect: To a connection with the gateway. Default 10.
-        first_byte: From asking, connecting included, to the first byte of the answer. Default 600, since a model may think for minutes.
+        first_byte: From asking, connecting included, to the first byte of the answer. Default 600, since a model may
+            think for minutes.
         idle: Between two pieces of a stream, comments included. Default 300, as the gateway's own limit.
         total: For the whole request. Default None.
     """
