@@ -29,6 +29,18 @@ def image_url(url: str) -> dict[str, object]:
     [
         pytest.param("openai", {"text": "no media"}, [], id="no media"),
         pytest.param("openai", PNG, [image_url(DATA_PNG)], id="image"),
+        pytest.param(
+            "openai",
+            {"image": {"format": "JPG", "source": {"bytes": bytearray(b"png")}}},
+            [image_url("data:image/jpeg;base64,cG5n")],
+            id="the short name of a format, in capitals",
+        ),
+        pytest.param(
+            "openai",
+            {"image": {"format": "png", "source": {"bytes": memoryview(b"png")}}},
+            [image_url(DATA_PNG)],
+            id="a view",
+        ),
         pytest.param("openai", image_at(url="https://x/i.png"), [image_url("https://x/i.png")], id="image by url"),
         pytest.param("gemini", image_at(uri="gs://b/i.png"), [image_url("gs://b/i.png")], id="gemini: image by gs"),
         pytest.param(

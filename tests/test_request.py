@@ -830,14 +830,6 @@ def test_a_result_names_its_tool_for_gemini_alone(dialect, named):
             ),
             id="empty",
         ),
-        pytest.param(
-            [result({"hologram": {}})],
-            (
-                "content block 'hologram' cannot be sent to the upstream 'openai'; what works is"
-                " text, json, an image or a document"
-            ),
-            id="unknown in a result",
-        ),
         pytest.param([{"text": "\n"}], "there is nothing to send: all messages are blank", id="nothing"),
     ],
 )
@@ -846,6 +838,49 @@ def test_what_cannot_be_sent_raises(blocks, message):
         user(*blocks)
 
     assert str(caught.value) == message
+
+
+LOOP: dict[str, Any] = {}
+LOOP["loop"] = LOOP
+
+
+@pytest.mark.parametrize(
+    ("block", "dialect", "reason"),
+    [
+        pytest.param(
+            {"image": {"format": "bmp", "source": {"bytes": b"i"}}},
+            "anthropic",
+            "image has the unknown format 'bmp'",
+            id="anthropic: an unknown format",
+        ),
+        pytest.param(
+            PNG,
+            "deepseek",
+            "image cannot be sent to the upstream 'deepseek'; what works is a description as text",
+            id="deepseek: an image",
+        ),
+        pytest.param(
+            {},
+            "openai",
+            (
+                "content block 'empty' cannot be sent to the upstream 'openai'; what works is"
+                " text, json, an image or a document"
+            ),
+            id="empty",
+        ),
+        pytest.param(
+            {"json": LOOP},
+            "openai",
+            "a tool's result cannot be sent as JSON: Circular reference detected",
+            id="a circle",
+        ),
+    ],
+)
+def test_what_cannot_be_sent_of_a_result_is_left_out_and_a_text_and_a_warning_tell_why(block, dialect, reason):
+    with pytest.warns(UserWarning, match=f"^left out of a tool's result: {reason}$"):
+        messages = user(result({"text": "see"}, block, {"text": "end"}), dialect=dialect)
+
+    assert messages == [{"role": "tool", "tool_call_id": "t1", "content": f"see\n[left out: {reason}]\nend"}]
 
 
 def test_an_unknown_block_of_the_system_prompt_raises():

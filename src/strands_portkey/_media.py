@@ -5,10 +5,18 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import ConfigDict, JsonValue, TypeAdapter, ValidationError, with_config
-from typing_extensions import Required, TypedDict
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    JsonValue,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+    with_config,
+)
+from typing_extensions import Buffer, Required, TypedDict
 
 from ._dialects import Dialect
 from ._errors import PortkeyConfigError
@@ -21,8 +29,12 @@ class _Location(TypedDict, total=False):
     uri: str
 
 
+def _to_bytes(data: object) -> object:
+    return bytes(data) if isinstance(data, Buffer) else data
+
+
 class _Source(TypedDict, total=False):
-    bytes: bytes
+    bytes: Annotated[bytes, BeforeValidator(_to_bytes)]
     location: _Location
 
 
@@ -30,7 +42,7 @@ class _Source(TypedDict, total=False):
 class _Media(TypedDict, total=False):
     """What Strands' images, documents, audio and video hold; audio is younger than our lowest Strands."""
 
-    format: Required[str]
+    format: Required[Annotated[str, StringConstraints(to_lower=True)]]
     source: Required[_Source]
     name: str | None
     context: str | None
@@ -43,6 +55,7 @@ _Kind = Literal["image", "document", "audio", "video"]
 _MIME_TYPES: Final = {
     "png": "image/png",
     "jpeg": "image/jpeg",
+    "jpg": "image/jpeg",
     "gif": "image/gif",
     "webp": "image/webp",
     "pdf": "application/pdf",

@@ -108,23 +108,27 @@ def _call_id(call_id: str, dialect: Dialect) -> str:
 
 
 def tool_message(tool_result: ToolResult, dialect: Dialect, names: Mapping[str, str]) -> tuple[Body, list[Body]]:
-    """Return a tool's result, and the media in it that must go into a user message."""
+    """Return a tool's result, and the media in it that must go into a user message; a text tells what is left out."""
     texts: list[str] = []
     native: list[JsonValue] = []
     moved: list[Body] = []
     for block in tool_result["content"]:
-        if "json" in block:
-            texts.append(_json("a tool's result", block["json"], default=str))
-        elif "text" in block:
-            texts.append(block["text"])
-        elif dialect.tool_result_images and (part := native_media(block)):
-            native.append(part)
-        elif parts := media_parts(block, dialect):
-            is_text = all(part["type"] == "text" for part in parts)
-            texts += [str(part["text"]) for part in parts if is_text]
-            moved += [part for part in parts if not is_text]
-        else:
-            raise unknown_block(block, dialect, "text, json, an image or a document")
+        try:
+            if "json" in block:
+                texts.append(_json("a tool's result", block["json"], default=str))
+            elif "text" in block:
+                texts.append(block["text"])
+            elif dialect.tool_result_images and (part := native_media(block)):
+                native.append(part)
+            elif parts := media_parts(block, dialect):
+                is_text = all(part["type"] == "text" for part in parts)
+                texts += [str(part["text"]) for part in parts if is_text]
+                moved += [part for part in parts if not is_text]
+            else:
+                raise unknown_block(block, dialect, "text, json, an image or a document")
+        except PortkeyConfigError as error:  # noqa: PERF203 - raised, it would end every later turn as well
+            warnings.warn(f"left out of a tool's result: {error}", stacklevel=2)
+            texts.append(f"[left out: {error}]")
     if moved:
         where = " in the next user message" if dialect.calls else ""
         texts.append(f"(the tool's images and documents follow{where})")
