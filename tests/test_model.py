@@ -187,6 +187,17 @@ async def test_the_system_prompt_goes_first(gateway, given, sent):
     assert gateway.requests[0].json["messages"] == [*sent, {"role": "user", "content": "Hello"}]
 
 
+async def test_a_blank_question_is_asked(gateway):
+    gateway.reply(says("a"), says("b"))
+    agent = Agent(model=make_model(gateway), callback_handler=None)
+
+    await agent.invoke_async("")
+    await agent.invoke_async(" ")
+
+    blank = {"role": "user", "content": "[blank text]"}
+    assert gateway.requests[1].json["messages"] == [blank, {"role": "assistant", "content": "a"}, blank]
+
+
 async def test_many_answers_at_once_stay_apart(gateway):
     gateway.script = lambda request: says(request.json["messages"][0]["content"])
     model = make_model(gateway)

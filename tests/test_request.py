@@ -391,6 +391,16 @@ def test_a_cache_config_marks_system_prompt_tools_and_the_users_last_message():
             [{"role": "user", "content": [text("a"), text("b")]}],
             id="several are parts, a blank one none",
         ),
+        pytest.param([], "openai", [{"role": "user", "content": "[blank text]"}], id="nothing at all"),
+        pytest.param(
+            [{"text": "\n"}], "cohere", [{"role": "user", "content": "[blank text]"}], id="nothing but blanks"
+        ),
+        pytest.param(
+            [result({"text": "1"}), {"text": " "}],
+            "openai",
+            [{"role": "tool", "tool_call_id": "t1", "content": "1"}],
+            id="a blank beside a result",
+        ),
         pytest.param(
             [{"guardContent": {"text": {"text": "a"}}}], "openai", [{"role": "user", "content": "a"}], id="guarded text"
         ),
@@ -830,7 +840,6 @@ def test_a_result_names_its_tool_for_gemini_alone(dialect, named):
             ),
             id="empty",
         ),
-        pytest.param([{"text": "\n"}], "there is nothing to send: all messages are blank", id="nothing"),
     ],
 )
 def test_what_cannot_be_sent_raises(blocks, message):
@@ -838,6 +847,11 @@ def test_what_cannot_be_sent_raises(blocks, message):
         user(*blocks)
 
     assert str(caught.value) == message
+
+
+def test_a_conversation_without_a_word_raises():
+    with pytest.raises(PortkeyConfigError, match="there is nothing to send: all messages are blank"):
+        body_of([{"role": "assistant", "content": [{"text": " "}]}])
 
 
 LOOP: dict[str, Any] = {}

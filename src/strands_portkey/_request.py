@@ -33,6 +33,7 @@ from ._tools import (
 
 _MARKABLE: Final = ("text", "image_url")  # The gateway drops a cache mark on other parts.
 _THINKING: Final = ("thinking", "redacted_thinking")
+_BLANK: Final = "[blank text]"  # As Strands says it in the model's messages; upstreams refuse blank text.
 
 
 def to_body(
@@ -186,6 +187,8 @@ def _user_messages(
                 parts.append(part)
                 last = part if part["type"] in _MARKABLE else last
     content = _content(_with_text([*moved, *parts], dialect), dialect)
+    if not results:  # Left out, a blank message would leave the model's own as the last, to go on from.
+        content = content or _BLANK
     return [*results, {"role": "user", "content": content}] if content else results
 
 
