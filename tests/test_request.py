@@ -285,7 +285,13 @@ def test_a_point_behind_results_that_upstreams_take_in_different_places_warns():
             {"tools": [{"type": "web_search"}], "tool_choice": "auto"},
             id="tools of the parameters alone",
         ),
+        pytest.param(
+            {"tool_specs": [{"name": "now", "inputSchema": {"json": {"type": "object"}}}]},
+            {"tools": [{"type": "function", "function": {"name": "now", "parameters": {"type": "object"}}}]},
+            id="no description",
+        ),
         pytest.param({"tool_choice": {"any": {}}}, {}, id="nothing to choose from"),
+        pytest.param({"tool_specs": [SPEC], "tool_choice": {}}, {"tools": [TOOL]}, id="no choice"),
         pytest.param(
             {"tool_specs": [SPEC], "tool_choice": {"any": {}}}, {"tools": [TOOL], "tool_choice": "required"}, id="any"
         ),
@@ -317,7 +323,7 @@ def test_tools_and_what_is_asked_of_them(more, body):
     assert {key: given[key] for key in ("tools", "tool_choice", "response_format") if key in given} == body
 
 
-@pytest.mark.parametrize("tool_choice", [{}, {"tool": {}}, {"must": {}}, "any"], ids=repr)
+@pytest.mark.parametrize("tool_choice", [{"tool": {}}, {"must": {}}, "any"], ids=repr)
 def test_an_unknown_tool_choice_raises(tool_choice):
     with pytest.raises(PortkeyConfigError) as caught:
         user({"text": "Hi"}, tool_specs=[SPEC], tool_choice=tool_choice)
@@ -839,6 +845,14 @@ def test_a_result_names_its_tool_for_gemini_alone(dialect, named):
                 " text, an image, a document, audio or video"
             ),
             id="empty",
+        ),
+        pytest.param(
+            [{"guardContent": PNG}],
+            (
+                "content block 'guardContent' cannot be sent to the upstream 'openai'; what works is"
+                " text, an image, a document, audio or video"
+            ),
+            id="a guarded image",
         ),
     ],
 )

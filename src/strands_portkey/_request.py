@@ -90,7 +90,7 @@ def to_body(
         body["max_completion_tokens"] = dialect.max_tokens + _thinking_budget(params)
     body.update(params)
     # What is asked for in this one call goes before what holds for all.
-    if tools and tool_choice is not None:
+    if tools and tool_choice:
         body["tool_choice"] = to_tool_choice(tool_choice)
     if response_format is not None:
         body["response_format"] = response_format
@@ -252,7 +252,7 @@ def _parts(block: ContentBlock, dialect: Dialect) -> list[Body]:
     """Return the parts for one block; blank text gives none, since upstreams refuse it."""
     if "text" in block:
         text = block["text"]
-    elif "guardContent" in block:
+    elif "guardContent" in block and "text" in block["guardContent"]:
         text = block["guardContent"]["text"]["text"]
     elif "citationsContent" in block:
         text = "".join(part["text"] for part in block["citationsContent"].get("content", ()) if "text" in part)

@@ -63,11 +63,12 @@ def in_order(blocks: Sequence[ContentBlock], called: Sequence[str]) -> list[Cont
 def _tool(spec: ToolSpec, dialect: Dialect) -> Body:
     schema = cast("Body", spec["inputSchema"])  # Strands says no more than dict.
     parameters = schema.get("json", schema)
+    given = cast("Body", spec)  # A description may be missing all the same.
+    named: Body = {key: given[key] for key in ("name", "description") if given.get(key)}
     return {
         "type": "function",
         "function": {
-            "name": spec["name"],
-            "description": spec["description"],
+            **named,
             "parameters": to_gemini_schema(parameters) if dialect.gemini_schemas else parameters,
         },
     }
