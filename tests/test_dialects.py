@@ -30,6 +30,21 @@ CLAUDE = "claude-sonnet-4-5"
         pytest.param(None, {}, "@openaiish/m", "openai", id="free slug, model unknown"),
         pytest.param(None, {}, "eu.anthropic.claude-3-haiku", "bedrock", id="Bedrock's id with a region"),
         pytest.param(None, {}, "arn:aws:bedrock:eu-west-1:1:x", "bedrock", id="Bedrock's ARN"),
+        *(
+            pytest.param(None, {}, f"@team/{model_id}", "bedrock", id=f"Bedrock's {model_id}")
+            for model_id in (
+                *("ai21.jamba-1-5-large-v1:0", "amazon.nova-pro-v1:0", "cohere.command-r-v1:0", "us.deepseek.r1-v1:0"),
+                *("meta.llama3-8b-instruct-v1:0", "mistral.mistral-large-2402-v1:0", "openai.gpt-oss-120b-1:0"),
+                "qwen.qwen3-32b-v1:0",
+            )
+        ),
+        *(
+            pytest.param(None, {}, f"@team/{model_id}", "mistral", id=f"Mistral's {model_id}")
+            for model_id in (
+                *("codestral-latest", "devstral-small-2507", "magistral-medium-2506", "ministral-8b-latest"),
+                *("mistral-large-latest", "open-mistral-nemo", "open-mixtral-8x22b", "pixtral-12b-2409"),
+            )
+        ),
         pytest.param(None, {"config": {"provider": "google"}, "provider": "openai"}, "m", "gemini", id="config"),
         pytest.param(None, {"config": '{"provider": "google"}'}, "m", "gemini", id="config as JSON"),
         pytest.param(None, {"config": "pc-1"}, CLAUDE, "anthropic", id="id of a saved config"),

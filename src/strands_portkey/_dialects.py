@@ -195,14 +195,14 @@ _PROVIDERS: Final = {
 _MODELS: Final = {
     "claude-": "anthropic",
     "gemini-": "gemini",
-    "mistral-": "mistral",
     "deepseek-": "deepseek",
     "command-": "cohere",
     "sonar": "perplexity",
-    "anthropic.": "bedrock",
-    "amazon.": "bedrock",
-    "meta.": "bedrock",
     "arn:aws:bedrock:": "bedrock",
+    **dict.fromkeys(("mistral-", "ministral-", "magistral-", "open-mistral-", "open-mixtral-"), "mistral"),
+    **dict.fromkeys(("codestral-", "devstral-", "pixtral-"), "mistral"),
+    **dict.fromkeys(("ai21.", "amazon.", "anthropic.", "cohere.", "deepseek."), "bedrock"),
+    **dict.fromkeys(("meta.", "mistral.", "openai.", "qwen."), "bedrock"),
 }
 _REGION: Final = re.compile(r"^(us|eu|apac|global|us-gov|jp|au)\.(?=[a-z0-9]+\.)")
 
