@@ -649,6 +649,32 @@ async def test_an_upstream_without_schemas_is_forced_to_call_a_tool(gateway):
     assert gateway.requests[0].json["tool_choice"] == {"type": "function", "function": {"name": "City"}}
 
 
+class Tree(BaseModel):
+    name: str
+    children: list["Tree"]
+
+
+@pytest.mark.parametrize(
+    ("upstream", "reply"),
+    [
+        ("openai", says('{"name": "a", "children": [{"name": "b", "children": []}]}')),
+        (
+            "anthropic",
+            openai.stream(
+                openai.tool_call(0, "c1", "Tree", '{"name": "a", "children": [{"name": "b", "children": []}]}')
+            ),
+        ),
+    ],
+    ids=["schema", "tool"],
+)
+async def test_a_recursive_model_comes_back_whole(gateway, upstream, reply):
+    gateway.reply(reply)
+
+    events = [event async for event in make_model(gateway, upstream=upstream).structured_output(Tree, HELLO)]
+
+    assert events[-1] == {"output": Tree(name="a", children=[Tree(name="b", children=[])])}
+
+
 async def test_a_model_that_thinks_is_not_forced(gateway):
     gateway.reply(calls_city())
     params = {"thinking": {"type": "enabled", "budget_tokens": 1024}, "max_tokens": 2048}

@@ -7,10 +7,17 @@ from typing import Literal, Optional
 
 import pytest
 from pydantic import AnyUrl, BaseModel, Field, RootModel
+from strands.tools.structured_output import convert_pydantic_to_tool_spec
 
 from strands_portkey import PortkeyAPIError, PortkeyStreamError
 from strands_portkey._dialects import DIALECTS
-from strands_portkey._structured_output import find_mechanisms, is_rejection, to_output, to_response_format
+from strands_portkey._structured_output import (
+    find_mechanisms,
+    is_rejection,
+    to_output,
+    to_response_format,
+    to_tool_spec,
+)
 
 
 @pytest.mark.parametrize(
@@ -165,6 +172,64 @@ def test_a_schema_that_strict_mode_cannot_express_goes_as_it_is(model):
         "type": "json_schema",
         "json_schema": {"name": model.__name__, "strict": False, "schema": model.model_json_schema()},
     }
+
+
+class Node(BaseModel):
+    """A node."""
+
+    name: str
+    children: list[Node]
+
+
+class Forest(BaseModel):
+    trees: list[Node]
+
+
+REFERENCE = {"$ref": "#/$defs/Node"}
+NODE = {
+    "type": "object",
+    "title": "Node",
+    "description": "A node.",
+    "properties": {
+        "name": {"type": "string", "title": "Name"},
+        "children": {"type": "array", "items": REFERENCE, "title": "Children"},
+    },
+    "required": ["name", "children"],
+}
+FOREST = {
+    "type": "object",
+    "title": "Forest",
+    "properties": {"trees": {"type": "array", "items": REFERENCE, "title": "Trees"}},
+    "required": ["trees"],
+    "$defs": {"Node": NODE},
+}
+
+
+def test_the_schema_of_a_recursive_model_is_an_object_that_refers_to_itself():
+    closed = {**NODE, "additionalProperties": False}
+
+    assert to_response_format(Node) == {
+        "type": "json_schema",
+        "json_schema": {"name": "Node", "strict": True, "schema": {**closed, "$defs": {"Node": closed}}},
+    }
+
+
+@pytest.mark.parametrize(
+    ("model", "spec"),
+    [
+        pytest.param(
+            Node,
+            {"name": "Node", "description": "A node.", "inputSchema": {"json": {**NODE, "$defs": {"Node": NODE}}}},
+            id="recursive",
+        ),
+        pytest.param(
+            Forest, {"name": "Forest", "description": "Forest", "inputSchema": {"json": FOREST}}, id="recursive within"
+        ),
+        pytest.param(Trip, convert_pydantic_to_tool_spec(Trip), id="as Strands has it"),
+    ],
+)
+def test_a_tool_carries_an_answer_of_any_model(model, spec):
+    assert to_tool_spec(model) == spec
 
 
 def test_a_schemas_name_keeps_to_the_letters_that_openai_takes():

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from typing import Final, Literal, TypeVar
 
 from pydantic import BaseModel, JsonValue, ValidationError
+from strands.tools.structured_output import convert_pydantic_to_tool_spec
 from strands.types.content import Message
+from strands.types.tools import ToolSpec
 
 from ._dialects import Dialect
 from ._errors import PortkeyAPIError, PortkeyStreamError
@@ -60,13 +62,23 @@ def is_rejection(error: PortkeyAPIError, mechanism: Mechanism) -> bool:
 
 def to_response_format(output_model: type[BaseModel]) -> JsonValue:
     """Return the model's schema as ``response_format``, strict where strict mode can express it."""
-    schema: dict[str, JsonValue] = output_model.model_json_schema()
+    schema = _to_schema(output_model)
     strict = schema.get("type") == "object" and _is_strict(schema)
     name = re.sub(r"[^A-Za-z0-9_-]", "_", output_model.__name__)[:64]
     return {
         "type": "json_schema",
         "json_schema": {"name": name, "schema": _to_strict(schema) if strict else schema, "strict": strict},
     }
+
+
+def to_tool_spec(output_model: type[BaseModel]) -> ToolSpec:
+    """Return the tool that carries an answer, with pydantic's schema where Strands has none: of a recursive model."""
+    try:
+        return convert_pydantic_to_tool_spec(output_model)
+    except (ValueError, RecursionError):
+        name = output_model.__name__
+        description = output_model.__doc__ or name
+        return {"name": name, "description": description, "inputSchema": {"json": _to_schema(output_model)}}
 
 
 def to_output(output_model: type[T], message: Message | None, tool_name: str) -> T:
@@ -85,6 +97,13 @@ def to_output(output_model: type[T], message: Message | None, tool_name: str) ->
     except ValidationError as error:
         said = f"the answer does not fit {output_model.__name__}: {error}\nThe model said: {content!r}"
         raise PortkeyStreamError(said, origin="provider", retryable=True) from error
+
+
+def _to_schema(output_model: type[BaseModel]) -> dict[str, JsonValue]:
+    """Return the model's schema; a recursive one is a mere reference to itself, and upstreams want an object."""
+    schema = output_model.model_json_schema()
+    root = str(schema.pop("$ref", "")).rpartition("/")[2]
+    return {**schema, **schema["$defs"][root]} if root else schema
 
 
 def _is_strict(schema: JsonValue) -> bool:

@@ -15,7 +15,6 @@ from urllib.parse import quote
 from pydantic import BaseModel, JsonValue
 from strands.event_loop.streaming import process_stream
 from strands.models.model import Model
-from strands.tools.structured_output import convert_pydantic_to_tool_spec
 from strands.types.content import Message, Messages, SystemContentBlock
 from strands.types.event_loop import Metrics
 from strands.types.streaming import StreamEvent
@@ -33,7 +32,7 @@ from ._limits import find_context_window_limit
 from ._prompts import read_count, read_models, read_prompt, to_feedback
 from ._request import dump_body, to_body
 from ._stream import StreamTranslator
-from ._structured_output import Mechanism, find_mechanisms, is_rejection, to_output, to_response_format
+from ._structured_output import Mechanism, find_mechanisms, is_rejection, to_output, to_response_format, to_tool_spec
 from ._tools import Body
 from ._tracing import describe_response, trace_headers
 from ._usage import Stopwatch
@@ -262,7 +261,7 @@ class PortkeyModel(Model):
             PortkeyStreamError: If the answer does not fit; it quotes what the model said.
             PortkeyError: As `stream` does.
         """
-        spec = convert_pydantic_to_tool_spec(output_model)
+        spec = to_tool_spec(output_model)
         choice: ToolChoiceToolDict = {"tool": {"name": spec["name"]}}
         events = self.stream(
             prompt,
