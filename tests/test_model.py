@@ -413,6 +413,34 @@ async def test_all_turns_of_an_invocation_have_one_trace_id_and_the_next_another
     assert gateway.requests[1].header("x-portkey-parent-span-id") == spans[0]
 
 
+async def test_agents_side_by_side_on_one_state_have_one_trace_id_for_each_invocation(gateway):
+    gateway.script = lambda request: calls_then_says()[request.json["messages"][-1]["role"] == "tool"]
+    model, state = make_model(gateway), {"mine": 1}
+    agents = [agent_of(model, system_prompt=name) for name in ("a", "b")]
+    await agents[0].invoke_async("Once more than the other", invocation_state=state)
+
+    for _ in range(2):
+        await asyncio.gather(*[agent.invoke_async("What time is it?", invocation_state=state) for agent in agents])
+
+    told: dict[str, list] = {"a": [], "b": []}
+    for request, trace_id in zip(gateway.requests, trace_ids(gateway), strict=True):
+        told[request.json["messages"][0]["content"]].append(trace_id)
+    firsts = {name: ids[::2] for name, ids in told.items()}
+    assert firsts == {name: ids[1::2] for name, ids in told.items()}
+    assert [len(set(ids)) for ids in firsts.values()] == [3, 2]
+
+
+async def test_an_invocation_that_is_read_in_many_tasks_has_one_trace_id(gateway):
+    gateway.reply(*calls_then_says())
+    events = agent_of(make_model(gateway)).stream_async("What time is it?")
+
+    while await asyncio.create_task(anext(events, None)):
+        pass
+
+    first, second = trace_ids(gateway)
+    assert first == second
+
+
 async def test_a_trace_id_of_the_callers_own_goes_before(gateway):
     gateway.reply(says("a"), says("b"))
     agent = agent_of(make_model(gateway, {"trace_id": "mine"}))

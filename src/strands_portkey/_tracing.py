@@ -6,6 +6,7 @@ opentelemetry-api comes with Strands.
 from __future__ import annotations
 
 from collections.abc import MutableMapping
+from contextvars import ContextVar
 from typing import Final, NamedTuple
 from uuid import uuid4
 
@@ -46,20 +47,32 @@ def trace_headers(invocation_state: MutableMapping[str, object] | None) -> dict[
 
 
 class _Kept(NamedTuple):
-    """A trace id, and the number of the agent's invocations when it was made."""
+    """A trace id, the agent that it was made for, and the number of the agent's invocations then."""
 
     trace_id: str
+    agent: object
     invocation: int
+
+
+# Agents that run side by side on one state, as a graph's nodes do, put themselves in each other's place there.
+_HERE: Final[ContextVar[tuple[object, _Kept] | None]] = ContextVar(_KEPT, default=None)
 
 
 def _invocation_id(state: MutableMapping[str, object]) -> str:
     """Return the trace id of an invocation; a state that is used again is told by the agent's count of them."""
-    invocations = getattr(getattr(state.get("agent"), "event_loop_metrics", None), "agent_invocations", ())
-    count = len(invocations) if is_list(invocations) else 0
-    kept = state.get(_KEPT)
-    if not (isinstance(kept, _Kept) and kept.invocation == count):
-        kept = state[_KEPT] = _Kept(uuid4().hex, count)
+    here = _HERE.get()
+    if here and here[0] is state and here[1].invocation == _invocations(here[1].agent):
+        return here[1].trace_id
+    agent, kept = state.get("agent"), state.get(_KEPT)
+    if not (isinstance(kept, _Kept) and kept.agent is agent and kept.invocation == _invocations(agent)):
+        kept = state[_KEPT] = _Kept(uuid4().hex, agent, _invocations(agent))
+    _HERE.set((state, kept))
     return kept.trace_id
+
+
+def _invocations(agent: object) -> int:
+    invocations = getattr(getattr(agent, "event_loop_metrics", None), "agent_invocations", ())
+    return len(invocations) if is_list(invocations) else 0
 
 
 def describe_response(metadata: ResponseMetadata) -> None:
