@@ -1,8 +1,10 @@
 """PortkeyModel, under Strands and alone, against a scripted gateway on loopback."""
 
 import asyncio
+import copy
 import json
 import logging
+import pickle
 import threading
 import warnings
 from typing import Any
@@ -218,6 +220,18 @@ async def test_the_model_can_be_closed_and_used_again(gateway):
     await ask(model)
 
     assert [request.connection for request in gateway.requests] == [0, 1]
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])  # noqa: S301
+async def test_a_copy_of_the_model_answers_over_connections_of_its_own(gateway, copied):
+    gateway.reply(says("a"), says("b"))
+    model = make_model(gateway)
+
+    await ask(model)
+    await ask(copied(model))
+
+    assert [request.connection for request in gateway.requests] == [0, 1]
+    assert [request.header("authorization") for request in gateway.requests] == [f"Bearer {KEY}"] * 2
 
 
 # -- what the gateway says of itself -----------------------------------------------------------------------------------

@@ -34,6 +34,10 @@ class Connections:
         self._loops: dict[asyncio.AbstractEventLoop, _LoopClients] = {}
         self._pid = os.getpid()
 
+    def __reduce__(self) -> tuple[type[Connections], tuple[Endpoint]]:
+        """Let a copy of the model, also in another process, begin without connections."""
+        return Connections, (self._endpoint,)
+
     async def take(self) -> tuple[httpx.AsyncClient, bool]:
         """Return a client, and whether it has been used before."""
         here = await self._here()
