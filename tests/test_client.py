@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import os
+import signal
 import ssl
 import sys
 import threading
@@ -589,20 +590,50 @@ def test_a_fork_leaves_the_connections_of_its_parent_alone(server):
     assert [request.connection for request in server.requests] == [0, 1, 0]
 
 
+def test_a_fork_while_the_connections_are_looked_at_blocks_no_child():
+    client = GatewayClient(split_client_args({})[0])
+    pids: list[int] = []
+
+    class ForkingLoop(asyncio.SelectorEventLoop):
+        def is_closed(self) -> bool:
+            if client._connections._loops and not pids:
+                pids.append(os.fork())
+                if pids == [0]:
+                    look_in_the_child()
+            return super().is_closed()
+
+    def look_in_the_child() -> None:
+        ended: list[None] = []
+        try:
+            signal.alarm(5)  # Ends a child that waits for ever.
+            thread = threading.Thread(target=lambda: ended.append(asyncio.run(client.aclose())))
+            thread.start()
+            thread.join()
+        finally:
+            os._exit(ended != [None])
+
+    loop = ForkingLoop()
+    loop.run_until_complete(client.aclose())
+    loop.run_until_complete(client.aclose())
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    loop.close()
+
+    assert os.waitpid(pids[0], 0)[1] == 0
+
+
 async def test_a_process_that_was_forked_forgets_connections_without_closing_them(server, monkeypatch):
     server.reply(whole(), whole())
     client = make_client(server)
     await ask(client)
-    loops = client._connections._loops
+    [parents] = client._connections._loops.values()
 
     monkeypatch.setattr("os.getpid", lambda: -1)
     await ask(client)
 
     assert [request.connection for request in server.requests] == [0, 1]
     assert not server.gone(0).done()
-    assert client._connections._loops is not loops
-    for kept in loops.values():
-        await kept.close_idle()
+    assert parents not in client._connections._loops.values()
+    await parents.close_idle()
 
 
 async def test_a_client_of_the_callers_own_is_used_and_left_open(server):

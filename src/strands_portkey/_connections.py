@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
-import threading
 from bisect import bisect_right
 from collections.abc import AsyncGenerator
 from functools import lru_cache
@@ -30,9 +29,7 @@ class Connections:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
-        self._lock = threading.Lock()
-        self._loops: dict[asyncio.AbstractEventLoop, _LoopClients] = {}
-        self._pid = os.getpid()
+        self._loops: dict[tuple[int, asyncio.AbstractEventLoop], _LoopClients] = {}  # By process and loop.
 
     def __reduce__(self) -> tuple[type[Connections], tuple[Endpoint]]:
         """Let a copy of the model, also in another process, begin without connections."""
@@ -80,16 +77,14 @@ class Connections:
 
     async def _here(self) -> _LoopClients:
         """Return the running loop's clients, and forget those of loops that are gone."""
-        loop = asyncio.get_running_loop()
-        with self._lock:
-            if self._pid != os.getpid():  # A fork: the connections are the parent's, and closing would speak on them.
-                self._pid = os.getpid()
-                self._loops = {}
-            for gone in [other for other in self._loops if other.is_closed()]:
-                del self._loops[gone]
-            here = self._loops.get(loop)
-            if here is None:
-                here = self._loops[loop] = _LoopClients(loop)
+        pid, loop = os.getpid(), asyncio.get_running_loop()
+        # No lock, which a fork could leave locked for ever: each step is atomic, and only its own thread adds a loop.
+        for key in list(self._loops):
+            if key[0] != pid or key[1].is_closed():  # A parent's are not closed: that would speak on its connections.
+                self._loops.pop(key, None)
+        here = self._loops.get((pid, loop))
+        if here is None:
+            here = self._loops[pid, loop] = _LoopClients(loop)
         await here.guard_loop()
         return here
 
