@@ -121,6 +121,37 @@ async def test_events_are_read_in_every_framing(server, framing, size):
     assert await ask(make_client(server)) == [SAYS_HI]
 
 
+@pytest.mark.parametrize("content_type", [{}, {"content-type": "text/plain"}], ids=["no type", "plain text"])
+@pytest.mark.parametrize("framing", [*FRAMINGS.values(), b"\r\n id: 7\ndata: %b\n\n", b"retry: 10\ndata: %b\n\n"])
+@pytest.mark.parametrize("size", [1, 1000], ids=["byte by byte", "whole"])
+async def test_a_stream_that_goes_by_another_name_is_known_by_its_beginning(server, content_type, framing, size):
+    body = framing % CHUNK
+    server.reply(Reply(200, content_type, [body[at : at + size] for at in range(0, len(body), size)]))
+
+    assert await ask(make_client(server)) == [SAYS_HI]
+
+
+async def test_a_stream_that_goes_by_another_name_is_read_as_it_comes(server):
+    gate = Gate()
+    server.reply(Reply(200, {"content-type": "application/octet-stream"}, [b"data: " + CHUNK + b"\n\n", gate, DONE]))
+
+    async with make_client(server).stream(b"{}", {}) as response, aclosing(response.chunks()) as chunks:
+        first = await anext(chunks)
+        gate.open()
+
+        assert [first, *[chunk async for chunk in chunks]] == [SAYS_HI]
+
+
+@pytest.mark.parametrize("body", [CHUNK, b"\n" + CHUNK, b'{"id":7,"choices":[{"delta":{"content":"Hi"}}]}'])
+@pytest.mark.parametrize("size", [1, 1000], ids=["byte by byte", "whole"])
+async def test_json_that_goes_by_another_name_is_one_chunk(server, body, size):
+    server.reply(Reply(200, {}, [body[at : at + size] for at in range(0, len(body), size)]))
+
+    [chunk] = await ask(make_client(server))
+
+    assert chunk["choices"] == SAYS_HI["choices"]
+
+
 async def test_data_may_stand_on_several_lines(server):
     server.reply(sse_reply(b'data: {"choices":\ndata: [{"delta":{"content":"Hi"}}]}\n\n'))
 
@@ -235,7 +266,7 @@ async def test_a_stream_longer_than_the_bound_is_fine(server):
     assert await ask(make_client(server, max_event_bytes=64)) == [SAYS_HI] * 100
 
 
-@pytest.mark.parametrize("headers", [SSE, {"content-type": "application/json"}], ids=["stream", "JSON"])
+@pytest.mark.parametrize("headers", [SSE, {"content-type": "application/json"}, {}], ids=["stream", "JSON", "no type"])
 async def test_an_empty_answer_is_told_from_a_whole_one(server, headers):
     server.reply(Reply(200, headers))
 

@@ -34,6 +34,9 @@ _STALE: Final = 1.0  # Seconds within which a stale connection shows itself.
 _ERROR_BYTES: Final = 2**20  # How much of an error's body is read.
 _OK: Final = range(200, 300)
 _DEFAULT_HTTPX_TIMEOUT: Final = httpx.Timeout(5.0)
+_EVENT_BEGINS: Final = (b"data:", b"event:", b"id:", b"retry:", b":")
+_BEGIN: Final = len(b"event:")
+_BLANK: Final = b" \t\r\n\xef\xbb\xbf"  # A byte order mark counts as blank.
 
 
 class GatewayClient:
@@ -237,7 +240,8 @@ class GatewayResponse:
     async def chunks(self, overflow_phrases: Collection[str] = ()) -> AsyncGenerator[ChatCompletionChunk, None]:
         """Yield the chunks of the answer, up to the end of its body; an answer that is no stream is one chunk.
 
-        What follows ``[DONE]`` is read as well: guardrail results may.
+        What follows ``[DONE]`` is read as well: guardrail results may. The gateway hands on the type that the upstream
+        names: a stream that goes by another name than JSON is known by its beginning.
 
         Args:
             overflow_phrases: Further regular expressions by which an error is known as a context overflow.
@@ -247,10 +251,20 @@ class GatewayResponse:
             PortkeyStreamError: If the body breaks off, or an event is longer than the limit.
             PortkeyTimeoutError: If a clock runs out.
         """
+        pieces = self.pieces()
+        content_type = self.headers.get("content-type", "").lower()
+        if self.status_code in _OK and not self.is_stream and "json" not in content_type:
+            head = b""
+            async for piece in pieces:
+                head = (head + piece).lstrip(_BLANK)
+                self.is_stream = head.startswith(_EVENT_BEGINS)
+                if self.is_stream or len(head) >= _BEGIN:
+                    break
+            pieces = _joined(head, pieces)
         if not (self.is_stream and self.status_code in _OK):
-            yield await self._read(overflow_phrases)
+            yield await self._read(pieces, overflow_phrases)
             return
-        async with aclosing(EventSource(_EventText(self)).aiter_sse()) as sses:
+        async with aclosing(EventSource(_EventText(self, pieces)).aiter_sse()) as sses:
             async for sse in sses:
                 self._pending = 0
                 if not sse.data:
@@ -269,7 +283,7 @@ class GatewayResponse:
         Raises:
             PortkeyAPIError: If it is an error or no JSON.
         """
-        body = await self._body()
+        body = await self._body(self.pieces())
         if self.status_code in _OK:
             if not body.strip():
                 return None
@@ -278,9 +292,11 @@ class GatewayResponse:
                 return value
         raise self._error(body, ())
 
-    async def _read(self, overflow_phrases: Collection[str]) -> ChatCompletionChunk:
+    async def _read(
+        self, pieces: AsyncGenerator[bytes, None], overflow_phrases: Collection[str]
+    ) -> ChatCompletionChunk:
         """Read a completion that is no stream."""
-        body = await self._body()
+        body = await self._body(pieces)
         if self.status_code in _OK:
             if not body.strip():
                 raise self.broken("it is empty")
@@ -290,11 +306,11 @@ class GatewayResponse:
                     return chunk
         raise self._error(body, overflow_phrases)
 
-    async def _body(self) -> bytes:
+    async def _body(self, pieces: AsyncGenerator[bytes, None]) -> bytes:
         """Return the whole body; of an error only its beginning, or what came of it."""
         body = bytearray()
         try:
-            async with aclosing(self.pieces()) as pieces:
+            async with aclosing(pieces):
                 async for piece in pieces:
                     body += piece
                     if self.status_code not in _OK and len(body) > _ERROR_BYTES:
@@ -347,18 +363,27 @@ class GatewayResponse:
         )
 
 
+async def _joined(head: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    """Yield what has been read of a body, then the rest."""
+    async with aclosing(rest):
+        yield head
+        async for piece in rest:
+            yield piece
+
+
 class _EventText(httpx.Response):
     """A body as httpx-sse wants it: text that arrives piece by piece, all lines ended."""
 
-    def __init__(self, answer: GatewayResponse) -> None:
+    def __init__(self, answer: GatewayResponse, pieces: AsyncGenerator[bytes, None]) -> None:
         super().__init__(200, headers={"content-type": "text/event-stream"})
         self._answer = answer
+        self._pieces = pieces
 
     async def aiter_text(self, chunk_size: int | None = None) -> AsyncIterator[str]:  # noqa: ARG002 - httpx's signature
         decode = codecs.getincrementaldecoder("utf-8-sig")().decode  # A byte order mark may come first.
         why = ""
-        async with aclosing(self._answer.pieces()) as pieces:
-            async for piece in pieces:
+        async with aclosing(self._pieces):
+            async for piece in self._pieces:
                 try:
                     text = decode(piece)
                 except UnicodeDecodeError as error:
