@@ -303,6 +303,18 @@ async def test_a_request_that_http_forbids_is_a_matter_of_settings():
         await ask(client)
 
 
+@pytest.mark.parametrize("length", ["1", "3", "x"])
+async def test_a_length_of_the_callers_own_that_is_wrong_is_a_matter_of_settings(server, length):
+    client = make_client(server)
+
+    with pytest.raises(PortkeyConfigError, match="content-length"):
+        await client.stream(b"{}", {"Content-Length": length}).__aenter__()
+    with pytest.raises(PortkeyConfigError, match="content-length"):
+        await client.fetch("/models", {"content-length": length})
+
+    assert server.requests == []
+
+
 async def test_damage_beneath_tls_is_a_connection_error():
     def break_off(_: httpx.Request) -> httpx.Response:
         raise ssl.SSLError("bad record")

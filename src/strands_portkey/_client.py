@@ -131,6 +131,9 @@ class GatewayClient:
             url = f"{self.endpoint.base_url}{path}"
             method = "GET" if body is None else "POST"
             request = client.build_request(method, url, content=body, headers=headers, timeout=timeout)
+            length = str(len(body or b""))
+            if request.headers.get("content-length", length) != length:  # h11 would raise an error of its own.
+                raise httpx.LocalProtocolError("the header content-length is not the body's length")
             # A redirect could carry keys to another host.
             return await watch.wait(lambda: client.send(request, stream=True, follow_redirects=False), "first_byte")
         except (httpx.HTTPError, httpx.InvalidURL) as error:
