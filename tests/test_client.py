@@ -8,7 +8,9 @@ import ssl
 import sys
 import threading
 from contextlib import aclosing
+from pathlib import Path
 
+import certifi
 import httpx
 import pytest
 
@@ -726,6 +728,40 @@ def test_one_tls_context_serves_one_tls_setting():
     assert ssl_context(True, None, True) is ssl_context(True, None, True)
     assert ssl_context(False, None, True) is not ssl_context(True, None, True)
     assert ssl_context(own, None, True) is own
+
+
+def test_a_renewed_file_of_certificates_is_read_again(tmp_path):
+    file = tmp_path / "ca.pem"
+    file.write_text(Path(certifi.where()).read_text())
+    old = ssl_context(str(file), None, True)
+    assert ssl_context(str(file), None, True) is old
+
+    os.utime(file, (1, 1))
+
+    assert ssl_context(str(file), None, True) is not old
+
+
+@pytest.mark.parametrize("renewed", [0, 1], ids=["certificate", "key"])
+def test_a_renewed_client_certificate_is_read_again(tmp_path, renewed):
+    loaded = []
+
+    class Context(ssl.SSLContext):
+        def load_cert_chain(self, *given: object) -> None:
+            loaded.append(given)
+
+    own = Context(ssl.PROTOCOL_TLS_CLIENT)
+    files = [tmp_path / "cert.pem", tmp_path / "key.pem"]
+    for file in files:
+        file.touch()
+    cert = (*map(str, files), "password")
+
+    ssl_context(own, cert, True)
+    ssl_context(own, cert, True)
+    assert loaded == [cert]
+    os.utime(files[renewed], (1, 1))
+    ssl_context(own, cert, True)
+
+    assert loaded == [cert, cert]
 
 
 @pytest.mark.filterwarnings("error::ResourceWarning")

@@ -157,13 +157,24 @@ class _LoopClients:
             await self._idle.pop()[1].aclose()
 
 
-@lru_cache
 def ssl_context(
     verify: bool | str | ssl.SSLContext,  # noqa: FBT001 - httpx's name and type
     cert: str | tuple[str, ...] | None,
     trust_env: bool,  # noqa: FBT001 - httpx's name and type
 ) -> ssl.SSLContext:
-    """Return the one TLS context for a TLS setting: making one takes 20 ms or more."""
+    """Return the one TLS context for a TLS setting, until one of its files changes: making one takes 20 ms or more."""
+    certs = (cert,) if isinstance(cert, str) else cert or ()
+    files = [Path(file) for file in (verify, *certs[:2]) if isinstance(file, str)]  # The third is a password.
+    return _make_ssl_context(verify, certs, trust_env, *(file.stat().st_mtime_ns for file in files if file.exists()))
+
+
+@lru_cache(maxsize=16)
+def _make_ssl_context(
+    verify: bool | str | ssl.SSLContext,  # noqa: FBT001 - httpx's name and type
+    certs: tuple[str, ...],
+    trust_env: bool,  # noqa: FBT001 - httpx's name and type
+    *_changed: int,
+) -> ssl.SSLContext:
     if isinstance(verify, ssl.SSLContext):
         context = verify
     elif isinstance(verify, str):
@@ -171,6 +182,6 @@ def ssl_context(
         context = ssl.create_default_context(cafile=None if is_folder else verify, capath=verify if is_folder else None)
     else:
         context = httpx.create_ssl_context(verify=verify, trust_env=trust_env)
-    if cert is not None:
-        context.load_cert_chain(*([cert] if isinstance(cert, str) else cert))
+    if certs:
+        context.load_cert_chain(*certs)
     return context
