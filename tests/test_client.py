@@ -703,6 +703,64 @@ async def test_a_timeout_of_the_callers_own_client_holds(server):
             await ask(make_client(server, http_client))
 
 
+async def test_another_kind_of_client_is_refused_at_once():
+    with httpx.Client() as http_client, pytest.raises(PortkeyConfigError, match=r"is a Client; .*AsyncClient"):
+        GatewayClient(split_client_args({})[0], http_client)
+
+
+async def raise_for_status(response: httpx.Response) -> None:
+    response.raise_for_status()
+
+
+async def read_and_raise_for_status(response: httpx.Response) -> None:
+    await response.aread()
+    response.raise_for_status()
+
+
+@pytest.mark.parametrize(
+    ("hook", "said"),
+    [(raise_for_status, "no message"), (read_and_raise_for_status, "Slow down")],
+    ids=["closed", "read"],
+)
+async def test_an_error_that_a_hook_of_the_callers_own_client_raises_is_judged_by_its_answer(server, hook, said):
+    server.reply(json_reply({"error": {"message": "Slow down"}}, 429))
+
+    async with httpx.AsyncClient(params={"own": "yes"}, event_hooks={"response": [hook]}) as http_client:
+        with pytest.raises(PortkeyThrottledError, match=said) as caught:
+            await ask(make_client(server, http_client))
+
+    assert caught.value.status_code == 429
+
+
+async def test_an_answer_that_a_hook_of_the_callers_own_client_has_read_is_read_again(server):
+    server.reply(whole())
+
+    async with httpx.AsyncClient(event_hooks={"response": [read_and_raise_for_status]}) as http_client:
+        assert await ask(make_client(server, http_client)) == [SAYS_HI]
+
+
+async def test_the_status_of_another_request_within_a_hook_is_not_the_gateways():
+    async def fetch_token(_: httpx.Request) -> None:
+        httpx.Response(401, request=httpx.Request("GET", "http://tokens.internal")).raise_for_status()
+
+    async with httpx.AsyncClient(event_hooks={"request": [fetch_token]}) as http_client:
+        with pytest.raises(PortkeyConnectionError, match=r"tokens\.internal"):
+            await ask(GatewayClient(split_client_args({})[0], http_client))
+
+
+async def test_a_pool_of_the_callers_own_client_that_is_used_up_is_named(server):
+    server.reply(sse_reply(Gate()))
+    limits = httpx.Limits(max_connections=1)
+
+    async with httpx.AsyncClient(limits=limits, timeout=httpx.Timeout(None, pool=0.1)) as http_client:
+        client = make_client(server, http_client)
+        async with client.stream(b"{}", {}):
+            with pytest.raises(PortkeyTimeoutError, match="pool of http_client") as caught:
+                await ask(client)
+
+    assert caught.value.clock == "connect"
+
+
 @pytest.mark.parametrize(
     "client_args",
     [{"verify": "/no/such/file"}, {"cert": "/no/such/file"}, {"http2": True}],

@@ -46,13 +46,18 @@ class GatewayClient:
         endpoint: The gateway and how to reach it.
     """
 
-    def __init__(self, endpoint: Endpoint, http_client: httpx.AsyncClient | None = None) -> None:
+    def __init__(self, endpoint: Endpoint, http_client: object = None) -> None:
         """Remember how to connect; nothing is opened yet.
 
         Args:
             endpoint: The gateway and how to reach it.
-            http_client: A client of the caller's own, used as it is and never closed.
+            http_client: An `AsyncClient` of the caller's own, used as it is and never closed.
+
+        Raises:
+            PortkeyConfigError: If it is something else.
         """
+        if not isinstance(http_client, AsyncClient | None):
+            raise PortkeyConfigError(f"http_client is a {type(http_client).__name__}; wanted is an httpx.AsyncClient")
         self.endpoint = endpoint
         self._http_client = http_client
         self._connections = Connections(endpoint)
@@ -135,7 +140,12 @@ class GatewayClient:
             if request.headers.get("content-length", length) != length:  # h11 would raise an error of its own.
                 raise httpx.LocalProtocolError("the header content-length is not the body's length")
             # A redirect could carry keys to another host.
-            return await watch.wait(lambda: client.send(request, stream=True, follow_redirects=False), "first_byte")
+            try:
+                return await watch.wait(lambda: client.send(request, stream=True, follow_redirects=False), "first_byte")
+            except httpx.HTTPStatusError as error:  # A hook of the caller's client raised for it; we judge it as well.
+                if error.request is not request:
+                    raise
+                return error.response
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise self._connection_error(error) from error
         except OSError as error:  # TLS may fail beneath httpx, which lets it through.
@@ -154,6 +164,8 @@ class GatewayClient:
                 clock="connect",
                 seconds=seconds,
             )
+        if isinstance(error, httpx.PoolTimeout):
+            return PortkeyTimeoutError("there was no free connection in the pool of http_client", clock="connect")
         if isinstance(error, httpx.TimeoutException):
             return PortkeyTimeoutError(f"the gateway at {base_url} did not answer in time: {said}", clock="first_byte")
         if isinstance(error, (httpx.ConnectError, httpx.ProxyError)):
@@ -332,9 +344,12 @@ class GatewayResponse:
     async def pieces(self) -> AsyncGenerator[bytes, None]:
         """Yield the body as it comes, within its clocks and limits."""
         # Without compression, which we do not ask for, httpx's own decoding layers have nothing to do.
-        body: AsyncIterator[bytes] = self._response.aiter_bytes()
-        if isinstance(self._response.stream, httpx.AsyncByteStream) and "content-encoding" not in self.headers:
-            body = aiter(self._response.stream)
+        # A closed one is what an event hook of the caller's client has left.
+        response = self._response
+        body: AsyncIterator[bytes] = response.aiter_bytes()
+        is_plain = "content-encoding" not in self.headers and not response.is_closed
+        if is_plain and isinstance(response.stream, httpx.AsyncByteStream):
+            body = aiter(response.stream)
         try:
             while True:
                 piece = await self._watch.wait(body.__anext__, "drain" if self._is_done else "idle")
