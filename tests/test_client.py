@@ -286,13 +286,22 @@ async def test_bytes_that_are_no_utf8_raise(server):
         await ask(make_client(server))
 
 
-async def test_nobody_there_is_explained():
-    client = GatewayClient(split_client_args({"base_url": "http://127.0.0.1:1"})[0])
+@pytest.mark.parametrize("proxy", [None, "http://127.0.0.1:1"], ids=["gateway", "proxy"])
+async def test_nobody_there_is_explained(proxy):
+    client = GatewayClient(split_client_args({"base_url": "http://127.0.0.1:1", "proxy": proxy})[0])
 
     with pytest.raises(PortkeyConnectionError, match="cannot reach the gateway at http://127") as caught:
         await ask(client)
 
     assert (caught.value.origin, caught.value.retryable) == ("network", True)
+    assert str(caught.value.hint).endswith("that the gateway runs, and the proxy, if one is set")
+
+
+async def test_a_refusal_by_the_proxy_is_explained(server):
+    server.reply(Reply(407))
+
+    with pytest.raises(PortkeyConnectionError, match=r"407 Proxy Authentication Required\nHint: .*the proxy"):
+        await ask(make_client(server, base_url="https://gateway.internal/v1", proxy=server.url))
 
 
 async def test_a_request_that_http_forbids_is_a_matter_of_settings():

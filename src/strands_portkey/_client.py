@@ -172,7 +172,8 @@ class GatewayClient:
             return PortkeyConnectionError(
                 f"cannot reach the gateway at {base_url}: {said}",
                 origin="network",
-                hint="check client_args['base_url'] (or PORTKEY_BASE_URL), and that the gateway runs",
+                hint="check client_args['base_url'] (or PORTKEY_BASE_URL), that the gateway runs, and the proxy, if one"
+                " is set",
                 retryable=True,
             )
         return PortkeyConnectionError(
