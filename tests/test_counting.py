@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 
 from strands_portkey import PortkeyConfig, PortkeyStreamError
-from strands_portkey._counting import to_count_body
 from strands_portkey._dialects import DIALECTS
-from strands_portkey._prompts import read_count
+from strands_portkey._endpoints import read_count, to_count_body
 from strands_portkey._request import to_body
 
 MARK = {"type": "ephemeral"}

@@ -23,7 +23,7 @@ from ._cli_gateway import (
     failed,
     get_page,
 )
-from ._cli_settings import Settings, Terminal, interruptible, read_settings, with_fix
+from ._cli_settings import Settings, Terminal, explain, interruptible, read_settings, with_fix
 from ._config import Timeouts
 from ._errors import PortkeyAPIError, PortkeyConfigError
 from ._version import __version__
@@ -207,11 +207,7 @@ def _examine_failure(settings: Settings, error: Exception) -> Iterator[Check]:
         if whole.error is None:
             yield Check("key", "ok", "the provider answered")
             detail = "streams end with status 500, while the same answer comes without a stream"
-            fix = (
-                "the gateway was installed by plain `npx` or `npm install`: pin @hono/node-server to 1.13.5 and hono"
-                " to 4.9.7 by npm's overrides, or use the Docker image; stream=False works meanwhile"
-            )
-            yield Check("stream", "failed", detail, fix)
+            yield Check("stream", "failed", detail, explain(error)[1])
             return
     yield Check("key", "skipped", "not known, since the request failed for another reason")
     yield failed("stream", error)

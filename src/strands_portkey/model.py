@@ -24,12 +24,11 @@ from typing_extensions import Self, Unpack, override
 from ._call import for_call
 from ._client import AsyncClient, GatewayClient, GatewayResponse
 from ._config import ClientArgs, PortkeyConfig, PortkeyConfigUpdate, check_model_config, split_client_args
-from ._counting import to_count_body
 from ._dialects import Dialect, find_dialect
+from ._endpoints import read_count, read_models, read_prompt, to_count_body, to_feedback
 from ._errors import PortkeyAPIError, PortkeyError, PortkeyGuardrailError
 from ._headers import ResponseMetadata, request_headers, response_metadata, secrets
 from ._limits import find_context_window_limit
-from ._prompts import read_count, read_models, read_prompt, to_feedback
 from ._request import dump_body, to_body
 from ._stream import StreamTranslator
 from ._structured_output import Mechanism, find_mechanisms, is_rejection, to_output, to_response_format, to_tool_spec

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from strands_portkey import PortkeyConfigError, PortkeyStreamError
-from strands_portkey._prompts import read_models, read_prompt, to_feedback
+from strands_portkey._endpoints import read_models, read_prompt, to_feedback
 
 # -- feedback ----------------------------------------------------------------------------------------------------------
 

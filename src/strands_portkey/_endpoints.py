@@ -1,0 +1,310 @@
+"""What goes to the gateway's other endpoints, and what comes back: models, feedback, prompts, counts of tokens.
+
+Hosted and enterprise gateways offer the first three. The open-source one passes ``GET /models`` and ``POST /feedback``
+on to the provider, and answers 500 to ``POST /prompts/{id}/render``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final, TypeVar
+
+from pydantic import JsonValue, TypeAdapter, ValidationError
+from pydantic_core import from_json, to_json
+from strands.types.content import ContentBlock, Messages
+from typing_extensions import Required, TypedDict
+
+from ._errors import PortkeyConfigError, PortkeyStreamError
+from ._tools import Body
+
+T = TypeVar("T")
+
+_SHOWN: Final = 200  # Characters of an answer that an error quotes.
+
+
+# -- feedback ----------------------------------------------------------------------------------------------------------
+
+
+def to_feedback(
+    trace_id: str, value: int, weight: float = 1.0, metadata: Mapping[str, JsonValue] | None = None
+) -> Body:
+    """Build the body of ``POST /feedback``: see `PortkeyModel.feedback`.
+
+    Raises:
+        PortkeyConfigError: If something is outside of what Portkey takes.
+    """
+    if not trace_id:
+        raise PortkeyConfigError("trace_id is empty; wanted is the trace id of an answer, as ResponseMetadata has it")
+    if value not in range(-10, 11):
+        raise PortkeyConfigError(f"value is {value!r}; wanted is a whole number from -10 to 10")
+    if not 0 <= weight <= 1:
+        raise PortkeyConfigError(f"weight is {weight!r}; wanted is a number from 0 to 1")
+    body: Body = {"trace_id": trace_id, "value": int(value), "weight": weight}
+    return body if metadata is None else {**body, "metadata": dict(metadata)}
+
+
+# -- models ------------------------------------------------------------------------------------------------------------
+
+
+class _Model(TypedDict, total=False):
+    id: str
+    name: str
+
+
+class _Models(TypedDict, total=False):
+    data: list[_Model]
+    models: list[_Model]
+
+
+_MODELS: Final[TypeAdapter[_Models | list[_Model]]] = TypeAdapter(_Models | list[_Model])
+
+
+def read_models(answer: JsonValue) -> list[str]:
+    """Return the ids that ``GET /models`` lists, in its order, each as `PortkeyConfig.model_id` takes it.
+
+    Args:
+        answer: ``{"data": [{"id": ...}]}``: the workspace's catalog as ``@slug/model``, or the provider's own list
+            where the request names a provider. With strict OpenAI compliance off that is as the provider sent it:
+            Together's is a bare list, Gemini's has ``{"models": [{"name": "models/..."}]}``.
+
+    Raises:
+        PortkeyStreamError: If the answer is no such list.
+    """
+    listed = _read(_MODELS, answer, "a list of models")
+    models = listed if isinstance(listed, list) else listed.get("data", listed.get("models"))
+    if models is None:
+        raise _unexpected(answer, "a list of models")
+    ids = [model.get("id") or model.get("name", "").removeprefix("models/") for model in models]
+    if not all(ids):
+        raise _unexpected(answer, "a list of models, each with an id")
+    return ids
+
+
+# -- prompts -----------------------------------------------------------------------------------------------------------
+
+
+class _Part(TypedDict, total=False):
+    type: Required[str]
+    text: str
+
+
+class _RenderedMessage(TypedDict, total=False):
+    role: Required[str]
+    content: Required[str | list[_Part]]
+    tool_calls: JsonValue
+
+
+class _Prompt(TypedDict):
+    messages: list[_RenderedMessage]
+
+
+class _Rendered(TypedDict):
+    data: _Prompt
+
+
+_RENDERED: Final = TypeAdapter(_Rendered)
+_WANTED: Final = "a rendered prompt with messages"
+
+
+def read_prompt(answer: JsonValue) -> tuple[str | None, Messages]:
+    """Return the system prompt and the messages of ``POST /prompts/{id}/render``.
+
+    The prompt's model and parameters are not read: they are the model provider's to set.
+
+    Args:
+        answer: ``{"success": true, "data": {"messages": [{"role": ..., "content": ...}], ...}}``.
+
+    Returns:
+        The texts of all ``system`` and ``developer`` messages, a line each, or None; and those of ``user`` and
+        ``assistant``. Blank texts and messages without content are left out.
+
+    Raises:
+        PortkeyStreamError: If the answer has another shape, or a message that Strands has no place for.
+    """
+    system: list[str] = []
+    messages: Messages = []
+    for message in _read(_RENDERED, answer, _WANTED)["data"]["messages"]:
+        role, content = message["role"], message["content"]
+        parts: list[_Part] = [{"type": "text", "text": content}] if isinstance(content, str) else content
+        texts = [text for text in map(_text, parts) if text.strip()]
+        if message.get("tool_calls"):
+            raise _no_place("a message with tool_calls")
+        if role in {"system", "developer"}:
+            system += texts
+        elif role not in {"user", "assistant"}:
+            raise _no_place(f"a message of the role {role!r}")
+        elif texts:
+            content_blocks: list[ContentBlock] = [{"text": text} for text in texts]
+            messages.append({"role": "user" if role == "user" else "assistant", "content": content_blocks})
+    return "\n".join(system) or None, messages
+
+
+def _text(part: _Part) -> str:
+    if part["type"] != "text" or "text" not in part:
+        raise _no_place(f"a part of the type {part['type']!r}")
+    return part["text"]
+
+
+def _no_place(what: str) -> PortkeyStreamError:
+    message = f"the prompt holds {what}; wanted are system, user and assistant messages of text"
+    return PortkeyStreamError(message, origin="gateway", hint="Change the prompt in Portkey's prompt library.")
+
+
+# -- counts ------------------------------------------------------------------------------------------------------------
+
+# The open-source gateway translates chat completions for Anthropic, but passes ``/messages/count_tokens`` on as it is.
+# What is counted must be what would be sent, so a body is changed here as the gateway changes it.
+# See https://platform.claude.com/docs/en/api/messages/count_tokens.
+
+
+class _Count(TypedDict):
+    input_tokens: int
+
+
+_COUNT: Final = TypeAdapter(_Count)
+_TOOL_CHOICES: Final = {"auto": "auto", "required": "any", "none": "none"}
+
+
+def read_count(answer: JsonValue) -> int:
+    """Return the ``input_tokens`` that Anthropic counted.
+
+    Raises:
+        PortkeyStreamError: If the answer holds no such number.
+    """
+    return _read(_COUNT, answer, "a count of input_tokens")["input_tokens"]
+
+
+def to_count_body(body: Body) -> Body:
+    """Return the body of ``POST /messages/count_tokens`` for what `to_body` made for the dialect ``anthropic``.
+
+    Parameters that no tokens come from stay out, since Anthropic refuses them here.
+    """
+    messages = list(_objects(body["messages"]))
+    count: Body = {
+        "model": body["model"],
+        "messages": _merged([_message(message) for message in messages if not _is_system(message)]),
+    }
+    if system := [part for message in messages if _is_system(message) for part in _blocks(message["content"])]:
+        count["system"] = system
+    if tools := [_tool(tool) for tool in _objects(body.get("tools"))]:
+        count["tools"] = list(tools)
+        if choice := _tool_choice(body.get("tool_choice")):
+            count["tool_choice"] = choice
+    if thinking := body.get("thinking"):
+        count["thinking"] = thinking
+    return count
+
+
+def _objects(items: JsonValue) -> Iterator[Body]:
+    if isinstance(items, list):
+        yield from (item for item in items if isinstance(item, dict))
+
+
+def _object(value: JsonValue) -> Body:
+    return value if isinstance(value, dict) else {}
+
+
+def _is_system(message: Body) -> bool:
+    return message["role"] == "system"
+
+
+def _merged(messages: list[Body]) -> list[JsonValue]:
+    """Return messages with those of one role that follow one another in one: Claude wants all results together."""
+    merged: list[Body] = []
+    for message in messages:
+        if merged and merged[-1]["role"] == message["role"]:
+            content = [*_objects(merged[-1]["content"]), *_objects(message["content"])]
+            merged[-1] = {"role": message["role"], "content": list(content)}
+        else:
+            merged.append(message)
+    return list(merged)
+
+
+def _message(message: Body) -> Body:
+    match message:
+        case {"role": "tool"}:
+            result: Body = {"type": "tool_result", "tool_use_id": message["tool_call_id"]}
+            return {"role": "user", "content": [{**result, "content": message["content"]}]}
+        case {"role": "assistant"}:
+            said = _blocks(message.get("content_blocks") or message["content"])
+            return {"role": "assistant", "content": [*said, *map(_tool_use, _objects(message.get("tool_calls")))]}
+        case _:
+            return {"role": "user", "content": _blocks(message["content"])}
+
+
+def _blocks(content: JsonValue) -> list[JsonValue]:
+    if isinstance(content, str):
+        return [{"type": "text", "text": content}]
+    return [_block(part) for part in _objects(content)]
+
+
+def _block(part: Body) -> Body:
+    """Return a part as Anthropic's block; text and thinking are such already."""
+    match part:
+        case {"type": "image_url", "image_url": {"url": str(url)}}:
+            kept = {key: value for key, value in part.items() if key == "cache_control"}
+            return {**_media(url), **kept}
+        case _:
+            return part
+
+
+def _media(url: str) -> Body:
+    """Return the image or, as the gateway does, the PDF that an ``image_url`` holds."""
+    if not url.startswith("data:"):
+        return {"type": "image", "source": {"type": "url", "url": url}}
+    media_type, _, data = url.removeprefix("data:").partition(";base64,")
+    kind = "document" if media_type == "application/pdf" else "image"
+    return {"type": kind, "source": {"type": "base64", "media_type": media_type, "data": data}}
+
+
+def _tool_use(call: Body) -> Body:
+    """Return a tool call as a block; whatever else it has, such as a cache mark, goes with it."""
+    kept = {key: value for key, value in call.items() if key not in {"type", "function"}}
+    function = _object(call["function"])
+    return {"type": "tool_use", "name": function["name"], "input": from_json(str(function["arguments"])), **kept}
+
+
+def _tool(tool: Body) -> Body:
+    """Return a tool in Anthropic's form.
+
+    `params` may hold the provider's own, such as its web search: the gateway wants their type as the name, and under it
+    their settings, whose name is the type.
+    """
+    kept = {key: value for key, value in tool.items() if key == "cache_control"}
+    function, kind = _object(tool.get("function")), str(tool.get("type"))
+    if not function:
+        settings = _object(tool.get(kind))
+        return {**settings, "name": kind, "type": settings.get("name"), **kept}
+    described = {key: value for key, value in function.items() if key in {"name", "description"}}
+    return {**described, "input_schema": _schema(_object(function.get("parameters"))), **kept}
+
+
+def _schema(parameters: Body) -> Body:
+    """Return what the gateway lets through of a schema, without the empty ``$defs`` that it adds."""
+    empty: Body = {"type": "object", "properties": {}, "required": []}
+    return empty | {key: parameters[key] for key in (*empty, "$defs") if parameters.get(key)}
+
+
+def _tool_choice(choice: JsonValue) -> Body | None:
+    match choice:
+        case str() if choice in _TOOL_CHOICES:
+            return {"type": _TOOL_CHOICES[choice]}
+        case {"function": {"name": name}}:
+            return {"type": "tool", "name": name}
+        case _:
+            return None
+
+
+# -- answers -----------------------------------------------------------------------------------------------------------
+
+
+def _read(shape: TypeAdapter[T], answer: JsonValue, wanted: str) -> T:
+    try:
+        return shape.validate_python(answer, strict=True)
+    except ValidationError:
+        raise _unexpected(answer, wanted) from None
+
+
+def _unexpected(answer: JsonValue, wanted: str) -> PortkeyStreamError:
+    shown = to_json(answer).decode()[:_SHOWN]
+    return PortkeyStreamError(f"wanted is {wanted}; the gateway sent {shown}", origin="gateway")
