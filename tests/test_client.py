@@ -173,7 +173,9 @@ async def test_guardrail_results_after_done_are_read(server):
     assert await ask(make_client(server)) == [SAYS_HI, {"hook_results": {"after_request_hooks": []}}]
 
 
-@pytest.mark.parametrize("data", [b'{"error":{"message":"Busy"}}', b'{"message":"Busy"}'], ids=["wrapped", "bare"])
+@pytest.mark.parametrize(
+    "data", [b'{"error":{"message":"Busy"}}', b'{"message":"Busy"}', b"Busy"], ids=["wrapped", "bare", "text"]
+)
 async def test_an_error_event_becomes_an_error_chunk(server, data):
     server.reply(sse_reply(b"event: error\ndata: " + data + b"\n\n"))
 

@@ -289,7 +289,7 @@ class GatewayResponse:
                 if sse.data.startswith("[DONE]"):
                     self._is_done = True
                 elif sse.event == "error":
-                    yield parse_chunk(f'{{"error":{sse.data}}}')
+                    yield {"error": _json_or_text(sse.data)}
                 else:
                     yield parse_chunk(sse.data)
 
@@ -380,6 +380,13 @@ class GatewayResponse:
             received=self._received,
             retryable=True,
         )
+
+
+def _json_or_text(data: str) -> JsonValue:
+    value: JsonValue = data
+    with suppress(ValueError):
+        value = from_json(data)
+    return value
 
 
 async def _joined(head: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:

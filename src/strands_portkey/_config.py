@@ -364,10 +364,6 @@ def check_model_config(model_config: Mapping[str, object]) -> None:
             raise PortkeyConfigError(f"{key} is {value!r}; wanted is {wanted}")
 
 
-def _check_model_id(value: object) -> str | None:
-    return None if isinstance(value, str) and value.strip() else "a model's id, such as 'gpt-4o'"
-
-
 def _check_params(value: object) -> str | None:
     if value is None:
         return None
@@ -401,34 +397,26 @@ def _check_phrases(value: object) -> str | None:
     return None if valid else wanted
 
 
-def _check_bool(value: object) -> str | None:
-    return None if isinstance(value, bool) else "True or False"
+def _wants(wanted: str, fits: Callable[[object], bool]) -> Callable[[object], str | None]:
+    return lambda value: None if fits(value) else wanted
 
 
-def _check_cache_config(value: object) -> str | None:
-    return None if value is None or isinstance(value, CacheConfig) else "Strands' CacheConfig, or None"
-
-
-def _check_limit(value: object) -> str | None:
-    is_size = isinstance(value, int) and not isinstance(value, bool) and value > 0
-    return None if value is None or is_size else "a positive number of tokens, or None"
-
-
-def _check_on_guardrail(value: object) -> str | None:
-    return None if value in ("stop", "raise") else "'stop' or 'raise'"
-
-
+_BOOL: Final = _wants("True or False", lambda value: isinstance(value, bool))
 # Each returns what is wanted, or None where the value will do.
 _CHECKS: Final[Mapping[str, Callable[[object], str | None]]] = {
-    "cache_config": _check_cache_config,
+    "cache_config": _wants(
+        "Strands' CacheConfig, or None", lambda value: value is None or isinstance(value, CacheConfig)
+    ),
     "context_overflow_phrases": _check_phrases,
-    "context_window_limit": _check_limit,
-    "model_id": _check_model_id,
-    "native_token_count": _check_bool,
-    "on_guardrail": _check_on_guardrail,
+    "context_window_limit": _wants(
+        "a positive number of tokens, or None", lambda value: value is None or (type(value) is int and value > 0)
+    ),
+    "model_id": _wants("a model's id, such as 'gpt-4o'", lambda value: isinstance(value, str) and bool(value.strip())),
+    "native_token_count": _BOOL,
+    "on_guardrail": _wants("'stop' or 'raise'", lambda value: value in ("stop", "raise")),
     "params": _check_params,
-    "stream": _check_bool,
-    "tracing": _check_bool,
+    "stream": _BOOL,
+    "tracing": _BOOL,
     "upstream": _check_upstream,
 }
 
