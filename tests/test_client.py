@@ -54,8 +54,9 @@ def whole() -> Reply:
 
 
 async def ask(client: GatewayClient, cancel_signal: threading.Event | None = None) -> list:
-    async with client.stream(b"{}", {"x-test": "1"}, cancel_signal) as response, aclosing(response.chunks()) as chunks:
-        return [chunk async for chunk in chunks]
+    with Watch(client.endpoint.clocks, cancel_signal) as watch:
+        async with client.stream(b"{}", {"x-test": "1"}, watch) as response, aclosing(response.chunks()) as chunks:
+            return [chunk async for chunk in chunks]
 
 
 def let_seconds_pass(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -323,7 +324,7 @@ async def test_a_length_of_the_callers_own_that_is_wrong_is_a_matter_of_settings
     with pytest.raises(PortkeyConfigError, match="content-length"):
         await client.stream(b"{}", {"Content-Length": length}).__aenter__()
     with pytest.raises(PortkeyConfigError, match="content-length"):
-        await client.fetch("/models", {"content-length": length})
+        await client.fetch("/models", {"content-length": length}, Watch(Clocks(), None))
 
     assert server.requests == []
 
@@ -456,13 +457,13 @@ async def at_once() -> str:
 
 async def test_a_task_that_others_cancel_too_stays_cancelled():
     signal, waiting = threading.Event(), asyncio.Event()
-    watch = Watch(Clocks(), signal)
-    asking = asyncio.create_task(watch.wait(waiting.wait, "idle"))
-    await asyncio.sleep(0)
+    with Watch(Clocks(), signal) as watch:
+        asking = asyncio.create_task(watch.wait(waiting.wait, "idle"))
+        await asyncio.sleep(0)
 
-    signal.set()
-    watch._look()
-    asking.cancel()
+        signal.set()
+        watch._look()
+        asking.cancel()
 
     with pytest.raises(asyncio.CancelledError if sys.version_info >= (3, 11) else RequestCancelledError):
         await asking
@@ -472,7 +473,7 @@ async def test_a_caller_that_takes_its_time_is_not_timed():
     watch = Watch(Clocks(total=0), None)
 
     watch._look()  # Nothing is waited for.
-    watch.stop()
+    watch.__exit__()
 
     assert await watch.wait(at_once, "idle") == "now"
 

@@ -27,6 +27,7 @@ from strands_portkey import (
     PortkeyModel,
     PortkeyStreamError,
     PortkeyThrottledError,
+    PortkeyTimeoutError,
     ResponseMetadata,
 )
 from tests_integ.upstream import Gate, Reply, Request, Upstream, json_reply
@@ -632,6 +633,44 @@ async def test_cancelling_ends_the_events_without_a_stop(gateway):
     await asyncio.wait_for(cancel_at_the_first_word(), 1)
 
     assert rest == []
+
+
+@pytest.mark.parametrize("asked", [1, 2], ids=["at first", "once more"])
+async def test_cancelling_ends_the_wait_for_a_key(gateway, asked):
+    gateway.reply(json_reply({"error": {"message": "expired"}}, 401))
+    signal, never, calls = threading.Event(), asyncio.Event(), iter([1, 2])
+
+    async def key() -> str:
+        if next(calls) == asked:
+            signal.set()
+            await never.wait()
+        return "old"
+
+    events = await asyncio.wait_for(ask(make_model(gateway, {"api_key": key}), cancel_signal=signal), 1)
+
+    assert (events, len(gateway.requests)) == ([], asked - 1)
+
+
+async def test_the_clock_for_the_total_counts_the_wait_for_a_key(gateway):
+    async def key() -> str:
+        await asyncio.sleep(5)
+        return "late"
+
+    model = make_model(gateway, {"api_key": key, "timeout": {"total": 0.1, "first_byte": 0}})
+
+    for waiting in (ask(model), model.list_models()):
+        with pytest.raises(PortkeyTimeoutError) as caught:
+            await asyncio.wait_for(waiting, 1)
+        assert caught.value.clock == "total"
+    assert gateway.requests == []
+
+
+async def test_what_a_function_for_a_key_raises_comes_through(gateway):
+    async def key() -> str:
+        raise LookupError("no such secret")
+
+    with pytest.raises(LookupError, match="no such secret"):
+        await ask(make_model(gateway, {"api_key": key}))
 
 
 async def test_an_agent_that_is_cancelled_says_so(gateway):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
 from contextlib import aclosing, suppress
 from typing import Final
@@ -62,29 +61,30 @@ class GatewayClient:
         self._http_client = http_client
         self._connections = Connections(endpoint)
 
-    def stream(self, body: bytes, headers: Mapping[str, str], cancel_signal: threading.Event | None = None) -> Exchange:
+    def stream(self, body: bytes, headers: Mapping[str, str], watch: Watch | None = None) -> Exchange:
         """Prepare a request, to be sent and ended by ``async with``, which hands over the answer.
 
         Args:
             body: JSON of the request.
             headers: All of its headers.
-            cancel_signal: Ends every wait within 50 ms once it is set.
+            watch: Ends its waits; without one nothing does.
         """
-        return Exchange(self, "/chat/completions", body, headers, cancel_signal)
+        return Exchange(self, "/chat/completions", body, headers, watch or Watch(self.endpoint.clocks, None))
 
-    async def fetch(self, path: str, headers: Mapping[str, str], body: bytes | None = None) -> JsonValue:
+    async def fetch(self, path: str, headers: Mapping[str, str], watch: Watch, body: bytes | None = None) -> JsonValue:
         """Return the JSON that the gateway answers to a GET, or to a POST where there is a body.
 
         Args:
             path: Behind the base URL, such as ``/models``.
             headers: All headers of the request.
+            watch: Ends its waits.
             body: JSON of the request.
 
         Raises:
             PortkeyAPIError: If the answer is an error or no JSON.
             PortkeyConnectionError: If no answer comes.
         """
-        async with Exchange(self, path, body, headers, None) as answer:
+        async with Exchange(self, path, body, headers, watch) as answer:
             return await answer.json()
 
     async def aclose(self) -> None:
@@ -194,12 +194,11 @@ class Exchange:
         path: str,
         body: bytes | None,
         headers: Mapping[str, str],
-        cancel_signal: threading.Event | None,
+        watch: Watch,
     ) -> None:
         """Prepare a request; nothing is sent yet."""
         self._client = client
-        self._request = path, body, headers
-        self._cancel_signal = cancel_signal
+        self._request = path, body, headers, watch
 
     async def __aenter__(self) -> GatewayResponse:
         """Send the request and return the answer, whatever its status.
@@ -208,19 +207,12 @@ class Exchange:
             PortkeyConnectionError: If no answer comes.
             RequestCancelledError: If the signal is set first.
         """
-        endpoint = self._client.endpoint
-        self._watch = Watch(endpoint.clocks, self._cancel_signal)
-        try:
-            self._response, self._http_client = await self._client.send(*self._request, self._watch)
-        except BaseException:
-            self._watch.stop()
-            raise
-        self._answer = GatewayResponse(self._response, self._watch, endpoint.max_event_bytes)
+        self._response, self._http_client = await self._client.send(*self._request)
+        self._answer = GatewayResponse(self._response, self._request[-1], self._client.endpoint.max_event_bytes)
         return self._answer
 
     async def __aexit__(self, *_: object) -> None:
         """Let go of the answer; its connection is kept if it was read to its end."""
-        self._watch.stop()
         try:
             await self._response.aclose()
         finally:

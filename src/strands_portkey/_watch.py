@@ -8,6 +8,8 @@ import threading
 from collections.abc import Awaitable, Callable
 from typing import Final, Literal, TypeVar
 
+from typing_extensions import Self
+
 from ._config import Clocks
 from ._errors import PortkeyTimeoutError
 
@@ -22,7 +24,7 @@ class RequestCancelledError(Exception):
 
 
 class Watch:
-    """Ends a wait when the caller cancels or a clock runs out.
+    """Ends a wait when the caller cancels or a clock runs out, as long as its ``with`` block lasts.
 
     It looks every `_POLL` seconds and cancels the waiting task once: a second cancellation would interrupt httpcore
     while it closes the connection. No scope is held between waits, since Strands may end a generator from another
@@ -39,16 +41,23 @@ class Watch:
         self._waits = 0  # How many waits there have been, and had been at the last look, which was at `_since`.
         self._seen = -1
         self._since = self._began = self.now()
+
+    def __enter__(self) -> Self:
+        """Begin to look."""
         self._timer = self._loop.call_later(_POLL, self._look)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Look no more."""
+        self._timer.cancel()
 
     def now(self) -> float:
         return self._loop.time()
 
-    def stop(self) -> None:
-        self._timer.cancel()
-
-    async def wait(self, start: Callable[[], Awaitable[T]], clock: Literal["first_byte", "idle", "drain"]) -> T:
-        """Return what `start()` gives, unless the signal or a clock ends the wait."""
+    async def wait(
+        self, start: Callable[[], Awaitable[T]], clock: Literal["first_byte", "idle", "drain", "total"]
+    ) -> T:
+        """Return what `start()` gives, unless the signal, this clock or the one for the total ends the wait."""
         if self._signal is not None and self._signal.is_set():
             raise RequestCancelledError
         self._clock = clock
@@ -83,12 +92,11 @@ class Watch:
         now = self.now()
         if self._waits != self._seen:  # A look tells the time: to ask for it at each wait would cost more.
             self._seen, self._since = self._waits, now
-        limits = {"first_byte": self._clocks.first_byte, "idle": self._clocks.idle, "drain": _DRAIN}
-        for clock, since, limit in (
-            (self._clock, self._since, limits[self._clock]),
-            ("total", self._began, self._clocks.total),
-        ):
+        clocks = self._clocks
+        limits = {"first_byte": clocks.first_byte, "idle": clocks.idle, "drain": _DRAIN, "total": clocks.total}
+        for clock, since in ((self._clock, self._since), ("total", self._began)):
+            limit = limits[clock]
             if limit is not None and now - since >= limit:
-                message = f"the gateway took longer than timeout[{clock!r}] allows: {limit:g} s"
+                message = f"the answer took longer than timeout[{clock!r}] allows: {limit:g} s"
                 return PortkeyTimeoutError(message, clock=clock, seconds=limit)
         return None

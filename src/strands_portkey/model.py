@@ -7,7 +7,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from http.client import UNAUTHORIZED
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 from urllib.parse import quote
@@ -35,7 +35,7 @@ from ._structured_output import Mechanism, find_mechanisms, is_rejection, to_out
 from ._tools import Body
 from ._tracing import describe_response, trace_headers
 from ._usage import Stopwatch
-from ._watch import RequestCancelledError
+from ._watch import RequestCancelledError, Watch
 
 if TYPE_CHECKING:
     from strands.agent.agent_metadata import AgentMetadata
@@ -132,7 +132,7 @@ class PortkeyModel(Model):
         await self._client.aclose()
 
     @override
-    async def stream(  # noqa: C901, PLR0912 - one request from its settings to its last event, in order
+    async def stream(  # noqa: C901 - one request from its settings to its last event, in order
         self,
         messages: Messages,
         tool_specs: list[ToolSpec] | None = None,
@@ -172,64 +172,63 @@ class PortkeyModel(Model):
         """
         routing, config = for_call(self._routing, self.config, invocation_state)
         tracing = trace_headers(invocation_state) if config.get("tracing", True) else {}
-        called = await _call_all(routing)
-        headers = request_headers(called, tracing)
-        dialect = find_dialect(config.get("upstream"), called, config["model_id"])
-        overflow_phrases = config.get("context_overflow_phrases", ())
-        trailing_blocks = kwargs.get("dynamic_trailing_blocks")
-        hidden = secrets(headers)
-        mechanisms = deque(self._mechanisms(structured_output_model, dialect, config))
-        may_refresh = any(callable(value) for value in routing.values())
-        while True:
-            mechanism = mechanisms[0]
-            schema_model = structured_output_model if mechanism == "schema" else None
-            body = to_body(
-                messages,
-                config,
-                dialect,
-                tool_specs=None if schema_model else tool_specs,
-                system=system_prompt_content or ([{"text": system_prompt}] if system_prompt else []),
-                tool_choice=tool_choice if mechanism in (None, "forced") else None,
-                response_format=to_response_format(schema_model) if schema_model else None,
-                session_id=agent_metadata.session_id if agent_metadata else None,
-                trailing_blocks=trailing_blocks if isinstance(trailing_blocks, int) else 0,
-            )
-            translator = StreamTranslator(overflow_phrases)
-            stopwatch = Stopwatch()
-            metadata: ResponseMetadata | None = None
-            try:
-                async with self._client.stream(dump_body(body), headers, cancel_signal) as response:
-                    try:
-                        async with aclosing(response.chunks(overflow_phrases)) as chunks:
-                            async for chunk in chunks:
-                                if not translator.received:
-                                    stopwatch.first_byte()
-                                for event in translator.feed(chunk):
-                                    yield event
-                    except PortkeyGuardrailError as error:
-                        translator.hook_results.update(error.hook_results or {})
-                        raise
-                    finally:
-                        metadata = await self._report(response, translator)
-            except RequestCancelledError:
-                return
-            except PortkeyError as error:
-                error.without(hidden)
-                if self._is_rejected(mechanism, error, translator, config):
-                    mechanisms.popleft()
-                    continue
-                if may_refresh and error.status_code == UNAUTHORIZED:
-                    may_refresh = False  # A key that changes with every call is no fresh one.
-                    renewed = request_headers(await _call_all(routing), tracing)
-                    if renewed != headers:
-                        headers, hidden = renewed, [*hidden, *secrets(renewed)]
+        with suppress(RequestCancelledError), Watch(self._client.endpoint.clocks, cancel_signal) as watch:
+            called = await watch.wait(lambda: _call_all(routing), "total")
+            headers = request_headers(called, tracing)
+            dialect = find_dialect(config.get("upstream"), called, config["model_id"])
+            overflow_phrases = config.get("context_overflow_phrases", ())
+            trailing_blocks = kwargs.get("dynamic_trailing_blocks")
+            hidden = secrets(headers)
+            mechanisms = deque(self._mechanisms(structured_output_model, dialect, config))
+            may_refresh = any(callable(value) for value in routing.values())
+            while True:
+                mechanism = mechanisms[0]
+                schema_model = structured_output_model if mechanism == "schema" else None
+                body = to_body(
+                    messages,
+                    config,
+                    dialect,
+                    tool_specs=None if schema_model else tool_specs,
+                    system=system_prompt_content or ([{"text": system_prompt}] if system_prompt else []),
+                    tool_choice=tool_choice if mechanism in (None, "forced") else None,
+                    response_format=to_response_format(schema_model) if schema_model else None,
+                    session_id=agent_metadata.session_id if agent_metadata else None,
+                    trailing_blocks=trailing_blocks if isinstance(trailing_blocks, int) else 0,
+                )
+                translator = StreamTranslator(overflow_phrases)
+                stopwatch = Stopwatch()
+                metadata: ResponseMetadata | None = None
+                try:
+                    async with self._client.stream(dump_body(body), headers, watch) as response:
+                        try:
+                            async with aclosing(response.chunks(overflow_phrases)) as chunks:
+                                async for chunk in chunks:
+                                    if not translator.received:
+                                        stopwatch.first_byte()
+                                    for event in translator.feed(chunk):
+                                        yield event
+                        except PortkeyGuardrailError as error:
+                            translator.hook_results.update(error.hook_results or {})
+                            raise
+                        finally:
+                            metadata = await self._report(response, translator)
+                except PortkeyError as error:
+                    error.without(hidden)
+                    if self._is_rejected(mechanism, error, translator, config):
+                        mechanisms.popleft()
                         continue
-                last_events = _last_events(error, translator, config, stopwatch.metrics(), metadata, hidden=hidden)
-            else:
-                last_events = _finish(translator, stopwatch.metrics(), metadata, hidden)
-            for event in last_events:
-                yield event
-            return
+                    if may_refresh and error.status_code == UNAUTHORIZED:
+                        may_refresh = False  # A key that changes with every call is no fresh one.
+                        renewed = request_headers(await watch.wait(lambda: _call_all(routing), "total"), tracing)
+                        if renewed != headers:
+                            headers, hidden = renewed, [*hidden, *secrets(renewed)]
+                            continue
+                    last_events = _last_events(error, translator, config, stopwatch.metrics(), metadata, hidden=hidden)
+                else:
+                    last_events = _finish(translator, stopwatch.metrics(), metadata, hidden)
+                for event in last_events:
+                    yield event
+                return
 
     @override
     async def structured_output(
@@ -363,11 +362,12 @@ class PortkeyModel(Model):
         return read_prompt(await self._fetch(path, {"variables": dict(variables or {})}))
 
     async def _fetch(self, path: str, body: Body | None = None) -> JsonValue:
-        headers = request_headers(await _call_all(self._routing))
-        try:
-            return await self._client.fetch(path, headers, None if body is None else dump_body(body))
-        except PortkeyError as error:
-            raise error.without(secrets(headers)) from error.__cause__
+        with Watch(self._client.endpoint.clocks, None) as watch:
+            headers = request_headers(await watch.wait(lambda: _call_all(self._routing), "total"))
+            try:
+                return await self._client.fetch(path, headers, watch, None if body is None else dump_body(body))
+            except PortkeyError as error:
+                raise error.without(secrets(headers)) from error.__cause__
 
     def _mechanisms(
         self, output_model: type[BaseModel] | None, dialect: Dialect, config: PortkeyConfig
