@@ -7,7 +7,7 @@ import math
 import os
 import re
 import warnings
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from ssl import SSLContext
 from typing import Final, Literal, Protocol, runtime_checkable
@@ -388,7 +388,7 @@ def _check_upstream(value: object) -> str | None:
 
 def _check_phrases(value: object) -> str | None:
     wanted = "a list of regular expressions"
-    if isinstance(value, str) or not isinstance(value, Collection):
+    if not is_list(value):
         return wanted
     try:  # As text alone: a compiled one has flags of its own.
         valid = all(isinstance(phrase, str) and re.compile(phrase) for phrase in value)
