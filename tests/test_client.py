@@ -22,7 +22,7 @@ from strands_portkey import (
     PortkeyThrottledError,
     PortkeyTimeoutError,
 )
-from strands_portkey._client import GatewayClient
+from strands_portkey._client import GatewayClient, GatewayResponse
 from strands_portkey._config import Clocks, split_client_args
 from strands_portkey._connections import ssl_context
 from strands_portkey._watch import RequestCancelledError, Watch
@@ -51,6 +51,10 @@ def sse_reply(*pieces: bytes | Gate, ending: Ending = "clean") -> Reply:
 
 def whole() -> Reply:
     return sse_reply(b"data: " + CHUNK + b"\n\n", DONE)
+
+
+def request(client: GatewayClient) -> GatewayResponse:
+    return client.stream(b"{}", {}, Watch(client.endpoint.clocks, None))
 
 
 async def ask(client: GatewayClient, cancel_signal: threading.Event | None = None) -> list:
@@ -138,7 +142,7 @@ async def test_a_stream_that_goes_by_another_name_is_read_as_it_comes(server):
     gate = Gate()
     server.reply(Reply(200, {"content-type": "application/octet-stream"}, [b"data: " + CHUNK + b"\n\n", gate, DONE]))
 
-    async with make_client(server).stream(b"{}", {}) as response, aclosing(response.chunks()) as chunks:
+    async with request(make_client(server)) as response, aclosing(response.chunks()) as chunks:
         first = await anext(chunks)
         gate.open()
 
@@ -235,7 +239,7 @@ async def test_a_connection_that_breaks_raises_with_what_had_come(server, ending
     got: list[object] = []
 
     with pytest.raises(PortkeyStreamError, match="broke off after 1 chunks") as caught:
-        async with make_client(server).stream(b"{}", {}) as response, aclosing(response.chunks()) as chunks:
+        async with request(make_client(server)) as response, aclosing(response.chunks()) as chunks:
             async for chunk in chunks:
                 got.append(chunk)
                 gate.open()
@@ -322,7 +326,7 @@ async def test_a_length_of_the_callers_own_that_is_wrong_is_a_matter_of_settings
     client = make_client(server)
 
     with pytest.raises(PortkeyConfigError, match="content-length"):
-        await client.stream(b"{}", {"Content-Length": length}).__aenter__()
+        await client.stream(b"{}", {"Content-Length": length}, Watch(Clocks(), None)).__aenter__()
     with pytest.raises(PortkeyConfigError, match="content-length"):
         await client.fetch("/models", {"content-length": length}, Watch(Clocks(), None))
 
@@ -442,7 +446,7 @@ async def test_leaving_early_closes_the_connection(server):
     server.reply(sse_reply(b"data: " + CHUNK + b"\n\n", Gate()), whole())
     client = make_client(server)
 
-    async with client.stream(b"{}", {}) as response, aclosing(response.chunks()) as chunks:
+    async with request(client) as response, aclosing(response.chunks()) as chunks:
         async for _ in chunks:
             break
 
@@ -766,7 +770,7 @@ async def test_a_pool_of_the_callers_own_client_that_is_used_up_is_named(server)
 
     async with httpx.AsyncClient(limits=limits, timeout=httpx.Timeout(None, pool=0.1)) as http_client:
         client = make_client(server, http_client)
-        async with client.stream(b"{}", {}):
+        async with request(client):
             with pytest.raises(PortkeyTimeoutError, match="pool of http_client") as caught:
                 await ask(client)
 
@@ -840,7 +844,7 @@ def test_a_loop_closes_what_is_being_read_when_it_ends(server):
     client = make_client(server)
 
     async def leave() -> None:
-        exchange = client.stream(b"{}", {})
+        exchange = request(client)
         await exchange.__aenter__()
 
     asyncio.run(leave())

@@ -13,6 +13,7 @@ from strands.event_loop.streaming import process_stream
 from strands_portkey import PortkeyError, PortkeyModel, ResponseMetadata
 from strands_portkey._client import GatewayClient
 from strands_portkey._config import split_client_args
+from strands_portkey._watch import Watch
 
 RECORDINGS = Path(__file__).parent / "recordings"
 NAMES = sorted(str(path.relative_to(RECORDINGS).with_suffix("")) for path in RECORDINGS.rglob("*.http"))
@@ -129,7 +130,10 @@ async def read_chunks(name: str, pieces: Sequence[bytes]) -> list[object]:
     async with httpx.AsyncClient(transport=transport) as http_client:
         client = GatewayClient(split_client_args({})[0], http_client)
         try:
-            async with client.stream(b"{}", {}) as response, aclosing(response.chunks()) as chunks:
+            async with (
+                client.stream(b"{}", {}, Watch(client.endpoint.clocks, None)) as response,
+                aclosing(response.chunks()) as chunks,
+            ):
                 async for chunk in chunks:
                     got.append(chunk)  # noqa: PERF401 - what came before an error counts
         except PortkeyError as error:

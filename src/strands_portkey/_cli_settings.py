@@ -166,11 +166,7 @@ class Terminal:
     """Standard output and standard error, to which no secret and no control character gets."""
 
     def __init__(self, hidden: Collection[str]) -> None:
-        """Begin to write.
-
-        Args:
-            hidden: The secrets.
-        """
+        """Begin to write, without the secrets that are `hidden`."""
         quoted = [json.dumps(secret)[1:-1] for secret in hidden]
         self._hidden = sorted({*hidden, *quoted}, key=len, reverse=True)  # One may begin with another.
         self._is_dim = sys.stderr.isatty() and not os.environ.get("NO_COLOR")

@@ -11,6 +11,7 @@ import httpx
 from httpx_sse import EventSource
 from pydantic import JsonValue
 from pydantic_core import from_json
+from typing_extensions import Self
 
 from ._config import Endpoint
 from ._connections import Connections
@@ -46,14 +47,10 @@ class GatewayClient:
     """
 
     def __init__(self, endpoint: Endpoint, http_client: object = None) -> None:
-        """Remember how to connect; nothing is opened yet.
-
-        Args:
-            endpoint: The gateway and how to reach it.
-            http_client: An `AsyncClient` of the caller's own, used as it is and never closed.
+        """Remember how to connect; nothing is opened yet. A client of the caller's own is used as it is, never closed.
 
         Raises:
-            PortkeyConfigError: If it is something else.
+            PortkeyConfigError: If `http_client` is something else.
         """
         if not isinstance(http_client, AsyncClient | None):
             raise PortkeyConfigError(f"http_client is a {type(http_client).__name__}; wanted is an httpx.AsyncClient")
@@ -61,30 +58,18 @@ class GatewayClient:
         self._http_client = http_client
         self._connections = Connections(endpoint)
 
-    def stream(self, body: bytes, headers: Mapping[str, str], watch: Watch | None = None) -> Exchange:
-        """Prepare a request, to be sent and ended by ``async with``, which hands over the answer.
-
-        Args:
-            body: JSON of the request.
-            headers: All of its headers.
-            watch: Ends its waits; without one nothing does.
-        """
-        return Exchange(self, "/chat/completions", body, headers, watch or Watch(self.endpoint.clocks, None))
+    def stream(self, body: bytes, headers: Mapping[str, str], watch: Watch) -> GatewayResponse:
+        """Prepare a request, to be sent and ended by ``async with``."""
+        return GatewayResponse(self, "/chat/completions", body, headers, watch)
 
     async def fetch(self, path: str, headers: Mapping[str, str], watch: Watch, body: bytes | None = None) -> JsonValue:
         """Return the JSON that the gateway answers to a GET, or to a POST where there is a body.
-
-        Args:
-            path: Behind the base URL, such as ``/models``.
-            headers: All headers of the request.
-            watch: Ends its waits.
-            body: JSON of the request.
 
         Raises:
             PortkeyAPIError: If the answer is an error or no JSON.
             PortkeyConnectionError: If no answer comes.
         """
-        async with Exchange(self, path, body, headers, watch) as answer:
+        async with GatewayResponse(self, path, body, headers, watch) as answer:
             return await answer.json()
 
     async def aclose(self) -> None:
@@ -181,48 +166,11 @@ class GatewayClient:
         )
 
 
-class Exchange:
-    """One request and its answer, as an async context manager.
+class GatewayResponse:
+    """One request and its answer, of which ``async with`` waits for the headers.
 
     A class and not a generator: the end of an event loop closes every async generator that is open, also one that is
     closing already.
-    """
-
-    def __init__(
-        self,
-        client: GatewayClient,
-        path: str,
-        body: bytes | None,
-        headers: Mapping[str, str],
-        watch: Watch,
-    ) -> None:
-        """Prepare a request; nothing is sent yet."""
-        self._client = client
-        self._request = path, body, headers, watch
-
-    async def __aenter__(self) -> GatewayResponse:
-        """Send the request and return the answer, whatever its status.
-
-        Raises:
-            PortkeyConnectionError: If no answer comes.
-            RequestCancelledError: If the signal is set first.
-        """
-        self._response, self._http_client = await self._client.send(*self._request)
-        self._answer = GatewayResponse(self._response, self._request[-1], self._client.endpoint.max_event_bytes)
-        return self._answer
-
-    async def __aexit__(self, *_: object) -> None:
-        """Let go of the answer; its connection is kept if it was read to its end."""
-        try:
-            await self._response.aclose()
-        finally:
-            # After an error more may follow that is not asked for, and would be taken for the next answer.
-            usable = self._answer.is_whole and self._answer.status_code in _OK
-            await self._client.give_back(self._http_client, usable=usable)
-
-
-class GatewayResponse:
-    """One answer, of which only the headers have come.
 
     Attributes:
         status_code: HTTP status.
@@ -231,28 +179,46 @@ class GatewayResponse:
         is_whole: Whether the body was read to its end.
     """
 
-    def __init__(self, response: httpx.Response, watch: Watch, max_event_bytes: int) -> None:
-        """Wrap a response whose body is still to be read."""
-        self._sent_headers = response.request.headers
-        self.status_code = response.status_code
-        self.headers: dict[str, str] = dict(response.headers)
-        self.is_stream = self.headers.get("content-type", "").lower().startswith("text/event-stream")
-        self.is_whole = False
-        self._response = response
+    def __init__(
+        self, client: GatewayClient, path: str, body: bytes | None, headers: Mapping[str, str], watch: Watch
+    ) -> None:
+        """Prepare a request; nothing is sent yet."""
+        self._client = client
+        self._request = path, body, headers, watch
         self._watch = watch
-        self._limit = max_event_bytes
+        self._limit = client.endpoint.max_event_bytes
+        self.is_whole = False
         self._pending = 0  # Bytes since the last event.
         self._received = 0
         self._is_done = False  # [DONE] has come.
+
+    async def __aenter__(self) -> Self:
+        """Send the request and wait for the answer, whatever its status.
+
+        Raises:
+            PortkeyConnectionError: If no answer comes.
+            RequestCancelledError: If the signal is set first.
+        """
+        self._response, self._http_client = await self._client.send(*self._request)
+        self.status_code = self._response.status_code
+        self.headers: dict[str, str] = dict(self._response.headers)
+        self.is_stream = self.headers.get("content-type", "").lower().startswith("text/event-stream")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Let go of the answer; its connection is kept if it was read to its end."""
+        try:
+            await self._response.aclose()
+        finally:
+            # After an error more may follow that is not asked for, and would be taken for the next answer.
+            usable = self.is_whole and self.status_code in _OK
+            await self._client.give_back(self._http_client, usable=usable)
 
     async def chunks(self, overflow_phrases: Collection[str] = ()) -> AsyncGenerator[ChatCompletionChunk, None]:
         """Yield the chunks of the answer, up to the end of its body; an answer that is no stream is one chunk.
 
         What follows ``[DONE]`` is read as well: guardrail results may. The gateway hands on the type that the upstream
         names: a stream that goes by another name than JSON is known by its beginning.
-
-        Args:
-            overflow_phrases: Further regular expressions by which an error is known as a context overflow.
 
         Raises:
             PortkeyAPIError: If the answer is an error, by its status or in spite of it.
@@ -330,7 +296,7 @@ class GatewayResponse:
 
     def _error(self, body: bytes, overflow_phrases: Collection[str]) -> PortkeyAPIError:
         text = body.decode(errors="replace")
-        for secret in secrets(self._sent_headers):  # The answer may quote a key.
+        for secret in secrets(self._response.request.headers):  # The answer may quote a key.
             text = text.replace(secret, "***")
         return response_error(self.status_code, self.headers, text, overflow_phrases=overflow_phrases)
 

@@ -254,14 +254,7 @@ def is_failure(finish_reason: str) -> bool:
 def response_error(
     status_code: int, headers: Mapping[str, str], body: str, *, overflow_phrases: Collection[str] = ()
 ) -> PortkeyAPIError:
-    """Judge an answer that is an error by its status, or that holds an error in spite of it.
-
-    Args:
-        status_code: HTTP status of the answer.
-        headers: Its headers, with lower-case names.
-        body: Its body as text, in whatever form.
-        overflow_phrases: Regular expressions to look for beside `CONTEXT_OVERFLOW_PHRASES`.
-    """
+    """Judge an answer, with headers in lower case, that is an error by its status or holds one in spite of it."""
     complaint = read_complaint(body)
     is_exception = headers.get("x-portkey-gateway-exception") == "true"
     if is_exception or not any(name.startswith("x-portkey-") for name in headers):
@@ -281,16 +274,10 @@ def api_error(
     started: bool = False,
     overflow_phrases: Collection[str] = (),
 ) -> PortkeyAPIError:
-    """Judge a complaint.
+    """Judge a complaint, which has no status where it came inside a stream.
 
-    Args:
-        complaint: What was said.
-        status_code: HTTP status of the answer; None where the error came inside a stream.
-        headers: The answer's headers, with lower-case names.
-        body: The answer's body as text.
-        received: How many chunks had come before.
-        started: Whether any of the model's output had come: then a retry is not for Strands to make.
-        overflow_phrases: Regular expressions to look for beside `CONTEXT_OVERFLOW_PHRASES`.
+    Once the model's output has `started`, a retry is not for Strands to make. The `overflow_phrases` are regular
+    expressions to look for beside `CONTEXT_OVERFLOW_PHRASES`.
     """
     headers = headers or {}
     is_error = status_code is None or status_code >= _LOWEST_ERROR

@@ -22,13 +22,7 @@ def trace_headers(invocation_state: MutableMapping[str, object] | None) -> dict[
     """Return the headers that join one request to its agent's others and to the current OpenTelemetry span.
 
     All turns of one invocation of an agent have one trace id: that of the OpenTelemetry trace where there is one,
-    otherwise one made up and kept in the invocation's state. Each turn has its span id.
-
-    Args:
-        invocation_state: What Strands passes along with an invocation, or None without an agent.
-
-    Returns:
-        Headers by lower-case name: ``traceparent`` and ``baggage`` as W3C has them, and Portkey's own.
+    otherwise one made up and kept in the invocation's state, where there is an agent. Each turn has its span id.
     """
     headers: dict[str, str] = {}
     propagate.inject(headers)
