@@ -829,8 +829,10 @@ def test_a_connection_that_expires_as_its_loop_ends_is_closed(bench: Bench, monk
         model = bench.model()
         assert await Subject(model).ask("Hi") == "whole"
         [clients] = model._client._connections._loops.values()
-        monkeypatch.setattr("strands_portkey._client._KEEPALIVE", 0)
-        asyncio.get_running_loop().call_soon(clients._expire)  # Its timer fires in the last turn.
+        loop = asyncio.get_running_loop()
+        now = loop.time
+        monkeypatch.setattr(loop, "time", lambda: now() + 5)
+        loop.call_soon(clients._expire)  # Its timer fires in the last turn.
 
     with Witness(bench.settle):
         asyncio.run(main())

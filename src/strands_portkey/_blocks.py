@@ -1,4 +1,4 @@
-"""The line of content blocks that a message is made of.
+"""The line of content blocks that a message is made of, and the citations in them.
 
 Strands puts a message together from blocks that follow one another, while the wire may interleave the fragments of
 several tool calls. So blocks stand in line: the first one is open and its deltas become events at once; those behind
@@ -8,13 +8,26 @@ a tool call is when its arguments are.
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from typing import Literal
+from urllib.parse import urlsplit
 
+from strands.types.citations import (
+    CitationLocation,
+    DocumentCharLocationDict,
+    DocumentChunkLocationDict,
+    DocumentPageLocationDict,
+    SearchResultLocationDict,
+    WebLocationDict,
+)
 from strands.types.content import ContentBlockStart
 from strands.types.streaming import CitationsDelta, ContentBlockDelta, StreamEvent
 
 from ._tool_calls import ToolCall
+from ._wire import Citation
+
+logger = logging.getLogger(__name__)
 
 _Kind = Literal["text", "reasoning", "redacted", "tool"]
 
@@ -149,3 +162,57 @@ class BlockLine:
         self.events.append({"contentBlockStop": {}})
         if self._line:
             self._open()
+
+
+def to_citation(citation: Citation) -> CitationsDelta:
+    """Return a citation as Strands has it: title, quoted text and place, each as far as it is known."""
+    delta: CitationsDelta = {}
+    if title := citation.get("title") or citation.get("document_title"):
+        delta["title"] = title
+    if cited_text := citation.get("cited_text"):
+        delta["sourceContent"] = [{"text": cited_text}]
+    if location := _location(citation):
+        delta["location"] = location
+    return delta
+
+
+def _location(citation: Citation) -> CitationLocation | None:
+    document = citation.get("document_index") or 0
+    first_block, last_block = citation.get("start_block_index") or 0, citation.get("end_block_index") or 0
+    match citation.get("type"):
+        case "char_location":
+            start, end = citation.get("start_char_index") or 0, citation.get("end_char_index") or 0
+            char: DocumentCharLocationDict = {"documentChar": {"documentIndex": document, "start": start, "end": end}}
+            return char
+        case "page_location":
+            start, end = citation.get("start_page_number") or 0, citation.get("end_page_number") or 0
+            page: DocumentPageLocationDict = {"documentPage": {"documentIndex": document, "start": start, "end": end}}
+            return page
+        case "content_block_location":
+            chunk: DocumentChunkLocationDict = {
+                "documentChunk": {"documentIndex": document, "start": first_block, "end": last_block}
+            }
+            return chunk
+        case "search_result_location":
+            search: SearchResultLocationDict = {
+                "searchResultLocation": {
+                    "searchResultIndex": citation.get("search_result_index") or 0,
+                    "start": first_block,
+                    "end": last_block,
+                }
+            }
+            return search
+        case "web_search_result_location":
+            url = citation.get("url") or ""
+            web: WebLocationDict = {"web": {"url": url, "domain": _domain(url)}}
+            return web
+        case _:
+            logger.warning("citation=<unknown type> | its place is lost")
+            return None
+
+
+def _domain(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:  # The url is the web's, and may be no url.
+        return ""

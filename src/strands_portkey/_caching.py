@@ -34,11 +34,8 @@ class Caching:
         """Return the content of messages with one cache point in the last of the user's, where `CacheConfig` places it.
 
         As in Strands' own providers, points in other messages then go, since a conversation would gather more of
-        them than an upstream takes; a point that is in that message stays where it is.
-
-        Args:
-            messages: The conversation.
-            trailing: Number of blocks at its end that change with every call; the point goes ahead of them.
+        them than an upstream takes; a point that is in that message stays where it is. The point goes ahead of the
+        `trailing` blocks, which change with every call.
         """
         contents: list[Sequence[ContentBlock]] = [message["content"] for message in messages]
         if not self._places_points:
@@ -74,11 +71,9 @@ class Caching:
         return self.control(ttl if isinstance(ttl, str) else None)
 
     def control(self, ttl: str | None, *, verbatim: bool = False) -> dict[str, JsonValue] | None:
-        """Return the `cache_control` for a cache point, or None where the upstream has none.
+        """Return the `cache_control` for a cache point with its own time to live, or None where the upstream has none.
 
-        Args:
-            ttl: The point's own time to live.
-            verbatim: Whether the gateway passes the mark on as it is.
+        A mark that the gateway passes on as it is, is `verbatim`.
         """
         if self._kind is None:
             _warn(f"the upstream {self.dialect.name!r} takes no cache points; they have no effect")

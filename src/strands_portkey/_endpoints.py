@@ -2,6 +2,8 @@
 
 Hosted and enterprise gateways offer the first three. The open-source one passes ``GET /models`` and ``POST /feedback``
 on to the provider, and answers 500 to ``POST /prompts/{id}/render``.
+
+What cannot be sent raises `PortkeyConfigError`, an answer of another shape `PortkeyStreamError`.
 """
 
 from __future__ import annotations
@@ -28,11 +30,7 @@ _SHOWN: Final = 200  # Characters of an answer that an error quotes.
 def to_feedback(
     trace_id: str, value: int, weight: float = 1.0, metadata: Mapping[str, JsonValue] | None = None
 ) -> Body:
-    """Build the body of ``POST /feedback``: see `PortkeyModel.feedback`.
-
-    Raises:
-        PortkeyConfigError: If something is outside of what Portkey takes.
-    """
+    """Build the body of ``POST /feedback``: see `PortkeyModel.feedback`."""
     if not trace_id:
         raise PortkeyConfigError("trace_id is empty; wanted is the trace id of an answer, as ResponseMetadata has it")
     if value not in range(-10, 11):
@@ -62,13 +60,9 @@ _MODELS: Final[TypeAdapter[_Models | list[_Model]]] = TypeAdapter(_Models | list
 def read_models(answer: JsonValue) -> list[str]:
     """Return the ids that ``GET /models`` lists, in its order, each as `PortkeyConfig.model_id` takes it.
 
-    Args:
-        answer: ``{"data": [{"id": ...}]}``: the workspace's catalog as ``@slug/model``, or the provider's own list
-            where the request names a provider. With strict OpenAI compliance off that is as the provider sent it:
-            Together's is a bare list, Gemini's has ``{"models": [{"name": "models/..."}]}``.
-
-    Raises:
-        PortkeyStreamError: If the answer is no such list.
+    That is the workspace's catalog as ``@slug/model``, or the provider's own list where the request names a provider.
+    With strict OpenAI compliance off that is as the provider sent it: Together's is a bare list, Gemini's has
+    ``{"models": [{"name": "models/..."}]}``.
     """
     listed = _read(_MODELS, answer, "a list of models")
     models = listed if isinstance(listed, list) else listed.get("data", listed.get("models"))
@@ -109,17 +103,8 @@ _WANTED: Final = "a rendered prompt with messages"
 def read_prompt(answer: JsonValue) -> tuple[str | None, Messages]:
     """Return the system prompt and the messages of ``POST /prompts/{id}/render``.
 
-    The prompt's model and parameters are not read: they are the model provider's to set.
-
-    Args:
-        answer: ``{"success": true, "data": {"messages": [{"role": ..., "content": ...}], ...}}``.
-
-    Returns:
-        The texts of all ``system`` and ``developer`` messages, a line each, or None; and those of ``user`` and
-        ``assistant``. Blank texts and messages without content are left out.
-
-    Raises:
-        PortkeyStreamError: If the answer has another shape, or a message that Strands has no place for.
+    The system prompt is a line for each text of ``system`` and ``developer`` messages. What is blank is left out. The
+    prompt's model and parameters are not read: they are the model provider's to set.
     """
     system: list[str] = []
     messages: Messages = []
@@ -166,11 +151,7 @@ _TOOL_CHOICES: Final = {"auto": "auto", "required": "any", "none": "none"}
 
 
 def read_count(answer: JsonValue) -> int:
-    """Return the ``input_tokens`` that Anthropic counted.
-
-    Raises:
-        PortkeyStreamError: If the answer holds no such number.
-    """
+    """Return the ``input_tokens`` that Anthropic counted."""
     return _read(_COUNT, answer, "a count of input_tokens")["input_tokens"]
 
 

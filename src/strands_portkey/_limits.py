@@ -19,9 +19,8 @@ _VERSION = re.compile(r"(:\d|-v\d|-\d{8}|-\d{4}-\d{2}-\d{2}|-\d{3}|-default)$")
 def find_context_window_limit(model_id: str) -> int | None:
     """Return how many tokens a model takes in; None for an id that is not in the table of the installed Strands.
 
-    Args:
-        model_id: A plain id (``gpt-4o-2024-08-06``), Portkey's ``@slug/model``, an id, an inference profile or an ARN
-            of Bedrock, or an id of Vertex (``anthropic.claude-sonnet-4-5@20250929``, ``publishers/.../models/...``).
+    The id may be plain, Portkey's ``@slug/model``, an id, an inference profile or an ARN of Bedrock, or Vertex's
+    (``anthropic.claude-sonnet-4-5@20250929``, ``publishers/.../models/...``).
     """
     return next((limit for name in _names(model_id) if (limit := _look_up(name)) is not None), None)
 

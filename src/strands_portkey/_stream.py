@@ -15,8 +15,7 @@ from pydantic import JsonValue
 from strands.types.event_loop import Metrics, StopReason
 from strands.types.streaming import MessageStopEvent, MetadataEvent, StreamEvent
 
-from ._blocks import BlockLine
-from ._citations import to_citation
+from ._blocks import BlockLine, to_citation
 from ._errors import PortkeyAPIError, PortkeyGuardrailError, PortkeyStreamError
 from ._headers import ResponseMetadata
 from ._judgement import Complaint, api_error, is_failure, to_complaint
@@ -120,14 +119,7 @@ class StreamTranslator:
         return events
 
     def finish(self, metrics: Metrics, response: ResponseMetadata | None = None) -> list[StreamEvent]:
-        """End the completion.
-
-        Args:
-            metrics: How long the answer took.
-            response: What the gateway said of it, handed on with the stop reason.
-
-        Returns:
-            The remaining events, with ``messageStop`` and ``metadata`` last.
+        """End the completion: return the remaining events, with ``messageStop`` and ``metadata`` last.
 
         Raises:
             PortkeyStreamError: If the answer is not whole: no finish reason came, or a call broke off.
