@@ -205,6 +205,10 @@ def test_all_keys_are_secrets_also_those_within_a_config():
     assert [len(each) for each in secrets(headers)] == sorted(map(len, secrets(headers)), reverse=True)
 
 
+def test_a_secret_is_also_known_as_json_may_have_it():
+    assert secrets({"authorization": "Bearer sk-a/b/c"}) == [r"sk-a\/b\/c", "sk-a/b/c"]
+
+
 def test_the_gateways_headers_become_facts():
     headers = {
         "content-type": "text/event-stream",

@@ -325,6 +325,7 @@ def test_a_denial_carries_the_verdicts_and_the_bare_words():
 @pytest.mark.parametrize(
     ("status", "body", "headers", "hint"),
     [
+        (308, "", {}, "the address redirects"),
         (400, "Either x-portkey-config or x-portkey-provider header is required", {}, "set client_args['provider']"),
         (
             400,

@@ -138,6 +138,7 @@ def secrets(headers: Mapping[str, str]) -> list[str]:
                 found.update(_secrets_within(from_json(text)))
         elif _SECRET_NAME.search(name) or {header, name} & sensitive:
             found.update(_words(text))
+    found |= {each.replace("/", "\\/") for each in found}  # As JSON may have it.
     # A shorter text is no key, and taking it out of every word would spoil what is said.
     return sorted((each for each in found if len(each) >= _SHORTEST_SECRET), key=lambda secret: (-len(secret), secret))
 

@@ -235,6 +235,7 @@ _HINTS: Final[tuple[tuple[str, str], ...]] = (
         "check the provider's key: client_args['Authorization'], or the one that the gateway keeps",
     ),
     (r"^404 ", "check client_args['base_url'] and model_id"),
+    (r"^30", "the address redirects, and keys do not go along; set client_args['base_url'] to where it leads"),
     (
         r"reasoning_effort.*v1/responses|v1/responses.*reasoning_effort|function tools .*reasoning",
         (
@@ -305,6 +306,7 @@ def api_error(
     who = "the gateway" if by_gateway else complaint.provider or "the provider"
     did = "answered with an error" if is_error else "answered, but not with what was asked for"
     said = complaint.message or "no message"
+    heard = f"{status or status_code} {origin} {said}"
     facts = dict.fromkeys(str(fact)[:_WORD] for fact in (status_code, complaint.type, complaint.code) if fact)
     error = kind(
         f"{who} {did}"
@@ -320,9 +322,7 @@ def api_error(
         trace_id=trace_id,
         body=body[:_KEPT],
         received=received,
-        hint=next(
-            (hint for pattern, hint in _HINTS if re.search(pattern, f"{status} {origin} {said}", re.IGNORECASE)), None
-        ),
+        hint=next((hint for pattern, hint in _HINTS if re.search(pattern, heard, re.IGNORECASE)), None),
         retryable=retryable,
         retry_after=_retry_after(headers),
     )
