@@ -84,6 +84,25 @@ def test_a_misfit_that_the_answer_can_do_without_is_left_out(data, chunk, caplog
     assert "of a wrong type, and ignored" in caplog.text
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"object": "error", "message": "maximum context length is 8", "code": 400},
+        {"message": "Slow down", "type": "rate_limit_error"},
+        {"detail": "No such model"},
+    ],
+    ids=["vllm", "openai's, bare", "fastapi's"],
+)
+def test_an_error_that_stands_for_itself_is_put_where_errors_are(said):
+    assert parse_chunk(json.dumps(said)) == {"error": said}
+
+
+def test_a_chunk_without_choices_is_no_error_by_that():
+    data = {"usage": {"total_tokens": 3}, "error": {"message": "Busy"}, "message": "Hi"}
+
+    assert parse_chunk(json.dumps(data)) == {"usage": {"total_tokens": 3}, "error": {"message": "Busy"}}
+
+
 @pytest.mark.parametrize("form", [str, str.encode], ids=["text", "bytes"])
 def test_half_a_character_spoils_itself_alone(form):
     data = form('{"choices":[{"delta":{"content":"a \\ud83d"}}],"model":"\\ud83d\\ude00"}')

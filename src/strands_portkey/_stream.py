@@ -113,8 +113,6 @@ class StreamTranslator:
                 self._started = True
             for choice in choices:
                 self._take_choice(choice, chunk.get("provider"))
-        elif message := chunk.get("message") or chunk.get("detail"):  # vLLM and others put no `error` around it.
-            raise self._error(to_complaint({"message": message, "code": chunk.get("code"), "type": chunk.get("type")}))
         events, self._blocks.events = self._blocks.events, []
         return events
 

@@ -14,6 +14,7 @@ from operator import getitem
 from typing import Annotated, Final, TypeAlias, TypeVar
 
 from pydantic import Field, JsonValue, TypeAdapter, ValidationError
+from pydantic_core import from_json
 
 # pydantic builds its parsers from this TypedDict on Python before 3.12, and brings the package.
 from typing_extensions import TypedDict
@@ -145,10 +146,6 @@ class ChatCompletionChunk(TypedDict, total=False):
     choices: list[Choice] | None
     usage: CompletionUsage | None
     error: JsonValue
-    message: JsonValue  # of an error that is not under `error`, and what follows
-    detail: JsonValue
-    code: JsonValue
-    type: JsonValue
     hook_results: dict[str, JsonValue] | None
 
 
@@ -166,9 +163,11 @@ def parse_chunk(data: str | bytes) -> ChatCompletionChunk:
         PortkeyStreamError: If it is no JSON, or a field that is read, and needed, has a wrong type.
     """
     try:
-        return _CHUNK.validate_json(data)
+        chunk = _CHUNK.validate_json(data)
     except ValidationError as error:
         problems = error.errors(include_url=False, include_input=False)
+    else:
+        return chunk if "choices" in chunk else _with_error(chunk, data)
     if mended := _mended(data, [problem["loc"] for problem in problems]):
         return parse_chunk(mended)
     # Raised out here, since what pydantic says of it quotes the whole data.
@@ -176,6 +175,13 @@ def parse_chunk(data: str | bytes) -> ChatCompletionChunk:
     text = data if isinstance(data, str) else data.decode(errors="replace")
     message = f"the gateway sent a chunk that cannot be read: {where}: {problems[0]['msg']}: {text[:_SHOWN]!r}"
     raise PortkeyStreamError(message, origin="gateway", retryable=True)
+
+
+def _with_error(chunk: ChatCompletionChunk, data: str | bytes) -> ChatCompletionChunk:
+    """Return a chunk that is an error with it under `error`, where vLLM and others do not put it."""
+    said = from_json(data)
+    is_error = not chunk.get("error") and (said.get("message") or said.get("detail"))
+    return {**chunk, "error": said} if is_error else chunk
 
 
 def _mended(data: str | bytes, places: Sequence[tuple[int | str, ...]]) -> str | None:
