@@ -230,7 +230,7 @@ def _check_stream(answer: _Answer) -> Check:
 def _check_usage(answer: _Answer) -> Check:
     if answer.input_tokens and answer.output_tokens:
         return Check("usage", "ok", f"{answer.input_tokens} tokens in, {answer.output_tokens} out")
-    fix = "the metrics of Strands will count no tokens; ask the provider for usage in streams"
+    fix = "Strands will count no tokens; with stream=False more providers tell them, such as ollama"
     return Check("usage", "not seen", "the answer does not tell its tokens", fix)
 
 
