@@ -15,7 +15,8 @@ from typing_extensions import TypedDict
 from ._cli_settings import Settings, explain
 from ._version import __version__
 
-_UNNEEDED: Final = frozenset({"gateway", "usage", "parallel tools", "reasoning"})  # An agent can do without seeing these.
+# An agent can do without seeing these.
+_UNNEEDED: Final = frozenset({"gateway", "usage", "parallel tools", "reasoning"})
 _GET_SECONDS: Final = 10.0
 _GET_BYTES: Final = 2**16
 
