@@ -65,7 +65,8 @@ def test_a_model_that_thinks_is_not_forced(thinking, mechanisms):
         ("schema", PortkeyAPIError("Invalid schema for response_format 'Out'", status_code=400), True),
         ("schema", PortkeyAPIError("bad", param="response_format", status_code=422), True),
         ("schema", PortkeyAPIError("Invalid value at generation_config.response_schema", status_code=400), True),
-        ("schema", PortkeyAPIError("This response_format type is unavailable now", status_code=500), False),
+        ("schema", PortkeyAPIError("This response_format type is unavailable now", status_code=503), False),
+        ("schema", PortkeyAPIError("1 validation error: {'loc': ('body', 'response_format')}", status_code=500), True),
         ("schema", PortkeyAPIError("messages: too many", status_code=400), False),
         (
             "forced",

@@ -53,7 +53,7 @@ def find_mechanisms(dialect: Dialect, params: Mapping[str, JsonValue]) -> list[M
 
 def is_rejection(error: PortkeyAPIError, mechanism: Mechanism) -> bool:
     """Whether an upstream refused the mechanism itself, so that the next one is worth a try."""
-    if error.status_code not in (400, 404, 422, 501):
+    if error.status_code not in (400, 404, 422, 500, 501):  # llama-cpp-python answers 500.
         return False
     # Gemini and Bedrock have names of their own for both, in camel or snake case.
     said = f"{error.param} {error}".lower().replace("_", "").replace(" ", "")
