@@ -123,6 +123,7 @@ class Soak:
         with ThreadPoolExecutor(THREADS) as pool:
             for _ in pool.map(self._batch, batches):
                 pass
+        asyncio.run(self._calls(iter(["whole"])))  # Loops that ended together are forgotten with the next one.
 
     def _batch(self, names: list[str]) -> None:
         asyncio.run(self._calls(iter(names)))
