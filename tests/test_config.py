@@ -87,7 +87,10 @@ SDK = "one without ['extra_body', 'extra_headers', 'extra_query', 'timeout'], wh
     [
         ("abc", "client_args is of type str; wanted is a mapping of settings"),
         ({1: 2}, "client_args has 1; wanted are names of settings"),
-        ({"stream": False, "provider": "openai"}, "client_args has \\['stream'\\]. What to ask for are arguments"),
+        (
+            {"stream": False, "provider": "openai"},
+            "client_args has \\['stream'\\], which are arguments of PortkeyModel",
+        ),
         ({"default_headers": {"x-api-key": "sk-secret"}}, "client_args has \\['default_headers'\\]"),
     ],
     ids=["no mapping", "no name", "the model's", "the OpenAI SDK's"],

@@ -186,9 +186,12 @@ def test_all_keys_are_secrets_also_those_within_a_config():
     )
 
     assert sorted(secrets(headers)) == [
+        "Bearer hook-token",
+        "Bearer provider-key",
         "ad-token",
         "aws-key",
         "c=cookie",
+        "c=cookie; d=crumbs",
         "d=crumbs",
         "hook-token",
         "in-a-list",
@@ -206,7 +209,20 @@ def test_all_keys_are_secrets_also_those_within_a_config():
 
 
 def test_a_secret_is_also_known_as_json_may_have_it():
-    assert secrets({"authorization": "Bearer sk-a/b/c"}) == [r"sk-a\/b\/c", "sk-a/b/c"]
+    assert secrets({"x-api-key": "sk-a/b/c"}) == [r"sk-a\/b\/c", "sk-a/b/c"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"x-portkey-config": '{"api_key":"my cat is fat"}'},
+        {"x-api-key": "[my cat is fat"},
+        {"x-portkey-api-keys": '["my cat is fat"]'},
+    ],
+    ids=["of short words", "beginning like JSON", "in a list"],
+)
+def test_a_secret_is_known_whole_whatever_its_form(headers):
+    assert any("my cat is fat" in secret for secret in secrets(headers))
 
 
 def test_the_gateways_headers_become_facts():

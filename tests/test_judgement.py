@@ -272,8 +272,30 @@ def test_context_overflow_is_known_in_the_words_that_strands_openai_model_knows(
     assert type(judge(400, error_of(message))) is PortkeyContextOverflowError
 
 
-def test_bedrock_s_throttling_is_no_overflow():
-    assert type(judge(424, error_of("Too many tokens, please wait before trying again."))) is PortkeyAPIError
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (424, "Too many tokens, please wait before trying again."),
+        (400, "Too many tokens per day, please wait before trying again."),
+        (400, "max_tokens (10000) exceeds model maximum (8192)"),
+        (403, "You are not allowed to use long context length models"),
+        (404, "model foo with context length 128k not found"),
+    ],
+)
+def test_what_a_shorter_conversation_would_not_mend_is_no_overflow(status, message):
+    assert type(judge(status, error_of(message))) is PortkeyAPIError
+
+
+def test_the_code_of_an_overflow_goes_before_words_of_rate_limits():
+    error = judge(400, error_of("maximum context length is 8, see rate limits", code="context_length_exceeded"))
+
+    assert type(error) is PortkeyContextOverflowError
+
+
+def test_an_invalid_request_is_not_throttled_whatever_it_quotes():
+    error = judge(400, error_of("Invalid 'messages': Explain rate limits", kind="invalid_request_error"))
+
+    assert type(error) is PortkeyAPIError
 
 
 @pytest.mark.parametrize(

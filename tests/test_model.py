@@ -7,6 +7,7 @@ import logging
 import pickle
 import threading
 import warnings
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -336,6 +337,8 @@ async def test_calls_at_once_do_not_see_each_others_settings(gateway):
         ({"model_id": ""}, "model_id"),
         ({"params": 3}, "params"),
         ({"upstream": "nobody"}, "upstream"),
+        ({"context_window_limit": 8}, "for good"),
+        ({"max_retries": 3}, "the OpenAI SDK's"),
         ({"trace_id": "a", "Trace-Id": "b"}, "'trace_id' twice"),
         ("fast", "mapping"),
         ({"metadata": "nonsense"}, "metadata"),
@@ -347,6 +350,14 @@ async def test_what_makes_no_sense_for_one_call_is_refused(gateway, given, compl
         await ask(make_model(gateway), invocation_state={"portkey": given})
 
     assert gateway.requests == []
+
+
+async def test_no_parameters_for_one_call_leave_those_of_the_model(gateway):
+    gateway.reply(says("a"))
+
+    await ask(make_model(gateway, params={"seed": 1}), invocation_state={"portkey": {"params": None}})
+
+    assert gateway.requests[0].json["seed"] == 1
 
 
 async def test_one_call_may_ask_another_kind_of_model(gateway):
@@ -662,6 +673,18 @@ async def test_the_clock_for_the_total_counts_the_wait_for_a_key(gateway):
         with pytest.raises(PortkeyTimeoutError) as caught:
             await asyncio.wait_for(waiting, 1)
         assert caught.value.clock == "total"
+    assert gateway.requests == []
+
+
+async def test_a_function_for_a_key_that_keeps_a_cancellation_to_itself_is_timed_all_the_same(gateway):
+    async def key() -> str:
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(5)
+        return "late"
+
+    with pytest.raises(PortkeyTimeoutError):
+        await asyncio.wait_for(ask(make_model(gateway, {"api_key": key, "timeout": {"total": 0.1}})), 1)
+
     assert gateway.requests == []
 
 

@@ -110,6 +110,26 @@ def test_half_a_character_spoils_itself_alone(form):
     assert parse_chunk(data) == {"choices": [{"delta": {"content": "a \ufffd"}}], "model": "\U0001f600"}
 
 
+def test_half_a_character_in_the_input_of_a_tool_raises():
+    data = '{"choices":[{"delta":{"tool_calls":[{"function":{"arguments":"\\ud83d"}}]}}]}'
+
+    with pytest.raises(PortkeyStreamError):
+        parse_chunk(data)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"type": "ping", "message": "processing"},
+        {"type": "message_start", "message": {"role": "assistant"}},
+        {"message": "ok"},
+    ],
+    ids=["ping", "anthropic's", "message"],
+)
+def test_a_chunk_of_another_kind_is_no_error(data):
+    assert parse_chunk(json.dumps(data)) == {}
+
+
 def test_what_is_nested_too_deep_raises():
     with pytest.raises(PortkeyStreamError, match="recursion limit"):
         parse_chunk('{"error":' + "[" * 300 + "]" * 300 + "}")

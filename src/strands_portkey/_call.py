@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import cast
+from typing import Final, cast
 
 from pydantic_core import from_json
 
 from ._config import ENDPOINT_KEYS, PortkeyConfig, check_model_config, is_mapping, to_settings
 from ._errors import PortkeyConfigError
+
+_OF_MODEL: Final = frozenset({"context_window_limit", "native_token_count"})  # Strands asks for these without a call.
 
 
 def for_call(
@@ -26,12 +28,12 @@ def for_call(
     if given is None:
         return routing, config
     settings = to_settings("invocation_state['portkey']", given)
-    if fixed := sorted(settings.keys() & ENDPOINT_KEYS):
+    if fixed := sorted(settings.keys() & (ENDPOINT_KEYS | _OF_MODEL)):
         message = f"invocation_state['portkey'] holds {fixed}, which a model has for good; make another model for it"
         raise PortkeyConfigError(message)
     changes = {name: settings.pop(name) for name in PortkeyConfig.__annotations__ if name in settings}
     check_model_config(changes)
-    if is_mapping(params := changes.get("params")):
+    if is_mapping(params := changes.pop("params", None)):
         changes["params"] = dict(config.get("params") or {}) | dict(params)
     if "metadata" in settings:
         settings["metadata"] = _merged(routing.get("metadata"), settings["metadata"])

@@ -68,7 +68,7 @@ class ClientArgs(TypedDict, total=False):
         base_url: The gateway, with or without ``/v1``. Default: ``PORTKEY_BASE_URL``; else the hosted gateway where
             there is an API key; else ``http://localhost:8787/v1``.
         api_key: Portkey's key. Default: ``PORTKEY_API_KEY``. The open-source gateway needs none. Text, or a sync or
-            async function that is called for each request, and again after a 401.
+            async function that is called for each request, and by `PortkeyModel.stream` again after a 401.
         Authorization: The provider's key, as text or a function; ``Bearer`` is added where no scheme is given.
         provider: Provider behind the gateway, such as ``openai``; ``@slug`` on hosted and enterprise gateways.
         virtual_key: A virtual key of a hosted or enterprise gateway.
@@ -244,11 +244,8 @@ def split_client_args(client_args: object) -> tuple[Endpoint, dict[str, object]]
         PortkeyConfigError: If a setting of the connection is wrong, or one setting is given twice.
     """
     given = to_settings("client_args", client_args)
-    if strangers := sorted(given.keys() & (PortkeyConfig.__annotations__.keys() | _SDK_ARGS)):
-        raise PortkeyConfigError(
-            f"client_args has {strangers}. What to ask for are arguments of PortkeyModel; for the OpenAI SDK's"
-            " default_headers there is 'headers', for its max_retries 'retry' in a config"
-        )
+    if strangers := sorted(given.keys() & PortkeyConfig.__annotations__.keys()):
+        raise PortkeyConfigError(f"client_args has {strangers}, which are arguments of PortkeyModel")
     routing = {name: value for name, value in given.items() if name not in ENDPOINT_KEYS}
     if "api_key" not in routing and (api_key := _environment("PORTKEY_API_KEY")):
         routing["api_key"] = api_key
@@ -280,7 +277,7 @@ def to_settings(where: str, given: object) -> dict[str, object]:
     """Return settings by the names that `ClientArgs` has for them.
 
     Raises:
-        PortkeyConfigError: If they are no mapping, a name is no text, or one setting is given twice.
+        PortkeyConfigError: If they are no mapping, a name is no text or the OpenAI SDK's, or one is given twice.
     """
     if not is_mapping(given):
         raise PortkeyConfigError(f"{where} is of type {type(given).__name__}; wanted is a mapping of settings")
@@ -292,6 +289,9 @@ def to_settings(where: str, given: object) -> dict[str, object]:
         if name in settings:
             raise PortkeyConfigError(f"{where} has {name!r} twice; one of them is {spelling!r}")
         settings[name] = value
+    if strangers := sorted(settings.keys() & _SDK_ARGS):
+        hint = "its default_headers are 'headers' here, its max_retries 'retry' in a config"
+        raise PortkeyConfigError(f"{where} has {strangers}, the OpenAI SDK's; {hint}")
     return settings
 
 

@@ -133,18 +133,20 @@ def secrets(headers: Mapping[str, str]) -> list[str]:
     found: set[str] = set()
     for header, text in headers.items():
         name = header.removeprefix(_PREFIX)  # Which has a key in it.
+        value: JsonValue = text
         if text.startswith(("{", "[")):
             with suppress(ValueError):
-                found.update(_secrets_within(from_json(text)))
-        elif _SECRET_NAME.search(name) or {header, name} & sensitive:
-            found.update(_words(text))
+                value = from_json(text)
+        is_secret = bool(_SECRET_NAME.search(name) or {header, name} & sensitive)
+        found.update(_secrets_within(value, is_secret=is_secret))
     found |= {each.replace("/", "\\/") for each in found}  # As JSON may have it.
     # A shorter text is no key, and taking it out of every word would spoil what is said.
     return sorted((each for each in found if len(each) >= _SHORTEST_SECRET), key=lambda secret: (-len(secret), secret))
 
 
 def _words(text: str) -> Iterator[str]:
-    """Yield the parts of a secret that may be quoted alone: no scheme, and each cookie."""
+    """Yield a secret and the parts of it that may be quoted alone: without its scheme, each cookie."""
+    yield text
     yield from (word for word in re.split(r"[\s;]+", text) if word.lower() != "bearer")
 
 

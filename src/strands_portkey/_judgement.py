@@ -141,7 +141,7 @@ def _text(said: JsonValue) -> str | None:
 
 # -- judgement ---------------------------------------------------------------------------------------------------------
 
-_LOWEST_ERROR: Final = 400
+_LOWEST_ERROR: Final = 300  # Redirects are not followed.
 _DENIED: Final = 446
 _TIMEOUT: Final = 408
 _UNAVAILABLE: Final = 503
@@ -171,20 +171,21 @@ _OVERLOADED: Final = re.compile(
 )
 _WORDED_STATUS: Final = frozenset({None, 400, 403, _UNAVAILABLE})  # Some proxies put their limits under these.
 _TOO_LARGE: Final = 413
+_NO_OVERFLOW: Final = frozenset({401, 403, 404, *_THROTTLE_STATUS})
 _TIMED_OUT: Final = "Request exceeded the timeout sent in the request"
 
 _OVERFLOW_CODE: Final = frozenset({"context_length_exceeded", "3051"})
 CONTEXT_OVERFLOW_PHRASES: Final = (
     r"context length",  # OpenAI and all that copy it; Mistral; Ollama
     r"exceeds the context window|tokens exceed the configured limit",  # OpenAI's newer models
-    r"exceed(s|ed)?( customer)? model maximum",  # OpenAI, Bedrock
+    r"^(?!.*max_\w*tokens).*exceed(s|ed)?( customer)? model maximum",  # OpenAI, Bedrock
     r"too many total text bytes|exceeds the max_model_len",  # Databricks, vLLM
     r"^request too large for ",  # Groq
     r"prompt is too long",  # Anthropic, Fireworks
     r"exceed context limit",  # Anthropic: input length and `max_tokens`
     r"input token count .*exceeds the maximum number of tokens",  # Gemini
     r"input is too long for requested model",  # Bedrock
-    r"too many tokens(?!, please wait)",  # Cohere; not Bedrock's throttling
+    r"too many tokens(?!.*(please wait| per ))",  # Cohere; not Bedrock's throttling
     r"maximum prompt length is",  # xAI
     r"exceeds the available context size",  # llama.cpp
     r"`inputs` tokens \+ `max_new_tokens` must be",  # Text Generation Inference
@@ -298,7 +299,7 @@ def api_error(
         kind = PortkeyGuardrailError
     elif is_throttled and not started:
         kind = PortkeyThrottledError
-    elif status not in _THROTTLE_STATUS and _is_overflow(codes, complaint.message, overflow_phrases):
+    elif status not in _NO_OVERFLOW and _is_overflow(codes, complaint.message, overflow_phrases):
         kind, retryable = PortkeyContextOverflowError, False
 
     origin: Origin = "gateway" if by_gateway else "provider"
@@ -306,7 +307,7 @@ def api_error(
     who = "the gateway" if by_gateway else complaint.provider or "the provider"
     did = "answered with an error" if is_error else "answered, but not with what was asked for"
     said = complaint.message or "no message"
-    heard = f"{status or status_code} {origin} {said}"
+    heard = f"{status} {origin} {said}"
     facts = dict.fromkeys(str(fact)[:_WORD] for fact in (status_code, complaint.type, complaint.code) if fact)
     error = kind(
         f"{who} {did}"
@@ -340,7 +341,8 @@ def _meant_status(code: str | None) -> int | None:
 def _is_throttled(status: int | None, codes: set[str], message: str) -> bool:
     if status in _THROTTLE_STATUS or (status != _TOO_LARGE and not codes.isdisjoint(_THROTTLE_CODE)):
         return True
-    return status in _WORDED_STATUS and bool(_OVERLOADED.search(message))
+    is_worded = status in _WORDED_STATUS and codes.isdisjoint(_OVERFLOW_CODE | {"invalid_request_error"})
+    return is_worded and bool(_OVERLOADED.search(message))
 
 
 def _is_overflow(codes: set[str], message: str, phrases: Collection[str]) -> bool:

@@ -66,7 +66,7 @@ def to_cost(usage: CompletionUsage) -> float | None:
     cost = usage.get("cost")
     if isinstance(cost, dict):  # Perplexity
         cost = cost.get("total_cost")
-    return float(cost) if isinstance(cost, (int, float)) and not isinstance(cost, bool) else None
+    return cost if isinstance(cost, (int, float)) and not isinstance(cost, bool) else None
 
 
 class Stopwatch:

@@ -67,7 +67,7 @@ class Watch:
         if sys.version_info >= (3, 11) and task is not None:
             cancelled_before = task.cancelling()
         try:
-            return await start()
+            result = await start()
         except asyncio.CancelledError:
             if self._cause is None:
                 raise
@@ -76,6 +76,11 @@ class Watch:
             raise self._cause from None
         finally:
             self._task = None
+        if self._cause is not None:  # A function for a key has kept our cancellation to itself.
+            if sys.version_info >= (3, 11) and task is not None:
+                task.uncancel()
+            raise self._cause
+        return result
 
     def _look(self) -> None:
         self._cause = self._find_cause()

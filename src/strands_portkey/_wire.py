@@ -180,7 +180,8 @@ def parse_chunk(data: str | bytes) -> ChatCompletionChunk:
 def _with_error(chunk: ChatCompletionChunk, data: str | bytes) -> ChatCompletionChunk:
     """Return a chunk that is an error with it under `error`, where vLLM and others do not put it."""
     said = from_json(data)
-    is_error = not chunk.get("error") and (said.get("message") or said.get("detail"))
+    kind = f"{said.get('object')} {said.get('type')} {said.get('status')}".lower()
+    is_error = not chunk.get("error") and ("error" in kind or "failure" in kind or "detail" in said)
     return {**chunk, "error": said} if is_error else chunk
 
 
@@ -196,4 +197,8 @@ def _mended(data: str | bytes, places: Sequence[tuple[int | str, ...]]) -> str |
         logger.warning("field=<%s> | of a wrong type, and ignored", name)
         reduce(getitem, path, chunk).pop(name)
     mended = json.dumps(chunk, ensure_ascii=False).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if "\ufffd" in mended:
+        if "tool_calls" in mended:  # The input of a tool must not change.
+            return None
+        logger.warning("chunk=<half a character> | it is lost")
     return None if mended == data else mended
