@@ -48,9 +48,7 @@ class Settings:
     """What the options and the environment come to.
 
     Attributes:
-        endpoint: The gateway.
-        headers: Headers of a request.
-        model_id: The model, or None.
+        headers: Those of a request.
         key_source: The environment variable that the provider's key is from, or None.
         secrets: What must never be shown.
         warnings: What is wrong with the settings, but not too wrong.

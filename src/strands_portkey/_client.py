@@ -63,12 +63,7 @@ class GatewayClient:
         return GatewayResponse(self, "/chat/completions", body, headers, watch)
 
     async def fetch(self, path: str, headers: Mapping[str, str], watch: Watch, body: bytes | None = None) -> JsonValue:
-        """Return the JSON that the gateway answers to a GET, or to a POST where there is a body.
-
-        Raises:
-            PortkeyAPIError: If the answer is an error or no JSON.
-            PortkeyConnectionError: If no answer comes.
-        """
+        """Return the JSON that the gateway answers to a GET, or to a POST where there is a body."""
         async with GatewayResponse(self, path, body, headers, watch) as answer:
             return await answer.json()
 
@@ -79,15 +74,7 @@ class GatewayClient:
     async def send(
         self, path: str, body: bytes | None, headers: Mapping[str, str], watch: Watch
     ) -> tuple[httpx.Response, AsyncClient]:
-        """Send a request, and once more if the connection was stale.
-
-        Returns:
-            The answer, once its headers are here, and the client that has its body.
-
-        Raises:
-            PortkeyConnectionError: If no answer comes.
-            RequestCancelledError: If the signal is set first.
-        """
+        """Send a request, once more if the connection was stale, and return the answer with the client that has it."""
         if self._http_client is not None:
             return await self._send_by(self._http_client, path, body, headers, watch), self._http_client
         client, reused = await self._connections.take()
@@ -196,7 +183,7 @@ class GatewayResponse:
         """Send the request and wait for the answer, whatever its status.
 
         Raises:
-            PortkeyConnectionError: If no answer comes.
+            PortkeyConnectionError: If none comes.
             RequestCancelledError: If the signal is set first.
         """
         self._response, self._http_client = await self._client.send(*self._request)

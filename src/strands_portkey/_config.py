@@ -1,4 +1,7 @@
-"""The settings of the model and of the way to the gateway, checked before anything is sent."""
+"""The settings of the model and of the way to the gateway, checked before anything is sent.
+
+What is wrong raises `PortkeyConfigError`.
+"""
 
 from __future__ import annotations
 
@@ -239,9 +242,6 @@ def split_client_args(client_args: object) -> tuple[Endpoint, dict[str, object]]
 
     Returns:
         The endpoint, and the routing values as they were given; their keys are in lower case, with underscores.
-
-    Raises:
-        PortkeyConfigError: If a setting of the connection is wrong, or one setting is given twice.
     """
     given = to_settings("client_args", client_args)
     if strangers := sorted(given.keys() & PortkeyConfig.__annotations__.keys()):
@@ -274,11 +274,7 @@ def split_client_args(client_args: object) -> tuple[Endpoint, dict[str, object]]
 
 
 def to_settings(where: str, given: object) -> dict[str, object]:
-    """Return settings by the names that `ClientArgs` has for them.
-
-    Raises:
-        PortkeyConfigError: If they are no mapping, a name is no text or the OpenAI SDK's, or one is given twice.
-    """
+    """Return settings by the names that `ClientArgs` has for them."""
     if not is_mapping(given):
         raise PortkeyConfigError(f"{where} is of type {type(given).__name__}; wanted is a mapping of settings")
     settings: dict[str, object] = {}
@@ -301,11 +297,7 @@ def to_setting(key: str) -> str:
 
 
 def to_base_url(url: str) -> str:
-    """Return the gateway's URL with ``/v1`` and without a trailing slash.
-
-    Raises:
-        PortkeyConfigError: If it is no http(s) URL of a gateway.
-    """
+    """Return the gateway's URL with ``/v1`` and without a trailing slash."""
     # A URL that may hold a password or a key is not quoted, and neither is what Python says of it.
     shown = "a URL with '@', '?' or '#'" if re.search("[@?#]", url) else repr(url)
     wrong = PortkeyConfigError(f"client_args['base_url'] is {shown}; wanted is {_WANTED['base_url']}")
@@ -330,11 +322,7 @@ def to_base_url(url: str) -> str:
 
 
 def to_clocks(timeout: float | Timeouts | HttpxTimeout | None) -> Clocks:
-    """Return the clocks for a `timeout` in any of its forms.
-
-    Raises:
-        PortkeyConfigError: If a clock is negative or not a finite number.
-    """
+    """Return the clocks for a `timeout` in any of its forms."""
     if timeout is None:
         clocks = Clocks(None, None, None, None)
     elif isinstance(timeout, HttpxTimeout):
@@ -350,11 +338,7 @@ def to_clocks(timeout: float | Timeouts | HttpxTimeout | None) -> Clocks:
 
 
 def check_model_config(model_config: Mapping[str, object]) -> None:
-    """Check what was given of a `PortkeyConfig`, and warn of keys that it does not have.
-
-    Raises:
-        PortkeyConfigError: If a value cannot be used.
-    """
+    """Check what was given of a `PortkeyConfig`, and warn of keys that it does not have."""
     known = PortkeyConfig.__annotations__.keys()
     if unknown := model_config.keys() - known:
         message = f"unknown configuration keys {sorted(unknown)}; known are {sorted(known)}"

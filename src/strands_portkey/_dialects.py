@@ -32,8 +32,7 @@ class Dialect:
         thought_signatures: Whether a tool call carries the signature of the thought that led to it (Gemini).
         caching: ``cache_control`` on blocks, one ``prompt_cache_key``, the provider's own doing, or None.
         documents: A PDF as a ``file`` with a data URL, a ``file`` with bare base64, an ``image_url`` or a
-            ``document_url`` with a data URL, or not at all. The gateway turns an ``image_url`` into Anthropic's
-            document and lets its cache mark through, which it does not for a ``file``.
+            ``document_url`` with a data URL, or not at all. Only an ``image_url`` keeps its cache mark for Claude.
         images: Whether images can be sent.
         image_locations: URL schemes that an image may be given by.
         tool_result_images: Whether a tool's result may hold images and documents, in Anthropic's form. Otherwise
@@ -48,9 +47,8 @@ class Dialect:
             into the system prompt, or is dropped or refused.
         tools: Whether ``tools`` do.
         tool_choice: Whether ``tool_choice`` does.
-        calls: Whether past calls and results do. Otherwise they are told as plain text, so that an agent can go on
-            (the gateway drops the ids of Cohere's).
-        call_ids: What the ids of calls must look like; others, as of another upstream, are replaced.
+        calls: Whether past calls and results do. Otherwise they go as text: the gateway drops the ids of Cohere's.
+        call_ids: What the ids of calls must look like; others are replaced.
         tools_with_calls: Whether a conversation with calls must have ``tools``.
         gemini_schemas: Whether a tool's schema must keep to the words that Gemini's own has.
         user_after_results: Whether the user may speak right after results. Otherwise the model does in between.
@@ -59,8 +57,7 @@ class Dialect:
         result_points: A cache point behind a result as a mark ``inside`` of it, as a part ``behind`` it, or not at
             all.
         verbatim_ttl: Whether marks keep their time to live on what the gateway passes on as it is, which are calls,
-            results and what the model said. From all else it takes it away, and Claude refuses a longer one behind a
-            shorter.
+            results and what the model said. From all else it takes it, and Claude wants no longer one after it.
     """
 
     name: str

@@ -58,8 +58,7 @@ class Watch:
         self, start: Callable[[], Awaitable[T]], clock: Literal["first_byte", "idle", "drain", "total"]
     ) -> T:
         """Return what `start()` gives, unless the signal, this clock or the one for the total ends the wait."""
-        if self._signal is not None and self._signal.is_set():
-            raise RequestCancelledError
+        self._raise_known()
         self._clock = clock
         self._waits += 1
         self._task = task = asyncio.current_task(self._loop)
@@ -67,7 +66,7 @@ class Watch:
         if sys.version_info >= (3, 11) and task is not None:
             cancelled_before = task.cancelling()
         try:
-            result = await start()
+            return await start()
         except asyncio.CancelledError:
             if self._cause is None:
                 raise
@@ -76,11 +75,12 @@ class Watch:
             raise self._cause from None
         finally:
             self._task = None
+
+    def _raise_known(self) -> None:
         if self._cause is not None:  # A function for a key has kept our cancellation to itself.
-            if sys.version_info >= (3, 11) and task is not None:
-                task.uncancel()
             raise self._cause
-        return result
+        if self._signal is not None and self._signal.is_set():
+            raise RequestCancelledError
 
     def _look(self) -> None:
         self._cause = self._find_cause()
