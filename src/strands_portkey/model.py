@@ -6,7 +6,7 @@ import inspect
 import logging
 import threading
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from http.client import UNAUTHORIZED
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
@@ -178,7 +178,7 @@ class PortkeyModel(Model):
             dialect = find_dialect(config.get("upstream"), called, config["model_id"])
             overflow_phrases = config.get("context_overflow_phrases", ())
             trailing_blocks = kwargs.get("dynamic_trailing_blocks")
-            hidden = secrets(headers)
+            sent = [headers]  # Whose keys no error may show.
             mechanisms = deque(self._mechanisms(structured_output_model, dialect, config))
             may_refresh = any(callable(value) for value in routing.values())
             while True:
@@ -213,7 +213,7 @@ class PortkeyModel(Model):
                         finally:
                             metadata = await self._report(response, translator)
                 except PortkeyError as error:
-                    error.without(hidden)
+                    error.without(_keys(sent))
                     if self._is_rejected(mechanism, error, translator, config):
                         mechanisms.popleft()
                         continue
@@ -221,11 +221,12 @@ class PortkeyModel(Model):
                         may_refresh = False  # A key that changes with every call is no fresh one.
                         renewed = request_headers(await watch.wait(lambda: _call_all(routing), "total"), tracing)
                         if renewed != headers:
-                            headers, hidden = renewed, [*hidden, *secrets(renewed)]
+                            headers = renewed
+                            sent.append(headers)
                             continue
-                    last_events = _last_events(error, translator, config, stopwatch.metrics(), metadata, hidden=hidden)
+                    last_events = _last_events(error, translator, config, stopwatch.metrics(), metadata, sent=sent)
                 else:
-                    last_events = _finish(translator, stopwatch.metrics(), metadata, hidden)
+                    last_events = _finish(translator, stopwatch.metrics(), metadata, sent)
                 for event in last_events:
                     yield event
                 return
@@ -424,7 +425,7 @@ def _last_events(
     metrics: Metrics,
     metadata: ResponseMetadata | None,
     *,
-    hidden: Collection[str],
+    sent: Sequence[Mapping[str, str]],
 ) -> list[StreamEvent]:
     """Return the events that end an answer in spite of an error, or raise it."""
     if isinstance(error, PortkeyGuardrailError) and config.get("on_guardrail") != "raise":
@@ -432,14 +433,21 @@ def _last_events(
     if isinstance(error, PortkeyAPIError) or not translator.is_finished:
         raise error
     logger.warning("error=<%s> | the answer was whole, what followed it is lost", error)
-    return _finish(translator, metrics, metadata, hidden)
+    return _finish(translator, metrics, metadata, sent)
 
 
 def _finish(
-    translator: StreamTranslator, metrics: Metrics, metadata: ResponseMetadata | None, hidden: Collection[str]
+    translator: StreamTranslator,
+    metrics: Metrics,
+    metadata: ResponseMetadata | None,
+    sent: Sequence[Mapping[str, str]],
 ) -> list[StreamEvent]:
     """Return the last events, or raise what is wrong with the answer without the keys that it quotes."""
     try:
         return translator.finish(metrics, metadata)
     except PortkeyError as error:
-        raise error.without(hidden) from None
+        raise error.without(_keys(sent)) from None
+
+
+def _keys(sent: Sequence[Mapping[str, str]]) -> list[str]:
+    return [key for headers in sent for key in secrets(headers)]
