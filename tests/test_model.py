@@ -664,7 +664,7 @@ async def test_cancelling_ends_the_wait_for_a_key(gateway, asked):
 
 async def test_the_clock_for_the_total_counts_the_wait_for_a_key(gateway):
     async def key() -> str:
-        await asyncio.sleep(5)
+        await asyncio.Event().wait()
         return "late"
 
     model = make_model(gateway, {"api_key": key, "timeout": {"total": 0.1, "first_byte": 0}})
@@ -679,7 +679,7 @@ async def test_the_clock_for_the_total_counts_the_wait_for_a_key(gateway):
 async def test_a_function_for_a_key_that_keeps_a_cancellation_to_itself_is_timed_all_the_same(gateway):
     async def key() -> str:
         with suppress(asyncio.CancelledError):
-            await asyncio.sleep(5)
+            await asyncio.Event().wait()
         return "late"
 
     with pytest.raises(PortkeyTimeoutError):

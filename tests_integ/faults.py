@@ -23,7 +23,6 @@ import threading
 import time
 import warnings
 from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -31,7 +30,7 @@ from typing import Any, Final, Literal, final
 
 from typing_extensions import Self
 
-from tests_integ.upstream import Gate
+from tests_integ.upstream import Gate, LoopbackServer
 
 Kind = Literal["pass", "fin", "rst", "half-close", "stall", "trickle", "garbage", "loss", "rewrite"]
 _PIECE: Final = 65536
@@ -66,11 +65,10 @@ Script = Callable[[bytes], Fault]
 
 
 @final
-class FaultProxy:
-    """A proxy in a thread of its own, before one port of the loopback. Use it as a context manager.
+class FaultProxy(LoopbackServer):
+    """A proxy before one port of the loopback.
 
     Attributes:
-        port: The port on 127.0.0.1.
         script: Is given the first bytes of each request, its headers among them, and says what happens to its answer.
         answers: The answers as they came, before any fault.
         refusals: How many of the next connections are reset as soon as they are accepted.
@@ -85,53 +83,21 @@ class FaultProxy:
             script: Passes everything when None.
             tls: Speaks TLS with its client. Faults then happen beneath its encryption.
         """
-        self.port = 0
+        super().__init__()
         self.script = script
         self.answers: list[bytes] = []
         self.refusals = 0
         self.connections = 0
         self._target = target
         self._tls = tls
-        self._started: Future[None] = Future()
-        self._loop = asyncio.new_event_loop()
-        self._ended = asyncio.Event()
-        self._thread = threading.Thread(target=self._run, name="faults", daemon=True)
 
     @property
     def base_url(self) -> str:
         """The base URL to give to a client."""
         return f"http{'s' if self._tls else ''}://127.0.0.1:{self.port}/v1"
 
-    def __enter__(self) -> FaultProxy:
-        """Start the proxy."""
-        self._thread.start()
-        self._started.result(10)
-        return self
-
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Stop the proxy and reset the connections that are still open."""
-        self._loop.call_soon_threadsafe(self._ended.set)
-        self._thread.join(10)
-
-    def _run(self) -> None:
-        try:
-            self._loop.run_until_complete(self._serve())
-        finally:
-            self._loop.close()
-
-    async def _serve(self) -> None:
-        server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=self._tls, backlog=1024)
-        self.port = server.sockets[0].getsockname()[1]
-        self._started.set_result(None)
-        await self._ended.wait()
-        server.close()
-        tasks = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.sleep(0)  # What was reset is closed in the next turn.
+    async def _listen(self) -> asyncio.Server:
+        return await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=self._tls, backlog=1024)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self.refusals > 0:

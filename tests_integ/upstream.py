@@ -12,6 +12,7 @@ import json
 import socket
 import struct
 import threading
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future, InvalidStateError
@@ -19,6 +20,8 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Literal, final
+
+from typing_extensions import Self
 
 MAX_BODY = 64 * 1024 * 1024
 
@@ -134,17 +137,67 @@ class _Protocol(asyncio.StreamReaderProtocol):
             self.left.set_result(None)
 
 
+class LoopbackServer(ABC):
+    """A server on a free loopback port, in an event loop and a thread of its own. Use it as a context manager.
+
+    Attributes:
+        port: The port on 127.0.0.1.
+    """
+
+    def __init__(self) -> None:
+        """Make a server that is not running yet."""
+        self.port = 0
+        self._started: Future[None] = Future()
+        self._loop = asyncio.new_event_loop()
+        self._ended = asyncio.Event()
+        self._thread = threading.Thread(target=self._run, name=type(self).__name__, daemon=True)
+
+    def __enter__(self) -> Self:
+        """Start the server."""
+        self._thread.start()
+        self._started.result(10)
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Stop the server and reset the connections that are still open."""
+        self._loop.call_soon_threadsafe(self._ended.set)
+        self._thread.join(10)
+
+    @abstractmethod
+    async def _listen(self) -> asyncio.Server:
+        """Begin to take connections."""
+
+    def _run(self) -> None:
+        try:
+            self._loop.run_until_complete(self._serve())
+        finally:
+            self._loop.close()
+
+    async def _serve(self) -> None:
+        server = await self._listen()
+        self.port = server.sockets[0].getsockname()[1]
+        self._started.set_result(None)
+        await self._ended.wait()
+        server.close()
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0)  # What was reset is closed in the next turn.
+
+
 @final
-class Upstream:
+class Upstream(LoopbackServer):
     """An HTTP server on a free loopback port that answers from a script.
 
     Replies come from the queue that `reply` fills; when it is empty, from the function `script`; without one the
-    answer is a 500 that says so. Use it as a context manager, from any thread or event loop.
+    answer is a 500 that says so. It may be used from any thread or event loop.
 
     Attributes:
         requests: All requests received so far, oldest first.
         script: Answers when the queue is empty.
-        port: The port on 127.0.0.1.
     """
 
     def __init__(self, script: Script | None = None) -> None:
@@ -153,17 +206,13 @@ class Upstream:
         Args:
             script: Answers when no reply is queued.
         """
+        super().__init__()
         self.requests: list[Request] = []
         self.script = script
-        self.port = 0
         self._replies: deque[Reply] = deque()
-        self._started: Future[None] = Future()
-        self._loop = asyncio.new_event_loop()
-        self._ended = asyncio.Event()
         self._connections: set[asyncio.StreamWriter] = set()
         self._gone: dict[int, Future[None]] = {}
         self._count = 0
-        self._thread = threading.Thread(target=self._run, name="upstream", daemon=True)
 
     @property
     def url(self) -> str:
@@ -195,35 +244,8 @@ class Upstream:
         self._loop.call_soon_threadsafe(drop)
         dropped.result(5)
 
-    def __enter__(self) -> Upstream:
-        """Start the server."""
-        self._thread.start()
-        self._started.result(10)
-        return self
-
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Stop the server and reset the connections that are still open."""
-        self._loop.call_soon_threadsafe(self._ended.set)
-        self._thread.join(10)
-
-    def _run(self) -> None:
-        try:
-            self._loop.run_until_complete(self._serve())
-        finally:
-            self._loop.close()
-
-    async def _serve(self) -> None:
-        server = await self._loop.create_server(lambda: _Protocol(self._connection), "127.0.0.1", 0)
-        self.port = server.sockets[0].getsockname()[1]
-        self._started.set_result(None)
-        await self._ended.wait()
-        server.close()
-        tasks = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    async def _listen(self) -> asyncio.Server:
+        return await self._loop.create_server(lambda: _Protocol(self._connection), "127.0.0.1", 0)
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         number, self._count = self._count, self._count + 1
