@@ -30,7 +30,7 @@ def test_the_gateway_still_answers_as_recorded(tmp_path: Path) -> None:
 
 
 def test_each_recording_has_what_must_come_of_it() -> None:
-    recorded = {path.with_suffix("") for path in KEPT.glob("*/*.http")}
-    expected = {path.with_suffix("") for path in KEPT.glob("*/*.json")}
+    recorded = {path.with_suffix(".expected.json") for path in KEPT.glob("*/*/*.http")}
+    expected = set(KEPT.glob("*/*/*.expected.json"))
 
     assert recorded == expected

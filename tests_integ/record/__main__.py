@@ -14,7 +14,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests_integ.record", description="Record the gateway's answers.")
     parser.add_argument("filter", nargs="?", default="", help="only scenarios with this in provider/name")
     parser.add_argument("--out", type=Path, default=KEPT, help="where to (default: tests/recordings)")
-    parser.add_argument("--draft", action="store_true", help="also draft the .json of new recordings; never overwrites")
+    parser.add_argument(
+        "--draft", action="store_true", help="also draft the .expected.json of new recordings; never overwrites"
+    )
     arguments = parser.parse_args()
     chosen = [scenario for scenario in SCENARIOS if arguments.filter in scenario.path("")]
     paths = write(record(chosen), arguments.out, draft=arguments.draft)

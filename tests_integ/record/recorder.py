@@ -150,7 +150,7 @@ def write(recordings: Iterable[Recording], out: Path, *, draft: bool = False) ->
 
     Args:
         recordings: What to write.
-        out: The folder that holds the providers' folders.
+        out: The folder that holds the folders of the wires.
         draft: Whether to write, for a recording that has none yet, a first draft of what must come of it.
 
     Returns:
@@ -162,7 +162,7 @@ def write(recordings: Iterable[Recording], out: Path, *, draft: bool = False) ->
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(recording.http)
         paths.append(path)
-        expected = path.with_suffix(".json")
+        expected = path.with_suffix(".expected.json")
         if draft and not expected.exists():
             expected.write_text(json.dumps(recording.expectation, indent=2, ensure_ascii=False) + "\n")
     return paths
@@ -170,7 +170,7 @@ def write(recordings: Iterable[Recording], out: Path, *, draft: bool = False) ->
 
 def kept(folder: Path) -> list[Path]:
     """Return the files of the recordings in a folder, without those that are composed by hand."""
-    return sorted(path for path in folder.glob("*/*.http") if path.parent.name != COMPOSED)
+    return sorted(path for path in folder.glob("*/*/*.http") if path.parent.name != COMPOSED)
 
 
 def _with_closed_gates(reply: Reply) -> Reply:

@@ -28,6 +28,9 @@ from tests_integ.record.providers import (
 from tests_integ.upstream import Reply
 from tests_integ.wires.said import Call, Counts, Redacted, Said, Thinking, content
 
+WIRE = "chat"
+"""The wire that is recorded: the first folder of a recording."""
+
 VARIANTS = ("loose.stream", "strict.stream", "loose.json", "strict.json")
 StopReason = Literal["end_turn", "tool_use", "max_tokens", "stop_sequence", "content_filtered", "guardrail_intervened"]
 Expectation = dict[str, Any]
@@ -121,7 +124,7 @@ class Scenario:
 
     def path(self, variant: str) -> str:
         """Return the name of a recording, without its suffix."""
-        return f"{self.folder or self.provider.folder}/{self.name}.{variant}"
+        return f"{WIRE}/{self.folder or self.provider.folder}/{self.name}.{variant}"
 
     def expectation(self, variant: str) -> Expectation:
         """Return what must come of a variant."""
