@@ -151,6 +151,19 @@ def newest(session: nox.Session) -> None:
     session.run("python", "-m", "pytest", "tests", "tests_integ", *session.posargs)
 
 
+@nox.session(default=False, requires=["build"])
+def sdist(session: nox.Session) -> None:
+    """Run the unit tests that the sdist holds, unpacked in an empty folder."""
+    install_wheel(session, *group("test"))
+    folder = Path(session.create_tmp()) / "sdist"
+    shutil.rmtree(folder, ignore_errors=True)
+    (archive,) = Path("dist").glob("*.tar.gz")
+    shutil.unpack_archive(archive, folder, filter="data")
+    (root,) = folder.iterdir()
+    session.chdir(root)
+    session.run("python", "-m", "pytest", *session.posargs)
+
+
 @nox.session(requires=["build"])
 def integ(session: nox.Session) -> None:
     """Run the integration tests with the real gateway."""
