@@ -18,13 +18,14 @@ from strands.types.streaming import MessageStopEvent, MetadataEvent, StreamEvent
 from ._blocks import BlockLine, to_citation
 from ._errors import PortkeyAPIError, PortkeyGuardrailError, PortkeyStreamError
 from ._headers import ResponseMetadata
-from ._judgement import Complaint, api_error, is_failure, to_complaint
+from ._judgement import Complaint, Judge, is_failure, to_complaint
 from ._tool_calls import ToolCalls
 from ._usage import merge_usage, to_usage
 from ._wire import ChatCompletionChunk, Choice, CompletionUsage, ContentBlock, ContentPart, ToolCallDelta
 
 logger = logging.getLogger(__name__)
 
+_SHOWN: Final = 200  # Characters of a broken tool call that an error quotes.
 _REASON: Final = re.compile("[a-z_]{1,40}")
 _STOP_REASONS: Final[dict[str, StopReason]] = {
     # OpenAI; with `strict_open_ai_compliance` all upstreams
@@ -75,13 +76,13 @@ class StreamTranslator:
         received: Number of chunks taken in.
     """
 
-    def __init__(self, overflow_phrases: Collection[str] = ()) -> None:
-        """Begin a completion; an error is judged by `overflow_phrases` as `api_error` does."""
+    def __init__(self, judge: Judge | None = None) -> None:
+        """Begin a completion, whose errors the judge makes."""
         self.usage: CompletionUsage | None = None
         self.model: str | None = None
         self.hook_results: dict[str, JsonValue] = {}
         self.received = 0
-        self._overflow_phrases = overflow_phrases
+        self._judge = judge or Judge()
         self._finish_reason: str | None = None
         self._refused = False
         self._started = False
@@ -230,9 +231,10 @@ class StreamTranslator:
     def _check_calls(self) -> None:
         for call in self._calls.all:
             if call.is_broken() or not call.name:
+                quote = self._judge.quote
                 message = (
-                    f"the answer ended ({self._finish_reason}) with a tool call that is not whole:"
-                    f" {call.name or 'no name'}({''.join(call.arguments)[:200]})"
+                    f"the answer ended ({quote(self._finish_reason or '')}) with a tool call that is not whole:"
+                    f" {quote(call.name or 'no name')}({quote(''.join(call.arguments), _SHOWN)})"
                 )
                 may_pass = _STOP_REASONS.get(self._finish_reason or "") != "content_filtered"
                 raise PortkeyStreamError(message, origin="provider", received=self.received, retryable=may_pass)
@@ -254,8 +256,7 @@ class StreamTranslator:
         return stop_reason
 
     def _error(self, complaint: Complaint) -> PortkeyAPIError:
-        started, phrases = self._blocks.has_begun, self._overflow_phrases
-        return api_error(complaint, received=self.received, started=started, overflow_phrases=phrases)
+        return self._judge.api_error(complaint, received=self.received, started=self._blocks.has_begun)
 
 
 def _to_parts(content_blocks: Collection[ContentBlock]) -> list[tuple[int | None, ContentPart]]:
