@@ -6,7 +6,6 @@ No I/O: chunks in, events out, so that every upstream's quirk is tested as plain
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Collection
 from dataclasses import asdict
 from typing import Final
@@ -26,7 +25,6 @@ from ._wire import ChatCompletionChunk, Choice, CompletionUsage, ContentBlock, C
 logger = logging.getLogger(__name__)
 
 _SHOWN: Final = 200  # Characters of a broken tool call that an error quotes.
-_REASON: Final = re.compile("[a-z_]{1,40}")
 _STOP_REASONS: Final[dict[str, StopReason]] = {
     # OpenAI; with `strict_open_ai_compliance` all upstreams
     "stop": "end_turn",
@@ -186,7 +184,7 @@ class StreamTranslator:
             if is_failure(finish_reason):
                 said = "the upstream ended the answer with an error, whose text the gateway drops"
                 raise self._error(Complaint(said, type=finish_reason, provider=provider))
-            self._finish_reason = finish_reason.lower()
+            self._finish_reason = finish_reason
 
     def _take_part(self, index: int | None, part: ContentPart) -> None:
         thinking = part.get("thinking")
@@ -236,15 +234,13 @@ class StreamTranslator:
                     f"the answer ended ({quote(self._finish_reason or '')}) with a tool call that is not whole:"
                     f" {quote(call.name or 'no name')}({quote(''.join(call.arguments), _SHOWN)})"
                 )
-                may_pass = _STOP_REASONS.get(self._finish_reason or "") != "content_filtered"
+                may_pass = _to_stop_reason(self._finish_reason or "") != "content_filtered"
                 raise PortkeyStreamError(message, origin="provider", received=self.received, retryable=may_pass)
 
     def _stop_reason(self, finish_reason: str) -> StopReason:
-        stop_reason = _STOP_REASONS.get(finish_reason)
-        if stop_reason is None or finish_reason == "pause_turn":
-            # The wire's own words may be anything, a key among them.
-            reason = finish_reason if _REASON.fullmatch(finish_reason) else "no reason at all"
-            logger.warning("finish_reason=<%s> | taken for the end of the turn", reason)
+        stop_reason = _to_stop_reason(finish_reason)
+        if stop_reason is None or finish_reason.lower() == "pause_turn":
+            logger.warning("finish_reason=<%s> | taken for the end of the turn", self._judge.quote(finish_reason))
             stop_reason = "end_turn"
         if self._refused:
             return "content_filtered"
@@ -257,6 +253,10 @@ class StreamTranslator:
 
     def _error(self, complaint: Complaint) -> PortkeyAPIError:
         return self._judge.api_error(complaint, received=self.received, started=self._blocks.has_begun)
+
+
+def _to_stop_reason(finish_reason: str) -> StopReason | None:
+    return _STOP_REASONS.get(finish_reason.lower())
 
 
 def _to_parts(content_blocks: Collection[ContentBlock]) -> list[tuple[int | None, ContentPart]]:
