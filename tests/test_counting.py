@@ -11,6 +11,7 @@ import pytest
 from strands_portkey import PortkeyConfig, PortkeyStreamError
 from strands_portkey._dialects import DIALECTS
 from strands_portkey._endpoints import read_count, to_count_body
+from strands_portkey._judgement import Judge
 from strands_portkey._request import to_body
 
 MARK = {"type": "ephemeral"}
@@ -286,7 +287,7 @@ def _merged(messages):
 
 
 def test_a_count_is_read():
-    assert read_count({"input_tokens": 2095, "context_management": None}) == 2095
+    assert read_count({"input_tokens": 2095, "context_management": None}, Judge()) == 2095
 
 
 @pytest.mark.parametrize(
@@ -295,8 +296,8 @@ def test_a_count_is_read():
 )
 def test_an_answer_without_a_count_raises(answer):
     with pytest.raises(PortkeyStreamError) as caught:
-        read_count(answer)
+        read_count(answer, Judge())
 
     shown = json.dumps(answer, separators=(",", ":"))
-    assert str(caught.value) == f"wanted is a count of input_tokens; the gateway sent {shown}"
+    assert str(caught.value) == f"the gateway's answer must be a count of input_tokens; got {shown}"
     assert caught.value.origin == "gateway"

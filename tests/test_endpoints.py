@@ -6,6 +6,7 @@ import pytest
 
 from strands_portkey import PortkeyConfigError, PortkeyStreamError
 from strands_portkey._endpoints import read_models, read_prompt, to_feedback
+from strands_portkey._judgement import Judge
 
 # -- feedback ----------------------------------------------------------------------------------------------------------
 
@@ -26,11 +27,13 @@ def test_feedback_takes_a_weight_and_metadata():
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        pytest.param(("", 1), "trace_id is empty", id="no trace"),
-        pytest.param(("t-1", 11), "value is 11; wanted is a whole number from -10 to 10", id="value too great"),
-        pytest.param(("t-1", 0.5), "value is 0.5", id="value not whole"),
-        pytest.param(("t-1", 1, 1.5), "weight is 1.5; wanted is a number from 0 to 1", id="weight too great"),
-        pytest.param(("t-1", 1, float("nan")), "weight is nan", id="weight no number"),
+        pytest.param(("", 1), "trace_id must be that of an answer", id="no trace"),
+        pytest.param(("t-1", 11), "value must be a whole number from -10 to 10; got 11", id="value too great"),
+        pytest.param(("t-1", 0.5), "value must be a whole number from -10 to 10; got 0.5", id="value not whole"),
+        pytest.param(("t-1", 1, 1.5), "weight must be a number from 0 to 1; got 1.5", id="weight too great"),
+        pytest.param(("t-1", "sk-1"), "value must be a whole number from -10 to 10; got str$", id="value a key"),
+        pytest.param(("t-1", 1, "sk-1"), "weight must be a number from 0 to 1; got str$", id="weight a key"),
+        pytest.param(("t-1", 1, float("nan")), "weight must be a number from 0 to 1; got nan", id="weight no number"),
     ],
 )
 def test_feedback_that_portkey_does_not_take_raises(given, said):
@@ -72,27 +75,27 @@ def test_feedback_that_portkey_does_not_take_raises(given, said):
     ],
 )
 def test_models_are_listed_by_id(answer, ids):
-    assert read_models(answer) == ids
+    assert read_models(answer, Judge()) == ids
 
 
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        pytest.param({}, "wanted is a list of models; the gateway sent {}", id="nothing"),
-        pytest.param("hey", 'wanted is a list of models; the gateway sent "hey"', id="text"),
+        pytest.param({}, "the gateway's answer must be a list of models; got {}", id="nothing"),
+        pytest.param("hey", 'the gateway\'s answer must be a list of models; got "hey"', id="text"),
         pytest.param(
-            {"data": {"id": "m"}}, 'wanted is a list of models; the gateway sent {"data":{"id":"m"}}', id="one"
+            {"data": {"id": "m"}}, 'the gateway\'s answer must be a list of models; got {"data":{"id":"m"}}', id="one"
         ),
         pytest.param(
             {"data": [{"slug": "m"}]},
-            'wanted is a list of models, each with an id; the gateway sent {"data":[{"slug":"m"}]}',
+            'the gateway\'s answer must be a list of models, each with an id; got {"data":[{"slug":"m"}]}',
             id="no id",
         ),
     ],
 )
 def test_what_is_no_list_of_models_raises(answer, said):
     with pytest.raises(PortkeyStreamError) as caught:
-        read_models(answer)
+        read_models(answer, Judge())
 
     assert str(caught.value) == said
 
@@ -113,7 +116,7 @@ def test_a_prompt_gives_system_prompt_and_messages():
         {"role": "user", "content": [{"type": "text", "text": "Tell me"}, {"type": "text", "text": "more"}]},
     )
 
-    assert read_prompt(answer) == (
+    assert read_prompt(answer, Judge()) == (
         "You are a clerk.\nBe brief.",
         [
             {"role": "user", "content": [{"text": "Hi"}]},
@@ -131,7 +134,7 @@ def test_what_is_blank_is_left_out():
         {"role": "user", "content": []},
     )
 
-    assert read_prompt(answer) == (None, [{"role": "user", "content": [{"text": "Hi"}]}])
+    assert read_prompt(answer, Judge()) == (None, [{"role": "user", "content": [{"text": "Hi"}]}])
 
 
 @pytest.mark.parametrize(
@@ -152,9 +155,9 @@ def test_what_is_blank_is_left_out():
 )
 def test_what_strands_has_no_place_for_raises(message, what):
     with pytest.raises(PortkeyStreamError) as caught:
-        read_prompt(rendered(message))
+        read_prompt(rendered(message), Judge())
 
-    said = f"the prompt holds {what}; wanted are system, user and assistant messages of text"
+    said = f"the prompt must hold system, user and assistant messages of text; got {what}"
     assert str(caught.value).splitlines()[0] == said
 
 
@@ -168,5 +171,7 @@ def test_what_strands_has_no_place_for_raises(message, what):
     ],
 )
 def test_what_is_no_prompt_raises(answer):
-    with pytest.raises(PortkeyStreamError, match=r"^wanted is a rendered prompt with messages; the gateway sent "):
-        read_prompt(answer)
+    with pytest.raises(
+        PortkeyStreamError, match=r"^the gateway's answer must be a rendered prompt with messages; got "
+    ):
+        read_prompt(answer, Judge())

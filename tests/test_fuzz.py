@@ -14,7 +14,7 @@ from strands.event_loop.streaming import process_stream
 from strands.types.content import Messages
 
 from strands_portkey import PortkeyConnectionError, PortkeyError, PortkeyModel
-from strands_portkey._judgement import response_error
+from strands_portkey._judgement import Judge
 
 HELLO: Messages = [{"role": "user", "content": [{"text": "Hello"}]}]
 SECONDS = 5  # A wait that ends this way is a failure.
@@ -325,14 +325,16 @@ def test_ten_thousand_random_error_bodies_are_judged():
         names = ["retry-after", "retry-after-ms", "x-portkey-trace-id", "x-portkey-provider"]
         headers = {name: chance.choice(values).decode(errors="replace") for name in names if chance.random() < 0.3}
 
-        error = response_error(chance.choice([200, 246, *range(400, 600)]), headers, body.decode(errors="replace"))
+        error = Judge().response_error(
+            chance.choice([200, 246, *range(400, 600)]), headers, body.decode(errors="replace")
+        )
 
         assert isinstance(error, PortkeyError)
         assert str(error)
 
 
 def test_a_message_is_short_whatever_it_quotes():
-    error = response_error(500, {}, json.dumps({"error": {"message": "x", "code": "y" * 10_000}}))
+    error = Judge().response_error(500, {}, json.dumps({"error": {"message": "x", "code": "y" * 10_000}}))
 
     assert len(str(error)) < 3000
 

@@ -17,7 +17,7 @@ from strands_portkey._errors import (
     PortkeyGuardrailError,
     PortkeyThrottledError,
 )
-from strands_portkey._judgement import is_failure, response_error
+from strands_portkey._judgement import Judge, is_failure
 
 GATEWAY = {"x-portkey-trace-id": "t-1", "x-portkey-provider": "openai"}
 EXCEPTION = {"x-portkey-gateway-exception": "true"}
@@ -33,9 +33,9 @@ def wrapped(provider, body):
     return {"error": {"message": text, "type": None, "param": None, "code": None}, "provider": provider}
 
 
-def judge(status, body, headers=None, **more):
+def judge(status, body, headers=None, overflow_phrases=()):
     text = body if isinstance(body, str) else json.dumps(body)
-    return response_error(status, GATEWAY if headers is None else headers, text, **more)
+    return Judge(overflow_phrases).response_error(status, GATEWAY if headers is None else headers, text)
 
 
 @pytest.mark.parametrize(
@@ -449,7 +449,7 @@ _JSON = st.recursive(
     retry_after=st.text(max_size=12),
 )
 def test_random_bodies_are_api_errors(status, body, retry_after):
-    error = response_error(status, {"retry-after": retry_after}, body)
+    error = Judge().response_error(status, {"retry-after": retry_after}, body)
 
     assert isinstance(error, PortkeyAPIError)
     assert "\n" not in str(error).partition("\nHint: ")[0]
@@ -474,7 +474,7 @@ def test_ten_thousand_mangled_bodies_are_api_errors():
                 ['"', "{", "}", "[", "<", "\\", "\ud800", "9" * 50, "NaN", ""]
             )
 
-        error = response_error(chance.choice(_STATUSES), {}, "".join(text))
+        error = Judge().response_error(chance.choice(_STATUSES), {}, "".join(text))
 
         assert isinstance(error, PortkeyAPIError)
 
@@ -513,7 +513,7 @@ def test_ten_thousand_mangled_bodies_are_api_errors():
 def test_hostile_bodies_are_judged_fast(body):
     began = time.perf_counter()
 
-    error = response_error(500, {}, body)
+    error = Judge().response_error(500, {}, body)
 
     assert isinstance(error, PortkeyAPIError)
     assert time.perf_counter() - began < 1

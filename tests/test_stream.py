@@ -14,6 +14,7 @@ from strands_portkey._errors import (
     PortkeyStreamError,
     PortkeyThrottledError,
 )
+from strands_portkey._judgement import Judge
 from strands_portkey._stream import StreamTranslator
 
 BEGIN: StreamEvent = {"messageStart": {"role": "assistant"}}
@@ -410,7 +411,7 @@ def test_an_overload_after_output_is_not_for_strands_to_retry():
 
 
 def test_the_users_own_words_for_an_overflow_count():
-    translator = StreamTranslator(["far too much"])
+    translator = StreamTranslator(Judge(["far too much"]))
 
     with pytest.raises(PortkeyContextOverflowError):
         translator.feed({"error": "That is far too much text"})

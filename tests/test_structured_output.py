@@ -11,6 +11,7 @@ from strands.tools.structured_output import convert_pydantic_to_tool_spec
 
 from strands_portkey import PortkeyAPIError, PortkeyStreamError
 from strands_portkey._dialects import DIALECTS
+from strands_portkey._judgement import Judge
 from strands_portkey._structured_output import (
     find_mechanisms,
     is_rejection,
@@ -256,7 +257,7 @@ def answer(*content):
     ],
 )
 def test_an_answer_gives_an_instance(message):
-    assert to_output(Leg, message, "Leg") == Leg(end="sea")
+    assert to_output(Leg, message, "Leg", Judge()) == Leg(end="sea")
 
 
 @pytest.mark.parametrize(
@@ -278,7 +279,7 @@ def test_an_answer_gives_an_instance(message):
 )
 def test_an_answer_that_does_not_fit_raises_and_is_quoted(message, said):
     with pytest.raises(PortkeyStreamError, match=r"^the answer does not fit Leg: ") as caught:
-        to_output(Leg, message, "Leg")
+        to_output(Leg, message, "Leg", Judge())
 
     assert str(caught.value).endswith(f"\nThe model said: {said}")
     assert (caught.value.origin, caught.value.retryable) == ("provider", True)

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strands_portkey._errors import PortkeyStreamError
-from strands_portkey._wire import parse_chunk
+from strands_portkey._wire import UnreadableChunkError, parse_chunk
 
 
 @pytest.mark.parametrize("data", ['{"model":"m","new":{"x":1}}', b'{"model":"m","new":{"x":1}}'], ids=["text", "bytes"])
@@ -55,11 +54,10 @@ def test_tool_calls_come_in_several_shapes(tool_calls):
     ids=["broken JSON", "nothing", "no object", "wrong type", "wrong type inside", "no UTF-8"],
 )
 def test_what_cannot_be_read_raises_and_says_where(data, where):
-    with pytest.raises(PortkeyStreamError) as caught:
+    with pytest.raises(UnreadableChunkError) as caught:
         parse_chunk(data)
 
     assert where in str(caught.value)
-    assert (caught.value.origin, caught.value.retryable) == ("gateway", True)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +111,7 @@ def test_half_a_character_spoils_itself_alone(form):
 def test_half_a_character_in_the_input_of_a_tool_raises():
     data = '{"choices":[{"delta":{"tool_calls":[{"function":{"arguments":"\\ud83d"}}]}}]}'
 
-    with pytest.raises(PortkeyStreamError):
+    with pytest.raises(UnreadableChunkError):
         parse_chunk(data)
 
 
@@ -131,18 +129,38 @@ def test_a_chunk_of_another_kind_is_no_error(data):
 
 
 def test_what_is_nested_too_deep_raises():
-    with pytest.raises(PortkeyStreamError, match="recursion limit"):
+    with pytest.raises(UnreadableChunkError, match="recursion limit"):
         parse_chunk('{"error":' + "[" * 300 + "]" * 300 + "}")
 
 
-def test_the_error_quotes_the_beginning_of_the_data_only():
-    with pytest.raises(PortkeyStreamError) as caught:
-        parse_chunk("x" * 10_000)
+def test_the_error_does_not_hold_the_data():
+    with pytest.raises(UnreadableChunkError) as caught:
+        parse_chunk('{"choices":"sk-1"}')
 
-    assert len(str(caught.value)) < 400
+    assert (str(caught.value), caught.value.__context__) == ("choices: Input should be a valid array", None)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    ['"choices":[%s]', '"choices":[{"delta":{"content":[%s]}}]', '"choices":[{"delta":{"tool_calls":[%s]}}]'],
+    ids=["choices", "content", "tool calls"],
+)
+def test_only_the_first_fault_of_a_list_is_looked_for(fault):
+    with pytest.raises(UnreadableChunkError) as caught:
+        parse_chunk("{" + fault % ",".join(["1"] * 300_000) + "}")
+
+    assert str(caught.value).startswith("choices.0")
+
+
+def test_misfits_in_more_choices_than_anyone_asks_for_raise():
+    choices = [{"delta": {"content": "a", "reasoning": {}}}] * 1000
+
+    assert parse_chunk(json.dumps({"choices": choices[:4]})) == {"choices": [{"delta": {"content": "a"}}] * 4}
+    with pytest.raises(UnreadableChunkError, match=r"choices\.4\.delta\.reasoning"):
+        parse_chunk(json.dumps({"choices": choices}))
 
 
 @given(st.text() | st.binary())
 def test_random_data_is_a_chunk_or_a_stream_error(data):
-    with suppress(PortkeyStreamError):
+    with suppress(UnreadableChunkError):
         assert isinstance(parse_chunk(data), dict)

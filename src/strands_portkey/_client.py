@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, suppress
 from typing import Final
 
@@ -23,10 +23,9 @@ from ._errors import (
     PortkeyStreamError,
     PortkeyTimeoutError,
 )
-from ._headers import secrets
-from ._judgement import response_error
+from ._judgement import Judge
 from ._watch import Watch
-from ._wire import ChatCompletionChunk, parse_chunk
+from ._wire import ChatCompletionChunk, UnreadableChunkError, parse_chunk
 
 AsyncClient = httpx.AsyncClient
 
@@ -36,6 +35,7 @@ _OK: Final = range(200, 300)
 _DEFAULT_HTTPX_TIMEOUT: Final = httpx.Timeout(5.0)
 _EVENT_BEGINS: Final = (b"data:", b"event:", b"id:", b"retry:", b":")
 _BEGIN: Final = len(b"event:")
+_SHOWN: Final = 200  # Characters of bad data that an error quotes.
 _BLANK: Final = b" \t\r\n\xef\xbb\xbf"  # A byte order mark counts as blank.
 
 
@@ -58,13 +58,22 @@ class GatewayClient:
         self._http_client = http_client
         self._connections = Connections(endpoint)
 
-    def stream(self, body: bytes, headers: Mapping[str, str], watch: Watch) -> GatewayResponse:
-        """Prepare a request, to be sent and ended by ``async with``."""
-        return GatewayResponse(self, "/chat/completions", body, headers, watch)
+    def stream(
+        self, body: bytes, headers: Mapping[str, str], watch: Watch, judge: Judge | None = None
+    ) -> GatewayResponse:
+        """Prepare a request, to be sent and ended by ``async with``; the judge learns what was sent."""
+        return GatewayResponse(self, "/chat/completions", body, headers, watch, judge=judge)
 
-    async def fetch(self, path: str, headers: Mapping[str, str], watch: Watch, body: bytes | None = None) -> JsonValue:
+    async def fetch(
+        self,
+        path: str,
+        headers: Mapping[str, str],
+        watch: Watch,
+        body: bytes | None = None,
+        judge: Judge | None = None,
+    ) -> JsonValue:
         """Return the JSON that the gateway answers to a GET, or to a POST where there is a body."""
-        async with GatewayResponse(self, path, body, headers, watch) as answer:
+        async with GatewayResponse(self, path, body, headers, watch, judge=judge) as answer:
             return await answer.json()
 
     async def aclose(self) -> None:
@@ -167,9 +176,18 @@ class GatewayResponse:
     """
 
     def __init__(
-        self, client: GatewayClient, path: str, body: bytes | None, headers: Mapping[str, str], watch: Watch
+        self,
+        client: GatewayClient,
+        path: str,
+        body: bytes | None,
+        headers: Mapping[str, str],
+        watch: Watch,
+        *,
+        judge: Judge | None = None,
     ) -> None:
         """Prepare a request; nothing is sent yet."""
+        self._judge = judge or Judge()
+        self._judge.sent(headers)
         self._client = client
         self._request = path, body, headers, watch
         self._watch = watch
@@ -187,6 +205,7 @@ class GatewayResponse:
             RequestCancelledError: If the signal is set first.
         """
         self._response, self._http_client = await self._client.send(*self._request)
+        self._judge.sent(self._response.request.headers)  # A client of the caller's own adds headers.
         self.status_code = self._response.status_code
         self.headers: dict[str, str] = dict(self._response.headers)
         self.is_stream = self.headers.get("content-type", "").lower().startswith("text/event-stream")
@@ -201,30 +220,21 @@ class GatewayResponse:
             usable = self.is_whole and self.status_code in _OK
             await self._client.give_back(self._http_client, usable=usable)
 
-    async def chunks(self, overflow_phrases: Collection[str] = ()) -> AsyncGenerator[ChatCompletionChunk, None]:
+    async def chunks(self) -> AsyncGenerator[ChatCompletionChunk, None]:
         """Yield the chunks of the answer, up to the end of its body; an answer that is no stream is one chunk.
 
-        What follows ``[DONE]`` is read as well: guardrail results may. The gateway hands on the type that the upstream
-        names: a stream that goes by another name than JSON is known by its beginning.
+        What follows ``[DONE]`` is read as well: guardrail results may.
 
         Raises:
             PortkeyAPIError: If the answer is an error, by its status or in spite of it.
             PortkeyStreamError: If the body breaks off, or an event is longer than the limit.
             PortkeyTimeoutError: If a clock runs out.
         """
-        pieces = self.pieces()
-        content_type = self.headers.get("content-type", "").lower()
-        if self.status_code in _OK and not self.is_stream and "json" not in content_type:
-            head = b""
-            async for piece in pieces:
-                head = (head + piece).lstrip(_BLANK)
-                self.is_stream = head.startswith(_EVENT_BEGINS)
-                if self.is_stream or len(head) >= _BEGIN:
-                    break
-            pieces = _joined(head, pieces)
+        pieces = await self._typed_pieces()
         if not (self.is_stream and self.status_code in _OK):
-            yield await self._read(pieces, overflow_phrases)
+            yield await self._read(pieces)
             return
+        unreadable: PortkeyStreamError | None = None
         async with aclosing(EventSource(_EventText(self, pieces)).aiter_sse()) as sses:
             async for sse in sses:
                 self._pending = 0
@@ -236,7 +246,31 @@ class GatewayResponse:
                 elif sse.event == "error":
                     yield {"error": _json_or_text(sse.data)}
                 else:
-                    yield parse_chunk(sse.data)
+                    try:
+                        chunk = parse_chunk(sse.data)
+                    except UnreadableChunkError as error:
+                        unreadable = self._unreadable(error.problem, sse.data)
+                        break
+                    yield chunk
+        if unreadable:  # Raised out here, so that it carries no other exception.
+            raise unreadable
+
+    async def _typed_pieces(self) -> AsyncGenerator[bytes, None]:
+        """Return the body's pieces once it is known whether they are a stream.
+
+        The gateway hands on the type that the upstream names: a stream that goes by another name than JSON is known by
+        its beginning.
+        """
+        pieces = self.pieces()
+        if self.is_stream or self.status_code not in _OK or "json" in self.headers.get("content-type", "").lower():
+            return pieces
+        head = b""
+        async for piece in pieces:
+            head = (head + piece).lstrip(_BLANK)
+            self.is_stream = head.startswith(_EVENT_BEGINS)
+            if self.is_stream or len(head) >= _BEGIN:
+                break
+        return _joined(head, pieces)
 
     async def json(self) -> JsonValue:
         """Return the JSON of an answer that is no completion, None where it is empty.
@@ -251,21 +285,19 @@ class GatewayResponse:
             with suppress(ValueError):
                 value: JsonValue = from_json(body)
                 return value
-        raise self._error(body, ())
+        raise self._error(body)
 
-    async def _read(
-        self, pieces: AsyncGenerator[bytes, None], overflow_phrases: Collection[str]
-    ) -> ChatCompletionChunk:
+    async def _read(self, pieces: AsyncGenerator[bytes, None]) -> ChatCompletionChunk:
         """Read a completion that is no stream."""
         body = await self._body(pieces)
         if self.status_code in _OK:
             if not body.strip():
                 raise self.broken("it is empty")
-            with suppress(PortkeyStreamError):
+            with suppress(UnreadableChunkError):
                 chunk = parse_chunk(body)
                 if chunk.get("choices") and not chunk.get("error"):
                     return chunk
-        raise self._error(body, overflow_phrases)
+        raise self._error(body)
 
     async def _body(self, pieces: AsyncGenerator[bytes, None]) -> bytes:
         """Return the whole body; of an error only its beginning, or what came of it."""
@@ -281,11 +313,18 @@ class GatewayResponse:
                 raise  # The status of an error says enough.
         return bytes(body)
 
-    def _error(self, body: bytes, overflow_phrases: Collection[str]) -> PortkeyAPIError:
-        text = body.decode(errors="replace")
-        for secret in secrets(self._response.request.headers):  # The answer may quote a key.
-            text = text.replace(secret, "***")
-        return response_error(self.status_code, self.headers, text, overflow_phrases=overflow_phrases)
+    def _error(self, body: bytes) -> PortkeyAPIError:
+        return self._judge.response_error(self.status_code, self.headers, body.decode(errors="replace"))
+
+    def _unreadable(self, problem: str, data: str) -> PortkeyStreamError:
+        said = f"{self._judge.quote(problem, _SHOWN)}: {self._judge.quote(data, _SHOWN)!r}"
+        return PortkeyStreamError(
+            f"the gateway sent a chunk that cannot be read: {said}",
+            origin="gateway",
+            trace_id=self._trace_id(),
+            received=self._received,
+            retryable=True,
+        )
 
     async def pieces(self) -> AsyncGenerator[bytes, None]:
         """Yield the body as it comes, within its clocks and limits."""
@@ -319,12 +358,15 @@ class GatewayResponse:
     def broken(self, why: str) -> PortkeyStreamError:
         """Return the error for a body that broke off or cannot be read."""
         return PortkeyStreamError(
-            f"the answer broke off after {self._received} chunks: {why}",
+            f"the answer broke off after {self._received} chunks: {self._judge.quote(why, _SHOWN)}",
             origin="network",
-            trace_id=self.headers.get("x-portkey-trace-id"),
+            trace_id=self._trace_id(),
             received=self._received,
             retryable=True,
         )
+
+    def _trace_id(self) -> str | None:
+        return self._judge.quote(self.headers.get("x-portkey-trace-id", "")) or None
 
 
 def _json_or_text(data: str) -> JsonValue:

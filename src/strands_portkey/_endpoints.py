@@ -9,6 +9,7 @@ What cannot be sent raises `PortkeyConfigError`, an answer of another shape `Por
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Final, TypeVar
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
@@ -17,6 +18,7 @@ from strands.types.content import ContentBlock, Messages
 from typing_extensions import Required, TypedDict
 
 from ._errors import PortkeyConfigError, PortkeyStreamError
+from ._judgement import Judge
 from ._tools import Body
 
 T = TypeVar("T")
@@ -32,13 +34,22 @@ def to_feedback(
 ) -> Body:
     """Build the body of ``POST /feedback``: see `PortkeyModel.feedback`."""
     if not trace_id:
-        raise PortkeyConfigError("trace_id is empty; wanted is the trace id of an answer, as ResponseMetadata has it")
+        raise PortkeyConfigError("trace_id must be that of an answer, as ResponseMetadata has it; got nothing")
     if value not in range(-10, 11):
-        raise PortkeyConfigError(f"value is {value!r}; wanted is a whole number from -10 to 10")
-    if not 0 <= weight <= 1:
-        raise PortkeyConfigError(f"weight is {weight!r}; wanted is a number from 0 to 1")
+        raise PortkeyConfigError(f"value must be a whole number from -10 to 10; got {_shown(value)}")
+    if not _is_number(weight) or not 0 <= weight <= 1:
+        raise PortkeyConfigError(f"weight must be a number from 0 to 1; got {_shown(weight)}")
     body: Body = {"trace_id": trace_id, "value": int(value), "weight": weight}
     return body if metadata is None else {**body, "metadata": dict(metadata)}
+
+
+def _shown(value: object) -> str:
+    """Return a number as it is, of anything else, which may be a key in the wrong place, its type."""
+    return repr(value) if _is_number(value) else type(value).__name__
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float))
 
 
 # -- models ------------------------------------------------------------------------------------------------------------
@@ -57,20 +68,20 @@ class _Models(TypedDict, total=False):
 _MODELS: Final[TypeAdapter[_Models | list[_Model]]] = TypeAdapter(_Models | list[_Model])
 
 
-def read_models(answer: JsonValue) -> list[str]:
+def read_models(answer: JsonValue, judge: Judge) -> list[str]:
     """Return the ids that ``GET /models`` lists, in its order, each as `PortkeyConfig.model_id` takes it.
 
     That is the workspace's catalog as ``@slug/model``, or the provider's own list where the request names a provider.
     With strict OpenAI compliance off that is as the provider sent it: Together's is a bare list, Gemini's has
     ``{"models": [{"name": "models/..."}]}``.
     """
-    listed = _read(_MODELS, answer, "a list of models")
+    listed = _read(_MODELS, answer, "a list of models", judge)
     models = listed if isinstance(listed, list) else listed.get("data", listed.get("models"))
     if models is None:
-        raise _unexpected(answer, "a list of models")
+        raise _unexpected(answer, "a list of models", judge)
     ids = [model.get("id") or model.get("name", "").removeprefix("models/") for model in models]
     if not all(ids):
-        raise _unexpected(answer, "a list of models, each with an id")
+        raise _unexpected(answer, "a list of models, each with an id", judge)
     return ids
 
 
@@ -97,10 +108,9 @@ class _Rendered(TypedDict):
 
 
 _RENDERED: Final = TypeAdapter(_Rendered)
-_WANTED: Final = "a rendered prompt with messages"
 
 
-def read_prompt(answer: JsonValue) -> tuple[str | None, Messages]:
+def read_prompt(answer: JsonValue, judge: Judge) -> tuple[str | None, Messages]:
     """Return the system prompt and the messages of ``POST /prompts/{id}/render``.
 
     The system prompt is a line for each text of ``system`` and ``developer`` messages. What is blank is left out. The
@@ -108,30 +118,30 @@ def read_prompt(answer: JsonValue) -> tuple[str | None, Messages]:
     """
     system: list[str] = []
     messages: Messages = []
-    for message in _read(_RENDERED, answer, _WANTED)["data"]["messages"]:
+    for message in _read(_RENDERED, answer, "a rendered prompt with messages", judge)["data"]["messages"]:
         role, content = message["role"], message["content"]
         parts: list[_Part] = [{"type": "text", "text": content}] if isinstance(content, str) else content
-        texts = [text for text in map(_text, parts) if text.strip()]
+        texts = [text for part in parts if (text := _text(part, judge)).strip()]
         if message.get("tool_calls"):
             raise _no_place("a message with tool_calls")
         if role in {"system", "developer"}:
             system += texts
         elif role not in {"user", "assistant"}:
-            raise _no_place(f"a message of the role {role!r}")
+            raise _no_place(f"a message of the role {judge.quote(role)!r}")
         elif texts:
             content_blocks: list[ContentBlock] = [{"text": text} for text in texts]
             messages.append({"role": "user" if role == "user" else "assistant", "content": content_blocks})
     return "\n".join(system) or None, messages
 
 
-def _text(part: _Part) -> str:
+def _text(part: _Part, judge: Judge) -> str:
     if part["type"] != "text" or "text" not in part:
-        raise _no_place(f"a part of the type {part['type']!r}")
+        raise _no_place(f"a part of the type {judge.quote(part['type'])!r}")
     return part["text"]
 
 
 def _no_place(what: str) -> PortkeyStreamError:
-    message = f"the prompt holds {what}; wanted are system, user and assistant messages of text"
+    message = f"the prompt must hold system, user and assistant messages of text; got {what}"
     return PortkeyStreamError(message, origin="gateway", hint="Change the prompt in Portkey's prompt library.")
 
 
@@ -150,9 +160,9 @@ _COUNT: Final = TypeAdapter(_Count)
 _TOOL_CHOICES: Final = {"auto": "auto", "required": "any", "none": "none"}
 
 
-def read_count(answer: JsonValue) -> int:
+def read_count(answer: JsonValue, judge: Judge) -> int:
     """Return the ``input_tokens`` that Anthropic counted."""
-    return _read(_COUNT, answer, "a count of input_tokens")["input_tokens"]
+    return _read(_COUNT, answer, "a count of input_tokens", judge)["input_tokens"]
 
 
 def to_count_body(body: Body) -> Body:
@@ -279,13 +289,12 @@ def _tool_choice(choice: JsonValue) -> Body | None:
 # -- answers -----------------------------------------------------------------------------------------------------------
 
 
-def _read(shape: TypeAdapter[T], answer: JsonValue, wanted: str) -> T:
-    try:
+def _read(shape: TypeAdapter[T], answer: JsonValue, expected: str, judge: Judge) -> T:
+    with suppress(ValidationError):
         return shape.validate_python(answer, strict=True)
-    except ValidationError:
-        raise _unexpected(answer, wanted) from None
+    raise _unexpected(answer, expected, judge)
 
 
-def _unexpected(answer: JsonValue, wanted: str) -> PortkeyStreamError:
-    shown = to_json(answer).decode()[:_SHOWN]
-    return PortkeyStreamError(f"wanted is {wanted}; the gateway sent {shown}", origin="gateway")
+def _unexpected(answer: JsonValue, expected: str, judge: Judge) -> PortkeyStreamError:
+    shown = judge.quote(to_json(answer).decode(), _SHOWN)
+    return PortkeyStreamError(f"the gateway's answer must be {expected}; got {shown}", origin="gateway")

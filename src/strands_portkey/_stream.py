@@ -6,7 +6,6 @@ No I/O: chunks in, events out, so that every upstream's quirk is tested as plain
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Collection
 from dataclasses import asdict
 from typing import Final
@@ -18,14 +17,14 @@ from strands.types.streaming import MessageStopEvent, MetadataEvent, StreamEvent
 from ._blocks import BlockLine, to_citation
 from ._errors import PortkeyAPIError, PortkeyGuardrailError, PortkeyStreamError
 from ._headers import ResponseMetadata
-from ._judgement import Complaint, api_error, is_failure, to_complaint
+from ._judgement import Complaint, Judge, is_failure, to_complaint
 from ._tool_calls import ToolCalls
 from ._usage import merge_usage, to_usage
 from ._wire import ChatCompletionChunk, Choice, CompletionUsage, ContentBlock, ContentPart, ToolCallDelta
 
 logger = logging.getLogger(__name__)
 
-_REASON: Final = re.compile("[a-z_]{1,40}")
+_SHOWN: Final = 200  # Characters of a broken tool call that an error quotes.
 _STOP_REASONS: Final[dict[str, StopReason]] = {
     # OpenAI; with `strict_open_ai_compliance` all upstreams
     "stop": "end_turn",
@@ -75,13 +74,13 @@ class StreamTranslator:
         received: Number of chunks taken in.
     """
 
-    def __init__(self, overflow_phrases: Collection[str] = ()) -> None:
-        """Begin a completion; an error is judged by `overflow_phrases` as `api_error` does."""
+    def __init__(self, judge: Judge | None = None) -> None:
+        """Begin a completion, whose errors the judge makes."""
         self.usage: CompletionUsage | None = None
         self.model: str | None = None
         self.hook_results: dict[str, JsonValue] = {}
         self.received = 0
-        self._overflow_phrases = overflow_phrases
+        self._judge = judge or Judge()
         self._finish_reason: str | None = None
         self._refused = False
         self._started = False
@@ -185,7 +184,7 @@ class StreamTranslator:
             if is_failure(finish_reason):
                 said = "the upstream ended the answer with an error, whose text the gateway drops"
                 raise self._error(Complaint(said, type=finish_reason, provider=provider))
-            self._finish_reason = finish_reason.lower()
+            self._finish_reason = finish_reason
 
     def _take_part(self, index: int | None, part: ContentPart) -> None:
         thinking = part.get("thinking")
@@ -230,19 +229,18 @@ class StreamTranslator:
     def _check_calls(self) -> None:
         for call in self._calls.all:
             if call.is_broken() or not call.name:
+                quote = self._judge.quote
                 message = (
-                    f"the answer ended ({self._finish_reason}) with a tool call that is not whole:"
-                    f" {call.name or 'no name'}({''.join(call.arguments)[:200]})"
+                    f"the answer ended ({quote(self._finish_reason or '')}) with a tool call that is not whole:"
+                    f" {quote(call.name or 'no name')}({quote(''.join(call.arguments), _SHOWN)})"
                 )
-                may_pass = _STOP_REASONS.get(self._finish_reason or "") != "content_filtered"
+                may_pass = _to_stop_reason(self._finish_reason or "") != "content_filtered"
                 raise PortkeyStreamError(message, origin="provider", received=self.received, retryable=may_pass)
 
     def _stop_reason(self, finish_reason: str) -> StopReason:
-        stop_reason = _STOP_REASONS.get(finish_reason)
-        if stop_reason is None or finish_reason == "pause_turn":
-            # The wire's own words may be anything, a key among them.
-            reason = finish_reason if _REASON.fullmatch(finish_reason) else "no reason at all"
-            logger.warning("finish_reason=<%s> | taken for the end of the turn", reason)
+        stop_reason = _to_stop_reason(finish_reason)
+        if stop_reason is None or finish_reason.lower() == "pause_turn":
+            logger.warning("finish_reason=<%s> | taken for the end of the turn", self._judge.quote(finish_reason))
             stop_reason = "end_turn"
         if self._refused:
             return "content_filtered"
@@ -254,8 +252,11 @@ class StreamTranslator:
         return stop_reason
 
     def _error(self, complaint: Complaint) -> PortkeyAPIError:
-        started, phrases = self._blocks.has_begun, self._overflow_phrases
-        return api_error(complaint, received=self.received, started=started, overflow_phrases=phrases)
+        return self._judge.api_error(complaint, received=self.received, started=self._blocks.has_begun)
+
+
+def _to_stop_reason(finish_reason: str) -> StopReason | None:
+    return _STOP_REASONS.get(finish_reason.lower())
 
 
 def _to_parts(content_blocks: Collection[ContentBlock]) -> list[tuple[int | None, ContentPart]]:

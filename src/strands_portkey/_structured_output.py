@@ -13,6 +13,7 @@ from strands.types.tools import ToolSpec
 
 from ._dialects import Dialect
 from ._errors import PortkeyAPIError, PortkeyStreamError
+from ._judgement import Judge
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -33,6 +34,9 @@ _STRICT_KEYWORDS: Final = frozenset(
 _STRICT_FORMATS: Final = frozenset(
     {"date", "date-time", "duration", "email", "hostname", "ipv4", "ipv6", "time", "uuid"}
 )
+_SHOWN: Final = 4000  # Characters of an answer that an error quotes.
+_PROBLEMS: Final = 5  # Problems of an answer that an error names.
+_COUNTED: Final = 1000  # With more problems than these it takes too long to describe them.
 # What an error names where an upstream refuses a mechanism, in lower case without "_" and spaces.
 _REJECTIONS: Final[Mapping[Mechanism, tuple[str, ...]]] = {
     "schema": ("responseformat", "jsonschema", "outputformat", "responseschema", "responsemimetype", "outputconfig"),
@@ -81,7 +85,7 @@ def to_tool_spec(output_model: type[BaseModel]) -> ToolSpec:
         return {"name": name, "description": description, "inputSchema": {"json": _to_schema(output_model)}}
 
 
-def to_output(output_model: type[T], message: Message | None, tool_name: str) -> T:
+def to_output(output_model: type[T], message: Message | None, tool_name: str, judge: Judge) -> T:
     """Return the instance that an answer holds, as a tool's input or as JSON text.
 
     Raises:
@@ -95,8 +99,23 @@ def to_output(output_model: type[T], message: Message | None, tool_name: str) ->
                 return output_model.model_validate(block["toolUse"]["input"])
         return output_model.model_validate_json(text)
     except ValidationError as error:
-        said = f"the answer does not fit {output_model.__name__}: {error}\nThe model said: {content!r}"
-        raise PortkeyStreamError(said, origin="provider", retryable=True) from error
+        problems = _problems(error)
+    # Raised out here, since what pydantic says of it quotes the answer.
+    said = (
+        f"the answer does not fit {output_model.__name__}: {judge.quote(problems, _SHOWN)}"
+        f"\nThe model said: {judge.quote(repr(content), _SHOWN)}"
+    )
+    raise PortkeyStreamError(said, origin="provider", retryable=True)
+
+
+def _problems(error: ValidationError) -> str:
+    """Return what is wrong, without the values, which pydantic would cut in the middle of a key."""
+    count = error.error_count()
+    if count > _COUNTED:
+        return f"{count} problems"
+    found = error.errors(include_url=False, include_context=False, include_input=False)[:_PROBLEMS]
+    said = "; ".join(": ".join(filter(None, (".".join(map(str, each["loc"])), each["msg"]))) for each in found)
+    return said if count <= _PROBLEMS else f"{said}; and {count - _PROBLEMS} more"
 
 
 def _to_schema(output_model: type[BaseModel]) -> dict[str, JsonValue]:

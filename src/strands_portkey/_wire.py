@@ -19,13 +19,13 @@ from pydantic_core import from_json
 # pydantic builds its parsers from this TypedDict on Python before 3.12, and brings the package.
 from typing_extensions import TypedDict
 
-from ._errors import PortkeyStreamError
-
 logger = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 # The first form that fits counts: pydantic would try them all, at a price for each chunk.
 _First: TypeAlias = Annotated[_T, Field(union_mode="left_to_right")]
+# The first fault counts: a list may have more faults than there is time to describe.
+_List: TypeAlias = Annotated[list[_T], Field(fail_fast=True)]
 
 
 class FunctionDelta(TypedDict, total=False):
@@ -76,11 +76,11 @@ class ContentPart(TypedDict, total=False):
     """
 
     text: str | None
-    thinking: str | list[Thought] | None
+    thinking: str | _List[Thought] | None
     signature: str | None
     data: str | None  # redacted thinking
     citation: Citation | None
-    citations: list[Citation] | None  # in a JSON answer
+    citations: _List[Citation] | None  # in a JSON answer
     image_url: JsonValue
 
 
@@ -94,12 +94,12 @@ class ContentBlock(ContentPart, total=False):
 class Delta(TypedDict, total=False):
     """What the message grows by; in a JSON answer the whole message."""
 
-    content: _First[str | list[ContentPart] | None]
-    content_blocks: list[ContentBlock] | None
+    content: _First[str | _List[ContentPart] | None]
+    content_blocks: _List[ContentBlock] | None
     reasoning_content: str | None
     reasoning: str | None
     refusal: str | None
-    tool_calls: _First[list[ToolCallDelta | None] | ToolCallDelta | None]  # Cohere sends one object
+    tool_calls: _First[_List[ToolCallDelta | None] | ToolCallDelta | None]  # Cohere sends one object
     finish_reason: str | None  # Bedrock's exceptions put it here
 
 
@@ -143,24 +143,37 @@ class ChatCompletionChunk(TypedDict, total=False):
 
     model: str | None
     provider: str | None
-    choices: list[Choice] | None
+    choices: _List[Choice] | None
     usage: CompletionUsage | None
     error: JsonValue
     hook_results: dict[str, JsonValue] | None
 
 
 _CHUNK: Final = TypeAdapter(ChatCompletionChunk)
-_SHOWN: Final = 200  # Characters of bad data that an error quotes.
 # What an answer can do without: fields of the chunk, and of a message.
 _SPARE: Final = frozenset({"model", "provider", "usage", "hook_results"})
 _SPARE_OF_MESSAGE: Final = frozenset({"reasoning", "reasoning_content", "refusal"})
+_MENDINGS: Final = 4  # How often a chunk is read again without what it can do without.
 
 
-def parse_chunk(data: str | bytes) -> ChatCompletionChunk:
+class UnreadableChunkError(ValueError):
+    """Data that is no chunk.
+
+    Attributes:
+        problem: The first thing that is wrong with it, and where. It may quote names in the data.
+    """
+
+    def __init__(self, problem: str) -> None:
+        """Remember the problem."""
+        super().__init__(problem)
+        self.problem = problem
+
+
+def parse_chunk(data: str | bytes, mendings: int = _MENDINGS) -> ChatCompletionChunk:
     """Read the JSON of one SSE message or of a whole answer.
 
     Raises:
-        PortkeyStreamError: If it is no JSON, or a field that is read, and needed, has a wrong type.
+        UnreadableChunkError: If it is no JSON, or a field that is read, and needed, has a wrong type.
     """
     try:
         chunk = _CHUNK.validate_json(data)
@@ -168,20 +181,20 @@ def parse_chunk(data: str | bytes) -> ChatCompletionChunk:
         problems = error.errors(include_url=False, include_input=False)
     else:
         return chunk if "choices" in chunk else _with_error(chunk, data)
-    if mended := _mended(data, [problem["loc"] for problem in problems]):
-        return parse_chunk(mended)
+    if mendings and (mended := _mended(data, [problem["loc"] for problem in problems])):
+        return parse_chunk(mended, mendings - 1)
     # Raised out here, since what pydantic says of it quotes the whole data.
     where = ".".join(map(str, problems[0]["loc"])) or "the chunk"
-    text = data if isinstance(data, str) else data.decode(errors="replace")
-    message = f"the gateway sent a chunk that cannot be read: {where}: {problems[0]['msg']}: {text[:_SHOWN]!r}"
-    raise PortkeyStreamError(message, origin="gateway", retryable=True)
+    raise UnreadableChunkError(f"{where}: {problems[0]['msg']}")
 
 
 def _with_error(chunk: ChatCompletionChunk, data: str | bytes) -> ChatCompletionChunk:
     """Return a chunk that is an error with it under `error`, where vLLM and others do not put it."""
+    if chunk.get("error"):
+        return chunk
     said = from_json(data)
-    kind = f"{said.get('object')} {said.get('type')} {said.get('status')}".lower()
-    is_error = not chunk.get("error") and ("error" in kind or "failure" in kind or "detail" in said)
+    kinds = [kind.lower() for name in ("object", "type", "status") if isinstance(kind := said.get(name), str)]
+    is_error = "detail" in said or any("error" in kind or "failure" in kind for kind in kinds)
     return {**chunk, "error": said} if is_error else chunk
 
 

@@ -27,7 +27,8 @@ from ._config import ClientArgs, PortkeyConfig, PortkeyConfigUpdate, check_model
 from ._dialects import Dialect, find_dialect
 from ._endpoints import read_count, read_models, read_prompt, to_count_body, to_feedback
 from ._errors import PortkeyAPIError, PortkeyError, PortkeyGuardrailError
-from ._headers import ResponseMetadata, request_headers, response_metadata, secrets
+from ._headers import ResponseMetadata, request_headers, response_metadata
+from ._judgement import Judge
 from ._limits import find_context_window_limit
 from ._request import dump_body, to_body
 from ._stream import StreamTranslator
@@ -176,9 +177,8 @@ class PortkeyModel(Model):
             called = await watch.wait(lambda: _call_all(routing), "total")
             headers = request_headers(called, tracing)
             dialect = find_dialect(config.get("upstream"), called, config["model_id"])
-            overflow_phrases = config.get("context_overflow_phrases", ())
             trailing_blocks = kwargs.get("dynamic_trailing_blocks")
-            sent = [headers]  # Whose keys no error may show.
+            judge = _judge(kwargs.get("judge"), config)
             mechanisms = deque(self._mechanisms(structured_output_model, dialect, config))
             may_refresh = any(callable(value) for value in routing.values())
             while True:
@@ -195,13 +195,13 @@ class PortkeyModel(Model):
                     session_id=agent_metadata.session_id if agent_metadata else None,
                     trailing_blocks=trailing_blocks if isinstance(trailing_blocks, int) else 0,
                 )
-                translator = StreamTranslator(overflow_phrases)
+                translator = StreamTranslator(judge)
                 stopwatch = Stopwatch()
                 metadata: ResponseMetadata | None = None
                 try:
-                    async with self._client.stream(dump_body(body), headers, watch) as response:
+                    async with self._client.stream(dump_body(body), headers, watch, judge) as response:
                         try:
-                            async with aclosing(response.chunks(overflow_phrases)) as chunks:
+                            async with aclosing(response.chunks()) as chunks:
                                 async for chunk in chunks:
                                     if not translator.received:
                                         stopwatch.first_byte()
@@ -211,9 +211,9 @@ class PortkeyModel(Model):
                             translator.hook_results.update(error.hook_results or {})
                             raise
                         finally:
-                            metadata = await self._report(response, translator)
+                            metadata = await self._report(response, translator, judge)
                 except PortkeyError as error:
-                    error.without(_keys(sent))
+                    error.without(judge.keys)  # What httpx says is not the judge's.
                     if self._is_rejected(mechanism, error, translator, config):
                         mechanisms.popleft()
                         continue
@@ -222,11 +222,10 @@ class PortkeyModel(Model):
                         renewed = request_headers(await watch.wait(lambda: _call_all(routing), "total"), tracing)
                         if renewed != headers:
                             headers = renewed
-                            sent.append(headers)
                             continue
-                    last_events = _last_events(error, translator, config, stopwatch.metrics(), metadata, sent=sent)
+                    last_events = _last_events(error, translator, config, stopwatch.metrics(), metadata)
                 else:
-                    last_events = _finish(translator, stopwatch.metrics(), metadata, sent)
+                    last_events = translator.finish(stopwatch.metrics(), metadata)
                 for event in last_events:
                     yield event
                 return
@@ -261,6 +260,7 @@ class PortkeyModel(Model):
             PortkeyError: As `stream` does.
         """
         spec = to_tool_spec(output_model)
+        judge = _judge(None, self.config)
         choice: ToolChoiceToolDict = {"tool": {"name": spec["name"]}}
         events = self.stream(
             prompt,
@@ -269,6 +269,7 @@ class PortkeyModel(Model):
             tool_choice=choice,
             cancel_signal=cancel_signal,
             structured_output_model=output_model,
+            judge=judge,
         )
         message: Message = {"role": "assistant", "content": []}
         async with aclosing(events):
@@ -277,7 +278,7 @@ class PortkeyModel(Model):
                     message = cast("Message", event["stop"][1])
                 yield event
         if cancel_signal is None or not cancel_signal.is_set():
-            yield {"output": to_output(output_model, message, spec["name"])}
+            yield {"output": to_output(output_model, message, spec["name"], judge)}
 
     @property
     @override
@@ -307,7 +308,7 @@ class PortkeyModel(Model):
             system = system_prompt_content or ([{"text": system_prompt}] if system_prompt else [])
             try:
                 body = to_count_body(to_body(messages, config, dialect, tool_specs=tool_specs, system=system))
-                return read_count(await self._fetch("/messages/count_tokens", body))
+                return read_count(*await self._fetch("/messages/count_tokens", body))
             except PortkeyError as error:
                 logger.debug("error=<%s> | tokens are estimated", type(error).__name__)
         return await super().count_tokens(messages, tool_specs, system_prompt, system_prompt_content)
@@ -321,7 +322,7 @@ class PortkeyModel(Model):
         Raises:
             PortkeyAPIError: If the gateway or the provider refuses.
         """
-        return read_models(await self._fetch("/models"))
+        return read_models(*await self._fetch("/models"))
 
     async def feedback(
         self, trace_id: str, value: int, weight: float = 1.0, metadata: Mapping[str, JsonValue] | None = None
@@ -360,15 +361,18 @@ class PortkeyModel(Model):
             PortkeyStreamError: If the prompt holds what Strands cannot.
         """
         path = f"/prompts/{quote(prompt_id, safe='')}/render"
-        return read_prompt(await self._fetch(path, {"variables": dict(variables or {})}))
+        return read_prompt(*await self._fetch(path, {"variables": dict(variables or {})}))
 
-    async def _fetch(self, path: str, body: Body | None = None) -> JsonValue:
+    async def _fetch(self, path: str, body: Body | None = None) -> tuple[JsonValue, Judge]:
+        """Return what another endpoint answers, and who judges it."""
+        judge = Judge()
         with Watch(self._client.endpoint.clocks, None) as watch:
             headers = request_headers(await watch.wait(lambda: _call_all(self._routing), "total"))
             try:
-                return await self._client.fetch(path, headers, watch, None if body is None else dump_body(body))
+                sent = None if body is None else dump_body(body)
+                return await self._client.fetch(path, headers, watch, sent, judge), judge
             except PortkeyError as error:
-                raise error.without(secrets(headers)) from error.__cause__
+                raise error.without(judge.keys) from error.__cause__
 
     def _mechanisms(
         self, output_model: type[BaseModel] | None, dialect: Dialect, config: PortkeyConfig
@@ -390,13 +394,13 @@ class PortkeyModel(Model):
         self._rejected.add((config["model_id"], mechanism))
         return True
 
-    async def _report(self, response: GatewayResponse, translator: StreamTranslator) -> ResponseMetadata:
+    async def _report(self, response: GatewayResponse, translator: StreamTranslator, judge: Judge) -> ResponseMetadata:
         """Tell the caller and the current span what the gateway said; a failure there must not spoil the answer."""
         metadata = response_metadata(
             response.status_code,
-            response.headers,
-            model=translator.model,
-            hook_results=translator.hook_results,
+            {name: judge.hide(value) for name, value in response.headers.items()},
+            model=judge.hide(translator.model) if translator.model else None,
+            hook_results=judge.hide(translator.hook_results),
             usage=translator.usage,
         )
         try:
@@ -406,6 +410,11 @@ class PortkeyModel(Model):
         except Exception:
             logger.exception("on_response failed")
         return metadata
+
+
+def _judge(given: object, config: PortkeyConfig) -> Judge:
+    """Return the judge of a call, which may be part of another that quotes the answer too."""
+    return given if isinstance(given, Judge) else Judge(config.get("context_overflow_phrases", ()))
 
 
 async def _call_all(routing: Mapping[str, object]) -> dict[str, object]:
@@ -424,8 +433,6 @@ def _last_events(
     config: PortkeyConfig,
     metrics: Metrics,
     metadata: ResponseMetadata | None,
-    *,
-    sent: Sequence[Mapping[str, str]],
 ) -> list[StreamEvent]:
     """Return the events that end an answer in spite of an error, or raise it."""
     if isinstance(error, PortkeyGuardrailError) and config.get("on_guardrail") != "raise":
@@ -433,21 +440,4 @@ def _last_events(
     if isinstance(error, PortkeyAPIError) or not translator.is_finished:
         raise error
     logger.warning("error=<%s> | the answer was whole, what followed it is lost", error)
-    return _finish(translator, metrics, metadata, sent)
-
-
-def _finish(
-    translator: StreamTranslator,
-    metrics: Metrics,
-    metadata: ResponseMetadata | None,
-    sent: Sequence[Mapping[str, str]],
-) -> list[StreamEvent]:
-    """Return the last events, or raise what is wrong with the answer without the keys that it quotes."""
-    try:
-        return translator.finish(metrics, metadata)
-    except PortkeyError as error:
-        raise error.without(_keys(sent)) from None
-
-
-def _keys(sent: Sequence[Mapping[str, str]]) -> list[str]:
-    return [key for headers in sent for key in secrets(headers)]
+    return translator.finish(metrics, metadata)
