@@ -285,9 +285,11 @@ class GatewayResponse:
                     body += piece
                     if self.status_code not in _OK and len(body) > _ERROR_BYTES:
                         break
-        except PortkeyStreamError:
+        except PortkeyStreamError as error:
             if self.status_code in _OK:
-                raise  # The status of an error says enough.
+                raise
+            if not body and "content-encoding" in self.headers:  # Else the status of an error says enough.
+                body += str(error).encode()
         return bytes(body)
 
     def _error(self, body: bytes, overflow_phrases: Collection[str]) -> PortkeyAPIError:
