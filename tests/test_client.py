@@ -1,13 +1,22 @@
 """GatewayClient against a scripted server on loopback: status, framing, cuts, clocks, cancellation, connections."""
 
 import asyncio
+import gc
 import gzip
+import json
 import os
 import signal
 import ssl
 import sys
 import threading
-from contextlib import aclosing
+import tracemalloc
+import weakref
+import zlib
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import aclosing, asynccontextmanager, suppress
+from contextvars import ContextVar, copy_context
+from operator import attrgetter
 from pathlib import Path
 
 import certifi
@@ -18,14 +27,18 @@ from strands_portkey import (
     PortkeyAPIError,
     PortkeyConfigError,
     PortkeyConnectionError,
+    PortkeyError,
+    PortkeyModel,
     PortkeyStreamError,
     PortkeyThrottledError,
     PortkeyTimeoutError,
 )
 from strands_portkey._client import GatewayClient, GatewayResponse
 from strands_portkey._config import Clocks, split_client_args
-from strands_portkey._connections import ssl_context
+from strands_portkey._connections import is_reusable, ssl_context
 from strands_portkey._watch import RequestCancelledError, Watch
+from tests_integ.echo import ask as ask_echo
+from tests_integ.echo import running_echo
 from tests_integ.upstream import Ending, Gate, Reply, Upstream, json_reply
 
 CHUNK = b'{"choices":[{"delta":{"content":"Hi"}}]}'
@@ -651,17 +664,17 @@ def test_a_fork_leaves_the_connections_of_its_parent_alone(server):
     assert [request.connection for request in server.requests] == [0, 1, 0]
 
 
-def test_a_fork_while_the_connections_are_looked_at_blocks_no_child():
+def test_a_fork_while_the_connections_are_looked_at_blocks_no_child(monkeypatch):
     client = GatewayClient(split_client_args({})[0])
     pids: list[int] = []
+    getpid = os.getpid
 
-    class ForkingLoop(asyncio.SelectorEventLoop):
-        def is_closed(self) -> bool:
-            if client._connections._loops and not pids:
-                pids.append(os.fork())
-                if pids == [0]:
-                    look_in_the_child()
-            return super().is_closed()
+    def fork_and_getpid() -> int:
+        if not pids:
+            pids.append(os.fork())
+            if pids == [0]:
+                look_in_the_child()
+        return getpid()
 
     def look_in_the_child() -> None:
         ended: list[None] = []
@@ -673,11 +686,8 @@ def test_a_fork_while_the_connections_are_looked_at_blocks_no_child():
         finally:
             os._exit(ended != [None])
 
-    loop = ForkingLoop()
-    loop.run_until_complete(client.aclose())
-    loop.run_until_complete(client.aclose())
-    loop.run_until_complete(loop.shutdown_asyncgens())
-    loop.close()
+    monkeypatch.setattr("os.getpid", fork_and_getpid)
+    asyncio.run(client.aclose())
 
     assert os.waitpid(pids[0], 0)[1] == 0
 
@@ -693,7 +703,6 @@ async def test_a_process_that_was_forked_forgets_connections_without_closing_the
 
     assert [request.connection for request in server.requests] == [0, 1]
     assert not server.gone(0).done()
-    assert parents not in client._connections._loops.values()
     await parents.close_idle()
 
 
@@ -857,3 +866,437 @@ async def test_a_json_answer_that_breaks_off_is_not_whole(server):
 
     with pytest.raises(PortkeyStreamError, match="broke off"):
         await ask(make_client(server))
+
+
+# -- requests that are cancelled leave the others alone ----------------------------------------------------------------
+
+
+Way = Callable[[PortkeyModel, int, pytest.MonkeyPatch], Coroutine[object, object, None]]
+
+
+async def turns(count: int) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def cancel_the_task(model: PortkeyModel, turn: int, _: pytest.MonkeyPatch) -> None:
+    asking = asyncio.create_task(ask_echo(model, "lost"))
+    await turns(turn)
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+
+
+async def cancel_the_task_twice(model: PortkeyModel, turn: int, _: pytest.MonkeyPatch) -> None:
+    asking = asyncio.create_task(ask_echo(model, "lost"))
+    await turns(turn)
+    asking.cancel()
+    await turns(1)
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+
+
+async def wait_for(model: PortkeyModel, turn: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    asking = asyncio.create_task(asyncio.wait_for(ask_echo(model, "lost"), 0.5))
+    await turns(turn)
+    let_seconds_pass(0.6, monkeypatch)
+    await asyncio.gather(asking, return_exceptions=True)
+    monkeypatch.undo()
+
+
+async def break_off(model: PortkeyModel, turn: int, _: pytest.MonkeyPatch) -> None:
+    left = asyncio.Event()
+
+    async def leave() -> None:
+        async with aclosing(model.stream([{"role": "user", "content": [{"text": "lost"}]}])) as events:
+            async for _ in events:
+                if left.is_set():
+                    break
+
+    leaving = asyncio.create_task(leave())
+    await turns(turn)
+    left.set()
+    await leaving
+
+
+async def break_off_and_cancel(model: PortkeyModel, turn: int, _: pytest.MonkeyPatch) -> None:
+    events = model.stream([{"role": "user", "content": [{"text": "lost"}]}])
+    await anext(events)
+    leaving = asyncio.create_task(events.aclose())
+    await turns(turn % 10)
+    leaving.cancel()
+    await asyncio.gather(leaving, return_exceptions=True)
+
+
+WAYS: dict[str, Way] = {
+    "cancelled": cancel_the_task,
+    "cancelled twice": cancel_the_task_twice,
+    "wait_for": wait_for,
+    "broken off": break_off,
+    "broken off and cancelled": break_off_and_cancel,
+}
+if sys.version_info >= (3, 11):
+
+    async def leave_a_timeout(model: PortkeyModel, turn: int, _: pytest.MonkeyPatch) -> None:
+        async def expire(scope: asyncio.Timeout) -> None:
+            await turns(turn)
+            with suppress(RuntimeError):  # The request has ended before.
+                scope.reschedule(0)
+
+        with suppress(TimeoutError):
+            async with asyncio.timeout(None) as scope:
+                expiring = asyncio.create_task(expire(scope))
+                await ask_echo(model, "lost")
+        await expiring
+
+    WAYS["timeout"] = leave_a_timeout
+
+
+@pytest.mark.parametrize("is_reused", [False, True], ids=["new connection", "reused connection"])
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_request_that_ends_at_any_turn_of_the_loop_harms_no_other(way, is_reused, monkeypatch):
+    answers = []
+    async with running_echo() as gateway:
+        for turn in range(81):
+            model = gateway.model()
+            if is_reused:
+                await ask_echo(model, "first")
+            await WAYS[way](model, turn, monkeypatch)
+            answers.append(await asyncio.wait_for(ask_echo(model, f"question {turn}"), 5))
+            await model.aclose()
+
+        assert answers == [f"question {turn}" for turn in range(81)]
+        assert await gateway.is_left_with(0)
+
+
+@pytest.mark.parametrize("times", [1, 2])
+async def test_a_callback_that_cancels_its_request_harms_no_other(times):
+    async def cancel(_: object) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        for _ in range(times):
+            task.cancel()
+
+    async with running_echo() as gateway:
+        model = gateway.model()
+        model._on_response = cancel
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.create_task(ask_echo(model, "lost"))
+        model._on_response = None
+
+        assert await asyncio.wait_for(ask_echo(model, "kept"), 5) == "kept"
+        await model.aclose()
+        assert await gateway.is_left_with(0)
+
+
+def test_a_close_goes_on_when_every_task_is_cancelled(server):
+    gate = Gate()
+    server.reply(sse_reply(b": ping\n\n", gate), whole())
+    client = make_client(server)
+
+    async def cancel_all() -> list:
+        asking = asyncio.create_task(ask(client))
+        await asyncio.wrap_future(gate.reached)
+        for _ in range(10):
+            for task in asyncio.all_tasks() - {asyncio.current_task()}:
+                task.cancel()
+            await turns(1)
+        await asyncio.gather(asking, return_exceptions=True)
+        return await ask(client)
+
+    assert asyncio.run(cancel_all()) == [SAYS_HI]
+    server.gone(0).result(1)
+
+
+async def test_a_connection_that_is_never_free_is_timed(server):
+    server.reply(whole(), sse_reply(Gate()))
+    client = make_client(server, timeout={"connect": 0.1})
+    await ask(client)
+    [clients] = client._connections._loops.values()
+    [(_, idle)] = clients._idle
+
+    async with idle.stream("POST", server.url):
+        with pytest.raises(PortkeyTimeoutError, match=r"within 0\.1 s \(connect\)") as caught:
+            await ask(client)
+
+    assert (caught.value.clock, caught.value.seconds, caught.value.retryable) == ("connect", 0.1, True)
+
+
+# -- event loops that are left -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # Python's own, for a loop that is not closed.
+def test_a_loop_that_was_never_closed_is_not_kept(server):
+    server.script = lambda _: whole()
+    client = make_client(server)
+    loops = []
+
+    def use_a_loop() -> None:
+        loop = asyncio.new_event_loop()
+        loop.run_until_complete(ask(client))
+        loops.append(weakref.ref(loop))
+
+    for _ in range(120):
+        use_a_loop()
+    gc.collect()
+    gc.collect()  # The first one may have scheduled the end of a generator.
+
+    assert [loop() for loop in loops] == [None] * 120
+    assert list(client._connections._loops) == []
+    for connection in range(120):
+        server.gone(connection).result(1)
+
+
+async def test_an_idle_connection_holds_no_context_of_the_request_that_used_it(server):
+    ContextVar[str]("agent").set("an agent")
+    server.reply(whole())
+    client = make_client(server)
+    await ask(client)
+    [clients] = client._connections._loops.values()
+
+    assert len(copy_context()) > 0
+    assert len(attrgetter("_timer._context")(clients)) == 0
+
+
+# -- more than was asked for -------------------------------------------------------------------------------------------
+
+
+HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+Piece = bytes | asyncio.Event
+
+
+def answer(text: str) -> bytes:
+    body = b'{"choices":[{"message":{"content":"%b"}}]}' % text.encode()
+    return HEAD % len(body) + body
+
+
+async def ask_for_text(client: GatewayClient) -> str:
+    [chunk] = await asyncio.wait_for(ask(client), 5)
+    return chunk["choices"][0]["message"]["content"]
+
+
+@asynccontextmanager
+async def running_server(
+    *scripts: Sequence[Piece], tls: ssl.SSLContext | None = None
+) -> AsyncIterator[tuple[str, list[int]]]:
+    """Run a server that answers each request with the pieces of a script, and notes its connection."""
+    remaining = deque(scripts)
+    connections: list[asyncio.StreamWriter] = []
+    used: list[int] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        number = len(connections)
+        connections.append(writer)
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while await reader.readuntil(b"\r\n\r\n{}"):
+                used.append(number)
+                for piece in remaining.popleft():
+                    if isinstance(piece, bytes):
+                        writer.write(piece)
+                    else:
+                        await piece.wait()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
+    try:
+        yield f"{'https' if tls else 'http'}://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1", used
+    finally:
+        server.close()
+        for writer in connections:
+            writer.transport.abort()
+        await turns(2)
+
+
+def anonymous_tls(protocol: int) -> ssl.SSLContext:
+    """Return one side of TLS that needs no certificate."""
+    context = ssl.SSLContext(protocol)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers("AECDH-AES256-SHA:@SECLEVEL=0")
+    return context
+
+
+@pytest.mark.parametrize("is_tls", [False, True], ids=["plain", "TLS"])
+@pytest.mark.parametrize(
+    "pieces",
+    [[answer("own") + answer("unasked")], [answer("own"), answer("unasked")], [answer("own") + b"\r\n"]],
+    ids=["one write", "two writes", "a line break"],
+)
+async def test_what_comes_with_an_answer_is_not_the_answer_to_the_next_request(pieces, is_tls):
+    tls = anonymous_tls(ssl.PROTOCOL_TLS_SERVER) if is_tls else None
+    async with running_server(pieces, [answer("next")], tls=tls) as (base_url, used):
+        client_args = {"base_url": base_url, "verify": anonymous_tls(ssl.PROTOCOL_TLS_CLIENT)}
+        client = GatewayClient(split_client_args(client_args)[0])
+
+        assert [await ask_for_text(client), await ask_for_text(client)] == ["own", "next"]
+        assert used == [0, 1]
+        await client.aclose()
+
+
+@pytest.mark.parametrize("is_tls", [False, True], ids=["plain", "TLS"])
+async def test_what_comes_while_a_connection_is_idle_is_not_the_answer_to_the_next_request(is_tls):
+    later = asyncio.Event()
+    tls = anonymous_tls(ssl.PROTOCOL_TLS_SERVER) if is_tls else None
+    async with running_server([answer("own"), later, answer("unasked")], [answer("next")], tls=tls) as (base_url, used):
+        client_args = {"base_url": base_url, "verify": anonymous_tls(ssl.PROTOCOL_TLS_CLIENT)}
+        client = GatewayClient(split_client_args(client_args)[0])
+        texts = [await ask_for_text(client)]
+        later.set()
+        await turns(5)
+
+        assert [*texts, await ask_for_text(client)] == ["own", "next"]
+        assert used == [0, 1]
+        await client.aclose()
+
+
+@pytest.mark.parametrize("is_tls", [False, True], ids=["plain", "TLS"])
+async def test_a_connection_with_nothing_left_over_is_used_again(is_tls):
+    tls = anonymous_tls(ssl.PROTOCOL_TLS_SERVER) if is_tls else None
+    async with running_server([answer("one")], [answer("two")], tls=tls) as (base_url, used):
+        client_args = {"base_url": base_url, "verify": anonymous_tls(ssl.PROTOCOL_TLS_CLIENT)}
+        client = GatewayClient(split_client_args(client_args)[0])
+
+        assert [await ask_for_text(client), await ask_for_text(client)] == ["one", "two"]
+        assert used == [0, 0]
+        await client.aclose()
+
+
+async def test_a_connection_that_the_gateway_closes_is_not_kept():
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n"
+    body = b"content-length: %d\r\n\r\n%b" % (len(CHUNK), CHUNK)
+    async with running_server([head + body]) as (base_url, _):
+        client = GatewayClient(split_client_args({"base_url": base_url})[0])
+        await ask(client)
+
+        assert [len(clients._idle) for clients in client._connections._loops.values()] == [0]
+
+
+def test_a_connection_that_cannot_be_looked_at_is_not_used_again():
+    assert not is_reusable(httpx.Response(200))
+
+
+@pytest.mark.parametrize("given", ["chunked", "gzip, chunked", "identity", ""])
+async def test_a_transfer_encoding_of_the_callers_own_is_a_matter_of_settings(server, given):
+    client = make_client(server)
+
+    with pytest.raises(PortkeyConfigError, match="transfer-encoding must be absent"):
+        await client.stream(b"{}", {"Transfer-Encoding": given}, Watch(Clocks(), None)).__aenter__()
+    with pytest.raises(PortkeyConfigError, match="transfer-encoding must be absent"):
+        await client.fetch("/models", {"transfer-encoding": given}, Watch(Clocks(), None))
+
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("name", ["connection", "te", "expect", "upgrade", "host"])
+async def test_a_header_that_leaves_the_framing_alone_is_sent(server, name):
+    values = {"connection": "close", "te": "trailers", "expect": "100-continue", "upgrade": "h2c", "host": "a.test"}
+    server.reply(whole())
+
+    async with make_client(server).stream(b"{}", {name: values[name]}, Watch(Clocks(), None)) as response:
+        assert [chunk async for chunk in response.chunks()] == [SAYS_HI]
+
+    assert server.requests[0].header(name) == values[name]
+
+
+# -- compression that was not asked for --------------------------------------------------------------------------------
+
+CODED: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": gzip.compress,
+    "x-gzip": gzip.compress,
+    "GZIP": gzip.compress,
+    "deflate": zlib.compress,
+    "gzip, identity": gzip.compress,
+    "identity": bytes,
+    "": bytes,
+}
+
+
+@pytest.mark.parametrize("coding", CODED)
+@pytest.mark.parametrize("size", [1, 2**20], ids=["byte by byte", "whole"])
+@pytest.mark.parametrize("length", [10, 2**16, 2**18 + 1])
+async def test_an_answer_in_one_coding_is_read(server, coding, size, length):
+    said = {"choices": [{"delta": {"content": "x" * length}}]}
+    body = CODED[coding](b"data: " + json.dumps(said).encode() + b"\n\n")
+    pieces = [body[at : at + size] for at in range(0, min(len(body), 500), size)] + [body[500:]]
+    server.reply(Reply(200, {**SSE, "content-encoding": coding}, pieces if size == 1 else [body]))
+
+    assert await ask(make_client(server)) == [said]
+
+
+async def test_an_error_in_one_coding_is_read(server):
+    body = gzip.compress(b'{"error":{"message":"Slow down"}}')
+    server.reply(Reply(429, {"content-encoding": "gzip"}, [body]))
+
+    with pytest.raises(PortkeyThrottledError, match="Slow down"):
+        await ask(make_client(server))
+
+
+@pytest.mark.parametrize("coding", ["br", "zstd", "compress", "gzip, gzip", "deflate, gzip", "gzip, br"])
+async def test_another_coding_is_refused(server, coding):
+    server.reply(*[Reply(status, {**SSE, "content-encoding": coding}, [b"\x1b\x00"]) for status in (200, 429)])
+    client = make_client(server)
+    said = f"its content-encoding, for which nobody asked, must be gzip or deflate; got {coding}"
+
+    with pytest.raises(PortkeyStreamError, match=said):
+        await ask(client)
+    with pytest.raises(PortkeyThrottledError, match=said):
+        await ask(client)
+
+
+async def test_a_long_coding_is_not_quoted(server):
+    server.reply(Reply(200, {**SSE, "content-encoding": "x" * 5000}, [b"{}"]))
+
+    with pytest.raises(PortkeyStreamError, match=r"got 5000 characters$"):
+        await ask(make_client(server))
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (gzip.compress(CHUNK)[:-1], "the compressed data has no end"),
+        (b"", "the compressed data has no end"),
+        (gzip.compress(CHUNK) + b"more", "more after the end"),
+        (CHUNK, "incorrect header check"),
+        (gzip.compress(CHUNK)[:-8] + bytes(8), "incorrect data check"),
+    ],
+    ids=["cut", "empty", "more", "not compressed", "wrong checksum"],
+)
+async def test_damaged_compression_breaks_the_answer_off(server, body, said):
+    server.reply(Reply(200, {"content-type": "application/json", "content-encoding": "gzip"}, [body]))
+
+    with pytest.raises(PortkeyStreamError, match=said):
+        await ask(make_client(server))
+
+
+def bomb(beginning: bytes, filling: bytes) -> bytes:
+    """Return 64 MB in 64 kB."""
+    compressor = zlib.compressobj(wbits=31)
+    block = filling * (2**20 // len(filling))
+    return b"".join(
+        [compressor.compress(beginning), *[compressor.compress(block) for _ in range(64)], compressor.flush()]
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "beginning", "filling"),
+    [
+        (200, SSE, b"data: ", b"x"),
+        (200, SSE, b"", b": ping\n"),
+        (200, {"content-type": "application/json"}, b'{"choices":["', b"x"),
+        (200, {}, b"", b"x"),
+        (500, {}, b"", b"x"),
+    ],
+    ids=["event", "comments", "message", "no type", "error"],
+)
+async def test_little_that_stands_for_much_is_read_within_the_limits(server, status, headers, beginning, filling):
+    server.reply(Reply(status, {**headers, "content-encoding": "gzip"}, [bomb(beginning, filling)]))
+    client = make_client(server, max_event_bytes=2**20)
+
+    tracemalloc.start()
+    try:
+        with pytest.raises(PortkeyError, match=r"500|more than 1048576 bytes"):
+            await ask(client)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert most < 2**24

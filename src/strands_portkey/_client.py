@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import codecs
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+import zlib
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing, suppress
 from typing import Final
 
@@ -14,7 +16,7 @@ from pydantic_core import from_json
 from typing_extensions import Self
 
 from ._config import Endpoint
-from ._connections import Connections
+from ._connections import Client, Connections, is_reusable
 from ._errors import (
     PortkeyAPIError,
     PortkeyConfigError,
@@ -32,6 +34,9 @@ AsyncClient = httpx.AsyncClient
 _STALE: Final = 1.0  # Seconds within which a stale connection shows itself.
 _ERROR_BYTES: Final = 2**20  # How much of an error's body is read.
 _OK: Final = range(200, 300)
+_WINDOWS: Final = {"gzip": zlib.MAX_WBITS + 16, "x-gzip": zlib.MAX_WBITS + 16, "deflate": zlib.MAX_WBITS}
+_INFLATED: Final = 2**16  # Bytes that are decoded at a time.
+_LONGEST_CODING: Final = 40
 _DEFAULT_HTTPX_TIMEOUT: Final = httpx.Timeout(5.0)
 _EVENT_BEGINS: Final = (b"data:", b"event:", b"id:", b"retry:", b":")
 _BEGIN: Final = len(b"event:")
@@ -105,14 +110,15 @@ class GatewayClient:
 
     async def give_back(self, client: AsyncClient, *, usable: bool) -> None:
         """End the use of a client: its connection is kept if the answer was read to its end."""
-        if client is not self._http_client:
-            await self._connections.give_back(client, usable=usable)
+        if isinstance(client, Client):
+            await client.home.give_back(client, usable=usable)
 
     async def _send_by(
         self, client: AsyncClient, path: str, body: bytes | None, headers: Mapping[str, str], watch: Watch
     ) -> httpx.Response:
         own = client is self._http_client and client.timeout != _DEFAULT_HTTPX_TIMEOUT
-        timeout = client.timeout if own else httpx.Timeout(None, connect=self.endpoint.clocks.connect)
+        connect = self.endpoint.clocks.connect
+        timeout = client.timeout if own else httpx.Timeout(None, connect=connect, pool=connect)
         try:
             url = f"{self.endpoint.base_url}{path}"
             method = "GET" if body is None else "POST"
@@ -120,6 +126,8 @@ class GatewayClient:
             length = str(len(body or b""))
             if request.headers.get("content-length", length) != length:  # h11 would raise an error of its own.
                 raise httpx.LocalProtocolError("the header content-length is not the body's length")
+            if "transfer-encoding" in request.headers:  # The body would have two lengths: a way to smuggle requests.
+                raise httpx.LocalProtocolError("the header transfer-encoding must be absent; the body has its length")
             # A redirect could carry keys to another host.
             try:
                 return await watch.wait(lambda: client.send(request, stream=True, follow_redirects=False), "first_byte")
@@ -138,7 +146,7 @@ class GatewayClient:
         said = str(error) or type(error).__name__
         if isinstance(error, (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError)):
             return PortkeyConfigError(f"no request can be sent to {base_url}: {said}")
-        if isinstance(error, httpx.ConnectTimeout):
+        if isinstance(error, httpx.ConnectTimeout if self._http_client else (httpx.ConnectTimeout, httpx.PoolTimeout)):
             seconds = self.endpoint.clocks.connect or 0
             return PortkeyTimeoutError(
                 f"no connection to the gateway at {base_url} within {seconds:g} s (connect)",
@@ -213,11 +221,12 @@ class GatewayResponse:
 
     async def __aexit__(self, *_: object) -> None:
         """Let go of the answer; its connection is kept if it was read to its end."""
+        usable = False
         try:
             await self._response.aclose()
-        finally:
             # After an error more may follow that is not asked for, and would be taken for the next answer.
-            usable = self.is_whole and self.status_code in _OK
+            usable = self.is_whole and self.status_code in _OK and is_reusable(self._response)
+        finally:
             await self._client.give_back(self._http_client, usable=usable)
 
     async def chunks(self) -> AsyncGenerator[ChatCompletionChunk, None]:
@@ -308,9 +317,11 @@ class GatewayResponse:
                     body += piece
                     if self.status_code not in _OK and len(body) > _ERROR_BYTES:
                         break
-        except PortkeyStreamError:
+        except PortkeyStreamError as error:
             if self.status_code in _OK:
-                raise  # The status of an error says enough.
+                raise
+            if not body and "content-encoding" in self.headers:  # Else the status of an error says enough.
+                body += str(error).encode()
         return bytes(body)
 
     def _error(self, body: bytes) -> PortkeyAPIError:
@@ -328,16 +339,17 @@ class GatewayResponse:
 
     async def pieces(self) -> AsyncGenerator[bytes, None]:
         """Yield the body as it comes, within its clocks and limits."""
-        # Without compression, which we do not ask for, httpx's own decoding layers have nothing to do.
-        # A closed one is what an event hook of the caller's client has left.
+        # Past httpx's own decoding layers, which expand a body without bound. A closed answer is what an event hook of
+        # the caller's client has left.
         response = self._response
         body: AsyncIterator[bytes] = response.aiter_bytes()
-        is_plain = "content-encoding" not in self.headers and not response.is_closed
-        if is_plain and isinstance(response.stream, httpx.AsyncByteStream):
+        read = body.__anext__
+        if not response.is_closed and isinstance(response.stream, httpx.AsyncByteStream):
             body = aiter(response.stream)
+            read = self._decoded(body.__anext__)
         try:
             while True:
-                piece = await self._watch.wait(body.__anext__, "drain" if self._is_done else "idle")
+                piece = await self._watch.wait(read, "drain" if self._is_done else "idle")
                 self._pending += len(piece)
                 if self._pending > self._limit and self.status_code in _OK:
                     raise self.broken(f"it holds a message of more than {self._limit} bytes (max_event_bytes)")
@@ -348,12 +360,23 @@ class GatewayResponse:
             error.received = self._received
             if error.clock != "drain":
                 raise
-        except (httpx.HTTPError, httpx.StreamError, OSError) as error:
+        except (httpx.HTTPError, httpx.StreamError, OSError, zlib.error) as error:
             if not self._is_done:
                 raise self.broken(str(error) or type(error).__name__) from error
         finally:
             if isinstance(body, AsyncGenerator):  # pragma: no branch - httpx makes every body a generator
                 await body.aclose()
+
+    def _decoded(self, read: Callable[[], Awaitable[bytes]]) -> Callable[[], Awaitable[bytes]]:
+        """Return what reads the body without its compression, which was not asked for."""
+        given = self.headers.get("content-encoding", "")
+        codings = [name for each in given.lower().split(",") if (name := each.strip()) not in ("", "identity")]
+        if not codings:
+            return read
+        if codings[0] not in _WINDOWS or len(codings) > 1:
+            got = given if len(given) <= _LONGEST_CODING else f"{len(given)} characters"
+            raise self.broken(f"its content-encoding, for which nobody asked, must be gzip or deflate; got {got}")
+        return _Inflater(read, codings[0]).read
 
     def broken(self, why: str) -> PortkeyStreamError:
         """Return the error for a body that broke off or cannot be read."""
@@ -382,6 +405,39 @@ async def _joined(head: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncGenera
         yield head
         async for piece in rest:
             yield piece
+
+
+class _Inflater:
+    """A compressed body, read in pieces of bounded size: a few bytes may stand for gigabytes."""
+
+    def __init__(self, read: Callable[[], Awaitable[bytes]], coding: str) -> None:
+        self._read = read
+        self._decoder = zlib.decompressobj(_WINDOWS[coding])
+        self._rest = b""  # Not decoded yet.
+        self._is_full = False  # The last piece was as long as it may be: more may follow without new data.
+
+    async def read(self) -> bytes:
+        """Return the next piece; raise zlib.error where the body cannot be decoded."""
+        text = b""
+        while not text:
+            if self._rest or self._is_full:
+                await asyncio.sleep(0)  # Others get their turn: what has come may last for minutes.
+            else:
+                self._rest = await self._next()
+            text = self._decoder.decompress(self._rest, _INFLATED)
+            self._rest = self._decoder.unconsumed_tail
+            self._is_full = len(text) == _INFLATED
+            if self._decoder.unused_data:
+                raise zlib.error("there is more after the end of the compressed data")
+        return text
+
+    async def _next(self) -> bytes:
+        try:
+            return await self._read()
+        except StopAsyncIteration:
+            if self._decoder.eof:
+                raise
+        raise zlib.error("the compressed data has no end")
 
 
 class _EventText(httpx.Response):

@@ -10,11 +10,14 @@ import asyncio
 import os
 import ssl
 from bisect import bisect_right
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection
+from contextvars import Context
 from functools import lru_cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from operator import attrgetter
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
+from weakref import WeakValueDictionary
 
 import httpx
 
@@ -24,31 +27,42 @@ from ._errors import PortkeyConfigError
 _KEEPALIVE: Final = 4.0  # Seconds that an idle connection is kept: the gateway closes it after 5.
 
 
+class Client(httpx.AsyncClient):
+    """A client with one connection.
+
+    Attributes:
+        home: The clients of its event loop.
+    """
+
+    home: LoopClients
+
+
 class Connections:
     """Clients with one connection each, by event loop; of the idle ones the one used last is taken first."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
-        self._loops: dict[tuple[int, asyncio.AbstractEventLoop], _LoopClients] = {}  # By process and loop.
+        # By process and loop, and weak: connections refer to their loop, which nothing of ours may keep alive.
+        self._loops = WeakValueDictionary[tuple[int, int], LoopClients]()
 
     def __reduce__(self) -> tuple[type[Connections], tuple[Endpoint]]:
         """Let a copy of the model, also in another process, begin without connections."""
         return Connections, (self._endpoint,)
 
-    async def take(self) -> tuple[httpx.AsyncClient, bool]:
+    async def take(self) -> tuple[Client, bool]:
         """Return a client, and whether it has been used before."""
         here = await self._here()
         client = here.pop()
         return (client, True) if client is not None else (await self.make(), False)
 
-    async def make(self) -> httpx.AsyncClient:
+    async def make(self) -> Client:
         """Return a new client."""
         endpoint = self._endpoint
         limits = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=_KEEPALIVE)
         # No cookies: an upstream's would travel from one user's answer into another's request.
         cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))
         try:
-            client = httpx.AsyncClient(
+            client = Client(
                 verify=ssl_context(endpoint.verify, endpoint.cert, endpoint.trust_env),
                 proxy=endpoint.proxy,
                 trust_env=endpoint.trust_env,
@@ -59,47 +73,39 @@ class Connections:
         except (ImportError, OSError, ValueError, httpx.InvalidURL) as error:
             message = f"client_args for the connection (verify, cert, proxy, http2) cannot be used: {error}"
             raise PortkeyConfigError(message) from error
-        (await self._here()).busy.add(client)
+        client.home = await self._here()
+        client.home.busy.add(client)
         return client
-
-    async def give_back(self, client: httpx.AsyncClient, *, usable: bool) -> None:
-        """Keep a client for the next request, or close it."""
-        here = await self._here()
-        here.busy.discard(client)
-        if usable:
-            here.push(client)
-        else:
-            await client.aclose()
 
     async def aclose(self) -> None:
         """Close the idle clients of the running loop."""
         await (await self._here()).close_idle()
 
-    async def _here(self) -> _LoopClients:
-        """Return the running loop's clients, and forget those of loops that are gone."""
-        pid, loop = os.getpid(), asyncio.get_running_loop()
-        # No lock, which a fork could leave locked for ever: each step is atomic, and only its own thread adds a loop.
-        for key in list(self._loops):
-            if key[0] != pid or key[1].is_closed():  # A parent's are not closed: that would speak on its connections.
-                self._loops.pop(key, None)
-        here = self._loops.get((pid, loop))
-        if here is None:
-            here = self._loops[pid, loop] = _LoopClients(loop)
+    async def _here(self) -> LoopClients:
+        """Return the running loop's clients. No lock: a fork could leave it locked for ever."""
+        loop = asyncio.get_running_loop()
+        key = os.getpid(), id(loop)  # A parent's are left alone: to close them would speak on its connections.
+        here = self._loops.get(key)
+        if here is None or here.loop is not loop:
+            here = self._loops[key] = LoopClients(loop)
         await here.guard_loop()
         return here
 
 
-class _LoopClients:
+class LoopClients:
     """The clients of one event loop, which closes them at its end.
 
+    It is kept alive by what uses it: the loop's timer while a client is idle, the clients while one is busy.
+
     Attributes:
+        loop: The event loop.
         busy: Clients whose answer is being read.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.busy: set[httpx.AsyncClient] = set()
-        self._loop = loop
-        self._idle: list[tuple[float, httpx.AsyncClient]] = []
+        self.loop = loop
+        self.busy: set[Client] = set()
+        self._idle: list[tuple[float, Client]] = []
         self._timer: asyncio.TimerHandle | None = None
         self._closing: set[asyncio.Task[None]] = set()
         self._guard: AsyncGenerator[None, None] | None = None
@@ -116,10 +122,11 @@ class _LoopClients:
         finally:
             await self.close_idle()
             # A generator that was abandoned as the loop ended has no task left to close its connection.
-            while self.busy:
-                await self.busy.pop().aclose()
+            self._close(list(self.busy))
+            while self._closing:
+                await asyncio.wait(self._closing)
 
-    def pop(self) -> httpx.AsyncClient | None:
+    def pop(self) -> Client | None:
         """Take the client that was used last."""
         if not self._idle:
             return None
@@ -127,25 +134,36 @@ class _LoopClients:
         self.busy.add(client)
         return client
 
-    def push(self, client: httpx.AsyncClient) -> None:
-        """Keep a client for a while."""
-        self._idle.append((self._loop.time(), client))
-        if self._timer is None:
-            self._timer = self._loop.call_later(_KEEPALIVE, self._expire)
+    async def give_back(self, client: Client, *, usable: bool) -> None:
+        """Keep a client for the next request, or close it."""
+        if usable:
+            self.busy.discard(client)
+            self._idle.append((self.loop.time(), client))
+            if self._timer is None:  # Its context is empty: the request's may hold an agent.
+                self._timer = self.loop.call_later(_KEEPALIVE, self._expire, context=Context())
+        else:
+            await asyncio.wait(self._close([client]))
 
     def _expire(self) -> None:
         """Close what has been idle for too long: the oldest, at the bottom."""
-        oldest = self._loop.time() - _KEEPALIVE
+        oldest = self.loop.time() - _KEEPALIVE
         expired = bisect_right(self._idle, oldest, key=lambda kept: kept[0])
-        for _, client in self._idle[:expired]:
-            self.busy.add(client)  # Until it is closed: the loop may end before the task begins.
-            task = self._loop.create_task(self._close(client))
-            self._closing.add(task)
-            task.add_done_callback(self._closing.discard)
+        self._close([client for _, client in self._idle[:expired]])
         del self._idle[:expired]
-        self._timer = self._loop.call_at(self._idle[0][0] + _KEEPALIVE, self._expire) if self._idle else None
+        self._timer = None
+        if self._idle:
+            self._timer = self.loop.call_at(self._idle[0][0] + _KEEPALIVE, self._expire, context=Context())
 
-    async def _close(self, client: httpx.AsyncClient) -> None:
+    def _close(self, clients: Collection[Client]) -> list[asyncio.Task[None]]:
+        """Close clients in tasks of their own, which go on when whoever waits for them is cancelled."""
+        self.busy.update(clients)  # Until they are closed: the loop may end before a task begins.
+        tasks = [self.loop.create_task(self._close_one(client)) for client in clients]
+        self._closing.update(tasks)
+        for task in tasks:
+            task.add_done_callback(self._closing.discard)
+        return tasks
+
+    async def _close_one(self, client: Client) -> None:
         await client.aclose()
         self.busy.discard(client)
 
@@ -153,8 +171,47 @@ class _LoopClients:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        while self._idle:
-            await self._idle.pop()[1].aclose()
+        idle = [client for _, client in self._idle]
+        self._idle.clear()
+        if idle:
+            await asyncio.wait(self._close(idle))
+
+
+class _Connection(Protocol):
+    def is_idle(self) -> bool: ...
+
+
+# httpcore has no public access to these two.
+_CONNECTION: Final[attrgetter[_Connection]] = attrgetter("_stream._httpcore_stream._stream._connection")
+_TRAILING_DATA: Final[attrgetter[tuple[bytes, bool]]] = attrgetter("_h11_state.trailing_data")  # True: it has ended.
+
+
+def is_reusable(response: httpx.Response) -> bool:
+    """Return whether the connection of an answer that was read and closed can carry another request.
+
+    Bytes that came after the answer would be taken for the next one. httpcore looks for them in the socket alone; they
+    may have been read with the end of the answer. Where they cannot be looked for, the connection is not used again.
+    """
+    try:
+        connection = _CONNECTION(response.stream)
+        if response.http_version == "HTTP/2":  # Its answers are numbered.
+            return connection.is_idle()
+        is_clean = connection.is_idle() and _TRAILING_DATA(connection) == (b"", False)
+    except AttributeError:
+        return False
+    tls: ssl.SSLObject | None = response.extensions["network_stream"].get_extra_info("ssl_object")
+    return is_clean and (tls is None or _is_drained(tls))
+
+
+def _is_drained(tls: ssl.SSLObject) -> bool:
+    """Return whether TLS holds no more bytes that came, and no end."""
+    try:
+        tls.read(1)
+    except ssl.SSLWantReadError:
+        return True
+    except ssl.SSLError:
+        pass
+    return False
 
 
 def ssl_context(
