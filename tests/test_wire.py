@@ -155,8 +155,8 @@ def test_only_the_first_fault_of_a_list_is_looked_for(fault):
 def test_misfits_in_more_choices_than_anyone_asks_for_raise():
     choices = [{"delta": {"content": "a", "reasoning": {}}}] * 1000
 
-    assert parse_chunk(json.dumps({"choices": choices[:4]})) == {"choices": [{"delta": {"content": "a"}}] * 4}
-    with pytest.raises(UnreadableChunkError, match=r"choices\.4\.delta\.reasoning"):
+    assert parse_chunk(json.dumps({"choices": choices[:2]})) == {"choices": [{"delta": {"content": "a"}}] * 2}
+    with pytest.raises(UnreadableChunkError, match=r"choices\.2\.delta\.reasoning"):
         parse_chunk(json.dumps({"choices": choices}))
 
 

@@ -57,10 +57,11 @@ _DEEPEST: Final = 12  # Levels of an error that are read; a list that the gatewa
 _WRAPPED: Final = re.compile(r"Invalid response received from ([\w.-]{1,80}): (.*)", re.DOTALL)
 
 
-def read_complaint(text: str, depth: int = 0) -> Complaint:
-    """Read an error body: JSON of any known form, HTML or plain text."""
+def read_complaint(text: str, depth: int = 0, *, is_whole: bool = True) -> Complaint:
+    """Read an error body, or its beginning: JSON of any known form, HTML or plain text."""
+    data = text.encode(errors="replace")  # A half of a character is no JSON.
     try:
-        said: JsonValue = from_json(text.encode(errors="replace"))  # Half a character is no JSON.
+        said: JsonValue = from_json(data, allow_partial=False if is_whole else "trailing-strings")
     except ValueError:
         return Complaint(text)
     return to_complaint(said, depth)
@@ -259,7 +260,8 @@ def is_failure(finish_reason: str) -> bool:
 
 _SHOWN: Final = 500  # Characters of an answer that a message quotes.
 _WORD: Final = 80  # Characters of a code, a type or an id that an error quotes.
-_KEPT: Final = 4000  # Characters of an answer that are judged, and that an error keeps.
+_KEPT: Final = 4000  # Characters of a message that are judged, and of an answer that an error keeps.
+_READ: Final = 65_536  # Characters of an answer in which an error is looked for.
 # What could end a line, move a terminal's cursor, turn the direction of a text, or not be encoded.
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]+")
 _TITLE: Final = re.compile(r"<title[^<>]*>([^<]*)</title>", re.IGNORECASE)
@@ -311,7 +313,8 @@ class Judge:
 
     def response_error(self, status_code: int, headers: Mapping[str, str], body: str) -> PortkeyAPIError:
         """Judge an answer, with headers in lower case, that is an error by its status or holds one in spite of it."""
-        complaint = read_complaint(body)
+        beginning, is_whole = self._begin(body, _READ)
+        complaint = read_complaint(beginning, is_whole=is_whole)
         is_exception = headers.get("x-portkey-gateway-exception") == "true"
         if is_exception or not any(name.startswith("x-portkey-") for name in headers):
             complaint = replace(complaint, by_gateway=complaint.by_gateway or complaint.provider is None)
