@@ -286,7 +286,12 @@ class Judge:
     def keys(self) -> list[str]:
         """The keys of all headers that were sent, the longest first; found when they are first asked for."""
         if self._keys is None:
-            found = {key for headers in self._sent for key in secrets(headers)}
+            found: set[str] = set()
+            seen: dict[str, str] = {}
+            for headers in self._sent:  # Most are the same each time.
+                fresh = {name: value for name, value in headers.items() if seen.get(name) != value}
+                found.update(secrets(fresh))
+                seen |= fresh
             self._keys = sorted(found, key=len, reverse=True)  # One key may begin with another.
         return self._keys
 
