@@ -13,7 +13,7 @@ import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
-from typing import Final, overload
+from typing import Final
 
 from pydantic import JsonValue
 from pydantic_core import from_json, to_json
@@ -292,24 +292,24 @@ class Judge:
                 fresh = {name: value for name, value in headers.items() if seen.get(name) != value}
                 found.update(secrets(fresh))
                 seen |= fresh
+            found |= {to_json(key).decode()[1:-1] for key in found}
             self._keys = sorted(found, key=len, reverse=True)  # One key may begin with another.
         return self._keys
 
-    @overload
-    def hide(self, value: str) -> str: ...
-    @overload
-    def hide(self, value: dict[str, JsonValue]) -> dict[str, JsonValue]: ...
-    @overload
-    def hide(self, value: JsonValue) -> JsonValue: ...
-    def hide(self, value: JsonValue) -> JsonValue:
-        """Return a text, or JSON with texts in it, without keys."""
-        if isinstance(value, str):
-            for key in self.keys:
-                value = value.replace(key, "***")
-            return value
-        if isinstance(value, dict):
-            return {self.hide(name): self.hide(part) for name, part in value.items()}
-        return [self.hide(part) for part in value] if isinstance(value, list) else value
+    def hide(self, text: str) -> str:
+        """Return a text without keys."""
+        for key in self.keys:
+            text = text.replace(key, "***")
+        return text
+
+    def hide_within(self, verdicts: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        """Return JSON, of any depth, without keys in its names and texts."""
+        text = to_json(verdicts, inf_nan_mode="constants").decode()
+        hidden = self.hide(text)
+        if hidden == text:
+            return verdicts
+        cleared: dict[str, JsonValue] = from_json(hidden)
+        return cleared
 
     def quote(self, text: str, most: int = _WORD) -> str:
         """Return a text of the other side as a message can show it: on one line, without keys, and not too long."""
@@ -401,7 +401,7 @@ class Judge:
             type=self.quote(complaint.type or "") or None,
             param=self.quote(complaint.param or "") or None,
             provider=self.quote(complaint.provider or "") or None,
-            hook_results=None if complaint.hook_results is None else self.hide(complaint.hook_results),
+            hook_results=None if complaint.hook_results is None else self.hide_within(complaint.hook_results),
         )
 
     def _kind(self, status: int | None, complaint: Complaint, *, started: bool) -> tuple[type[PortkeyAPIError], bool]:
