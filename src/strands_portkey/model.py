@@ -400,7 +400,7 @@ class PortkeyModel(Model):
             response.status_code,
             {name: judge.hide(value) for name, value in response.headers.items()},
             model=judge.hide(translator.model) if translator.model else None,
-            hook_results=judge.hide(translator.hook_results),
+            hook_results=judge.hide_within(translator.hook_results),
             usage=translator.usage,
         )
         try:
