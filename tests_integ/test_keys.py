@@ -45,10 +45,19 @@ from tests_integ.wires import openai
 
 PART: Final = 8  # Characters of a key that may not show.
 PACKAGE: Final = str(Path(strands_portkey.__file__).parent)
-NOT_LISTENING: Final = socket.socket()  # Holds a port at which each connection is refused.
-NOT_LISTENING.bind(("127.0.0.1", 0))
-NOWHERE: Final = f"127.0.0.1:{NOT_LISTENING.getsockname()[1]}"
 HELLO: Final[Messages] = [{"role": "user", "content": [{"text": "Hello"}]}]
+
+
+def refusing_address() -> str:
+    """Return a host and port at which every connection is refused, as long as this process lives."""
+    held = socket.socket()
+    held.bind(("127.0.0.1", 0))
+    port = held.getsockname()[1]
+    held.detach()  # Bound for good, and never listening.
+    return f"127.0.0.1:{port}"
+
+
+NOWHERE: Final = refusing_address()
 
 
 def fake_key(place: str) -> str:
@@ -362,12 +371,12 @@ REPLIES: Final[dict[str, tuple[Say, type[PortkeyError] | None]]] = {
     "wrong types in the stream": (lambda said: chunks(openai.sse({"choices": said, said: said})), PortkeyStreamError),
     "cut in the stream": (
         lambda said: Reply(200, {"content-type": "text/event-stream"}, [f"data: {said}".encode()], "cut"),
-        PortkeyConnectionError,
+        PortkeyStreamError,
     ),
     "no end of the stream": (lambda said: chunks(openai.sse({"id": said}), done=False), PortkeyStreamError),
     "bad JSON": (
         lambda said: Reply(200, {"content-type": "application/json"}, [f'{{"{said}'.encode()]),
-        PortkeyStreamError,
+        PortkeyAPIError,
     ),
     "another content type": (lambda said: Reply(200, {"content-type": said[:200]}, [said.encode()]), None),
     "redirect": (lambda said: Reply(307, {"location": f"https://elsewhere.test/?{said}"}, [said.encode()]), None),
