@@ -1062,6 +1062,8 @@ async def test_an_idle_connection_holds_no_context_of_the_request_that_used_it(s
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
 Piece = bytes | asyncio.Event
+CLOSE = b""
+DAMAGE = b"no TLS at all"  # Goes out beneath TLS.
 
 
 def answer(text: str) -> bytes:
@@ -1090,7 +1092,11 @@ async def running_server(
             while await reader.readuntil(b"\r\n\r\n{}"):
                 used.append(number)
                 for piece in remaining.popleft():
-                    if isinstance(piece, bytes):
+                    if piece == CLOSE:
+                        writer.close()
+                    elif piece == DAMAGE:
+                        os.write(writer.get_extra_info("socket").fileno(), DAMAGE)
+                    elif isinstance(piece, bytes):
                         writer.write(piece)
                     else:
                         await piece.wait()
@@ -1118,8 +1124,13 @@ def anonymous_tls(protocol: int) -> ssl.SSLContext:
 @pytest.mark.parametrize("is_tls", [False, True], ids=["plain", "TLS"])
 @pytest.mark.parametrize(
     "pieces",
-    [[answer("own") + answer("unasked")], [answer("own"), answer("unasked")], [answer("own") + b"\r\n"]],
-    ids=["one write", "two writes", "a line break"],
+    [
+        [answer("own") + answer("unasked")],
+        [answer("own"), answer("unasked")],
+        [answer("own") + b"\r\n"],
+        [answer("own"), CLOSE],
+    ],
+    ids=["one write", "two writes", "a line break", "the end", "damage"],
 )
 async def test_what_comes_with_an_answer_is_not_the_answer_to_the_next_request(pieces, is_tls):
     tls = anonymous_tls(ssl.PROTOCOL_TLS_SERVER) if is_tls else None
