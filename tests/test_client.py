@@ -1129,6 +1129,7 @@ def anonymous_tls(protocol: int) -> ssl.SSLContext:
         [answer("own"), answer("unasked")],
         [answer("own") + b"\r\n"],
         [answer("own"), CLOSE],
+        [answer("own"), DAMAGE],
     ],
     ids=["one write", "two writes", "a line break", "the end", "damage"],
 )
@@ -1245,7 +1246,7 @@ async def test_an_error_in_one_coding_is_read(server):
 async def test_another_coding_is_refused(server, coding):
     server.reply(*[Reply(status, {**SSE, "content-encoding": coding}, [b"\x1b\x00"]) for status in (200, 429)])
     client = make_client(server)
-    said = f"its content-encoding, for which nobody asked, must be gzip or deflate; got {coding}"
+    said = f"its content-encoding must be gzip or deflate, and none was asked for; got {coding}"
 
     with pytest.raises(PortkeyStreamError, match=said):
         await ask(client)
