@@ -375,7 +375,7 @@ class GatewayResponse:
             return read
         if codings[0] not in _WINDOWS or len(codings) > 1:
             got = given if len(given) <= _LONGEST_CODING else f"{len(given)} characters"
-            raise self.broken(f"its content-encoding, for which nobody asked, must be gzip or deflate; got {got}")
+            raise self.broken(f"its content-encoding must be gzip or deflate, and none was asked for; got {got}")
         return _Inflater(read, codings[0]).read
 
     def broken(self, why: str) -> PortkeyStreamError:

@@ -150,9 +150,9 @@ class LoopClients:
         expired = bisect_right(self._idle, oldest, key=lambda kept: kept[0])
         self._close([client for _, client in self._idle[:expired]])
         del self._idle[:expired]
-        self._timer = None
-        if self._idle:
-            self._timer = self.loop.call_at(self._idle[0][0] + _KEEPALIVE, self._expire, context=Context())
+        self._timer = (
+            self.loop.call_at(self._idle[0][0] + _KEEPALIVE, self._expire, context=Context()) if self._idle else None
+        )
 
     def _close(self, clients: Collection[Client]) -> list[asyncio.Task[None]]:
         """Close clients in tasks of their own, which go on when whoever waits for them is cancelled."""
@@ -194,17 +194,19 @@ def is_reusable(response: httpx.Response) -> bool:
     """
     try:
         connection = _CONNECTION(response.stream)
-        if response.http_version == "HTTP/2":  # Its answers are numbered.
-            return connection.is_idle()
-        is_clean = connection.is_idle() and _TRAILING_DATA(connection) == (b"", False)
+        is_numbered = response.http_version == "HTTP/2"  # Its answers are, and what else comes is for httpcore to read.
+        return connection.is_idle() and (
+            is_numbered or (_TRAILING_DATA(connection) == (b"", False) and _is_drained(response))
+        )
     except AttributeError:
         return False
-    tls: ssl.SSLObject | None = response.extensions["network_stream"].get_extra_info("ssl_object")
-    return is_clean and (tls is None or _is_drained(tls))
 
 
-def _is_drained(tls: ssl.SSLObject) -> bool:
-    """Return whether TLS holds no more bytes that came, and no end."""
+def _is_drained(response: httpx.Response) -> bool:
+    """Return whether TLS, if there is any, holds no more bytes that came, and no end."""
+    if response.request.url.scheme == "http":  # To ask the connection takes 10 us.
+        return True
+    tls: ssl.SSLObject = response.extensions["network_stream"].get_extra_info("ssl_object")
     try:
         tls.read(1)
     except ssl.SSLWantReadError:
