@@ -20,8 +20,8 @@ from pydantic import ConfigDict, JsonValue, NonNegativeFloat, PositiveInt, TypeA
 from strands.models.model import BaseModelConfig, CacheConfig
 from typing_extensions import Required, TypedDict, TypeIs
 
-from ._dialects import find_dialect
 from ._errors import PortkeyConfigError
+from ._upstreams import find_upstreams
 
 HOSTED_BASE_URL: Final = "https://api.portkey.ai/v1"
 LOCAL_BASE_URL: Final = "http://localhost:8787/v1"
@@ -364,7 +364,7 @@ def _check_params(value: object) -> str | None:
 
 def _check_upstream(value: object) -> str | None:
     if isinstance(value, str):
-        find_dialect(value, {}, "")  # Raises where there is none of this name.
+        find_upstreams(value, {}, "")  # Raises where there is none of this name.
     elif value is not None:
         return "a provider's name, such as 'anthropic'"
     return None

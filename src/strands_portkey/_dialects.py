@@ -6,15 +6,11 @@ one, is dropped for another and breaks the request for a third. One row a dialec
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-from pydantic import TypeAdapter, ValidationError
-from typing_extensions import TypedDict
-
-from ._errors import PortkeyConfigError
+from ._upstreams import find_upstreams
 
 CacheKind = Literal["cache_control", "prompt_cache_key", "automatic"]
 """How an upstream caches prompts."""
@@ -180,117 +176,18 @@ _LEAST: Final = vars(
     )
 )
 
-# The gateway's providers by dialect, where the name is not the dialect's own; all others speak OpenAI's.
-_PROVIDERS: Final = {
-    "google": "gemini",
-    "vertex-ai": "gemini",
-    "mistral-ai": "mistral",
-    "fireworks-ai": "fireworks",
-    "perplexity-ai": "perplexity",
-}
-# How model ids begin, after the slug and Bedrock's region.
-_MODELS: Final = {
-    "claude-": "anthropic",
-    "gemini-": "gemini",
-    "deepseek-": "deepseek",
-    "command-": "cohere",
-    "sonar": "perplexity",
-    "arn:aws:bedrock:": "bedrock",
-    **dict.fromkeys(("mistral-", "ministral-", "magistral-", "open-mistral-", "open-mixtral-"), "mistral"),
-    **dict.fromkeys(("codestral-", "devstral-", "pixtral-"), "mistral"),
-    **dict.fromkeys(("ai21.", "amazon.", "anthropic.", "cohere.", "deepseek."), "bedrock"),
-    **dict.fromkeys(("meta.", "mistral.", "openai.", "qwen."), "bedrock"),
-}
-_REGION: Final = re.compile(r"^(us|eu|apac|global|us-gov|jp|au)\.(?=[a-z0-9]+\.)")
-
 
 def find_dialect(upstream: str | None, routing: Mapping[str, object], model_id: str) -> Dialect:
-    """Return the dialect of what answers behind the gateway.
+    """Return the dialect of what answers behind the gateway: see `find_upstreams`.
 
-    The first that tells decides: `upstream`; the providers of an inline config; `provider`; the slug of the model's
-    id; how the id begins. Otherwise it is OpenAI's. Where a config has providers of several dialects, the request
-    keeps to what all of them take.
+    Who is in no family, or unknown, gets OpenAI's. Where those that may answer have several dialects, the request keeps
+    to what all of them take.
 
     Raises:
-        PortkeyConfigError: If `upstream` names no dialect and no provider.
+        PortkeyConfigError: If `upstream` names no family and no provider of one.
     """
-    if upstream is not None:
-        return _named(upstream)
-    provider = routing.get("provider")
-    named = _targets(_config_of(routing.get("config")), provider if isinstance(provider, str) else None, model_id)
-    return _common(sorted(set(named), key=lambda dialect: dialect.name))
-
-
-def _named(upstream: str) -> Dialect:
-    name = _PROVIDERS.get(upstream, upstream)
-    if name not in DIALECTS:
-        known = sorted(DIALECTS.keys() | _PROVIDERS.keys())
-        raise PortkeyConfigError(f"upstream is {upstream!r}; known are {known}. Servers that copy OpenAI are 'openai'")
-    return DIALECTS[name]
-
-
-class _Override(TypedDict, total=False):
-    model: str | None
-
-
-class _Target(TypedDict, total=False):
-    """A config or one of its targets, as far as it tells who answers."""
-
-    provider: str | None
-    virtual_key: str | None
-    override_params: _Override | None
-    targets: list[_Target] | None
-
-
-_TARGET: Final = TypeAdapter(_Target)
-
-
-def _config_of(config: object) -> _Target:
-    """Return an inline config; nothing is known of the id of a saved one."""
-    try:
-        if isinstance(config, str):
-            return _TARGET.validate_json(config)
-        return {} if config is None else _TARGET.validate_python(config)
-    except ValidationError:
-        return {}
-
-
-def _targets(config: _Target, provider: str | None, model_id: str) -> Iterator[Dialect]:
-    """Yield the dialect of each target of a config, nested ones included."""
-    model_id = (config.get("override_params") or {}).get("model") or model_id
-    if key := config.get("virtual_key"):
-        provider = f"@{key}"  # Its name is free, but often begins with the provider's.
-    provider = config.get("provider") or provider
-    targets = config.get("targets")
-    if not targets:
-        yield _by_provider(provider, model_id) if provider else _by_model(model_id)
-    for target in targets or ():
-        yield from _targets(target, None, model_id)
-
-
-def _by_provider(provider: str, model_id: str) -> Dialect:
-    if provider.startswith("@"):
-        return _by_slug(provider.removeprefix("@"), model_id) or _by_model(model_id)
-    if provider == "vertex-ai" and model_id.rpartition("/")[2].removeprefix("anthropic.").startswith("claude-"):
-        return _ANTHROPIC
-    return DIALECTS.get(_PROVIDERS.get(provider, provider), OPENAI)
-
-
-def _by_slug(slug: str, model_id: str) -> Dialect | None:
-    """Return the dialect of a slug that begins with a provider's name, such as ``anthropic-prod``."""
-    for name in sorted({*DIALECTS, *_PROVIDERS}, key=len, reverse=True):
-        if slug == name or slug.startswith((f"{name}-", f"{name}_")):
-            return _by_provider(name, model_id)
-    return None
-
-
-def _by_model(model_id: str) -> Dialect:
-    if model_id.startswith("@"):
-        slug, _, model_id = model_id.removeprefix("@").partition("/")
-        if dialect := _by_slug(slug, model_id):
-            return dialect
-    model = _REGION.sub("", model_id)
-    return next((DIALECTS[name] for start, name in _MODELS.items() if model.startswith(start)), OPENAI)
+    dialects = {DIALECTS.get(name, OPENAI) for name in find_upstreams(upstream, routing, model_id)}
+    return _common(sorted(dialects, key=lambda dialect: dialect.name))
 
 
 def _common(dialects: Sequence[Dialect]) -> Dialect:
