@@ -14,6 +14,7 @@ from pydantic_core import from_json
 
 from ._config import is_list, is_mapping, to_setting
 from ._errors import PortkeyConfigError
+from ._secrets import Masked, name_of, type_of
 from ._usage import to_cost, to_reasoning_tokens
 from ._version import __version__
 from ._wire import CompletionUsage
@@ -122,9 +123,10 @@ def request_headers(routing: Mapping[str, object], tracing: Mapping[str, str] | 
             # A name listed with the prefix keeps it: `x-portkey-metadata` is for the gateway and the provider.
             header = name if name in names else _PREFIX + name
             if not _HEADER_NAME.fullmatch(header):
-                raise PortkeyConfigError(f"client_args has {setting!r}, which cannot be the name of a header")
+                raise PortkeyConfigError(f"client_args must have names of headers; got {name_of(setting)}")
             headers[header] = _checked(f"client_args[{setting!r}]", _to_text(setting, value, settings))
-    return headers | _extra_headers(settings.get("headers", {}))
+    headers |= _extra_headers(settings.get("headers", {}))
+    return {name: Masked(text) for name, text in headers.items()}
 
 
 def secrets(headers: Mapping[str, str]) -> list[str]:
@@ -173,33 +175,32 @@ def _names(setting: str, value: object) -> list[str]:
         names = _NAMES.validate_python(value)
     except ValidationError:
         wanted = "a list of names, or these with commas between"
-        message = f"client_args[{setting!r}] is of type {type(value).__name__}; wanted is {wanted}"
+        message = f"client_args[{setting!r}] must be {wanted}; got {type_of(value)}"
         raise PortkeyConfigError(message) from None
     return [name.strip() for name in names if name.strip()]
 
 
 def _authorization(value: object) -> str:
-    wanted = "wanted is the provider's key, such as 'Bearer sk-...'"
+    must = "client_args['authorization'] must be the provider's key, such as 'Bearer sk-...'"
     if not isinstance(value, str):
-        message = f"client_args['authorization'] is of type {type(value).__name__}; {wanted}"
-        raise PortkeyConfigError(message)
+        raise PortkeyConfigError(f"{must}; got {type_of(value)}")
     text = _checked("client_args['authorization']", value)
     if text.lower() in ("bearer", "basic"):
-        raise PortkeyConfigError(f"client_args['authorization'] is {text!r} without a key; {wanted}")
+        raise PortkeyConfigError(f"{must}; got a scheme without a key")
     return text if " " in text else f"Bearer {text}"
 
 
 def _extra_headers(value: object) -> dict[str, str]:
     if not is_mapping(value):
-        message = f"client_args['headers'] is of type {type(value).__name__}; wanted is a mapping of names to texts"
+        message = f"client_args['headers'] must be a mapping of names to texts; got {type_of(value)}"
         raise PortkeyConfigError(message)
     headers: dict[str, str] = {}
     for name, text in value.items():
         if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
-            raise PortkeyConfigError(f"client_args['headers'] has {name!r}, which cannot be the name of a header")
-        where = f"client_args['headers'][{name!r}]"
+            raise PortkeyConfigError(f"client_args['headers'] must have names of headers; got {name_of(name)}")
+        where = f"client_args['headers'][{name_of(name)}]"
         if not isinstance(text, str):
-            raise PortkeyConfigError(f"{where} is of type {type(text).__name__}; wanted is text")
+            raise PortkeyConfigError(f"{where} must be text; got {type_of(text)}")
         headers[name.lower()] = _checked(where, text)
     return headers
 
@@ -216,7 +217,7 @@ def _to_text(setting: str, value: object, settings: Mapping[str, object]) -> str
     if is_mapping(value) or is_list(value):
         return _dump(setting, value)
     if not isinstance(value, (str, int, float)):
-        message = f"client_args[{setting!r}] is of type {type(value).__name__}; wanted is text, a number or a bool"
+        message = f"client_args[{setting!r}] must be text, a number or a bool; got {type_of(value)}"
         raise PortkeyConfigError(message)
     return str(value)
 
@@ -228,10 +229,10 @@ def _to_json(setting: str, value: object) -> str:
             return value
         try:
             value = from_json(value)
-        except ValueError as error:
-            raise PortkeyConfigError(f"client_args[{setting!r}] is no JSON: {error}") from None
+        except ValueError:
+            raise PortkeyConfigError(f"client_args[{setting!r}] must be JSON; got other text") from None
     if not is_mapping(value):
-        message = f"client_args[{setting!r}] is of type {type(value).__name__}; wanted is a mapping or its JSON"
+        message = f"client_args[{setting!r}] must be a mapping or its JSON; got {type_of(value)}"
         raise PortkeyConfigError(message)
     return _dump(setting, value)
 
@@ -253,6 +254,6 @@ def _plain(value: object) -> object:
 def _checked(where: str, text: str) -> str:
     if not text.isascii() or not text.isprintable():
         # The text itself may be a key and stays out of the message.
-        message = f"{where} holds line breaks or characters outside ASCII, which a header cannot carry; wanted is ASCII"
+        message = f"{where} must be ASCII without line breaks, as all that a header can carry; got other characters"
         raise PortkeyConfigError(message)
     return text.strip()

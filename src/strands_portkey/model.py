@@ -23,7 +23,14 @@ from typing_extensions import Self, Unpack, override
 
 from ._call import for_call
 from ._client import AsyncClient, GatewayClient, GatewayResponse
-from ._config import ClientArgs, PortkeyConfig, PortkeyConfigUpdate, check_model_config, split_client_args
+from ._config import (
+    ClientArgs,
+    PortkeyConfig,
+    PortkeyConfigUpdate,
+    check_api_key,
+    check_model_config,
+    split_client_args,
+)
 from ._dialects import Dialect, find_dialect
 from ._endpoints import read_count, read_models, read_prompt, to_count_body, to_feedback
 from ._errors import PortkeyAPIError, PortkeyError, PortkeyGuardrailError
@@ -31,6 +38,7 @@ from ._headers import ResponseMetadata, request_headers, response_metadata
 from ._judgement import Judge
 from ._limits import find_context_window_limit
 from ._request import dump_body, to_body
+from ._secrets import masked
 from ._stream import StreamTranslator
 from ._structured_output import Mechanism, find_mechanisms, is_rejection, to_output, to_response_format, to_tool_spec
 from ._tools import Body
@@ -88,16 +96,17 @@ class PortkeyModel(Model):
         Raises:
             PortkeyConfigError: If a setting is missing or wrong.
         """
+        client_args = masked(client_args or {})
         check_model_config({"model_id": None, **model_config})
         self.config = model_config
-        endpoint, self._routing = split_client_args(client_args or {})
+        endpoint, self._routing = split_client_args(client_args)
         # Finds wrong values early, save those that functions will return.
         request_headers({name: value for name, value in self._routing.items() if not callable(value)})
         self._client = GatewayClient(endpoint, http_client)
         self._on_response = on_response
         # What the upstreams of this model have refused. Not kept for the process: a gateway's routing may change.
         self._rejected: set[tuple[str, Mechanism]] = set()
-        logger.debug("config=<%s> | initialized", self.config)
+        logger.debug("model_id=<%s>, keys=<%s> | initialized", self.config["model_id"], sorted(self.config))
 
     @override
     def update_config(self, **model_config: Unpack[PortkeyConfigUpdate]) -> None:  # type: ignore[override]
@@ -423,7 +432,8 @@ async def _call_all(routing: Mapping[str, object]) -> dict[str, object]:
     for name, value in routing.items():
         if callable(value):
             result = value()
-            called[name] = await result if inspect.isawaitable(result) else result
+            called[name] = masked(await result if inspect.isawaitable(result) else result)
+    check_api_key(called.get("api_key"))
     return called
 
 
