@@ -475,7 +475,7 @@ async def at_once() -> str:
 async def test_a_task_that_others_cancel_too_stays_cancelled():
     signal, waiting = threading.Event(), asyncio.Event()
     with Watch(Clocks(), signal) as watch:
-        asking = asyncio.create_task(watch.wait(waiting.wait, "idle"))
+        asking = asyncio.create_task(watch.wait(waiting.wait, "stream"))
         await asyncio.sleep(0)
 
         signal.set()
@@ -492,7 +492,7 @@ async def test_a_caller_that_takes_its_time_is_not_timed():
     watch._look()  # Nothing is waited for.
     watch.__exit__()
 
-    assert await watch.wait(at_once, "idle") == "now"
+    assert await watch.wait(at_once, "stream") == "now"
 
 
 # -- connections -------------------------------------------------------------------------------------------------------
