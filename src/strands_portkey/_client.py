@@ -21,7 +21,7 @@ from pydantic_core import from_json
 from typing_extensions import Self
 
 from ._config import Endpoint
-from ._connections import Client, Connections, is_reusable
+from ._connections import PROXY_SETTING, Client, Connections, is_reusable, module_problem
 from ._errors import (
     PortkeyAPIError,
     PortkeyConfigError,
@@ -62,6 +62,7 @@ _TLS_HINTS: Final = (
         "what answers speaks no TLS: begin client_args['base_url'], or the URL of the proxy, with http://",
     ),
 )
+_SPEAKS_TLS: Final = r"without sending a response|illegal status line: bytearray\(b'\\x15"  # 0x15 begins a TLS alert.
 _CONNECT_HINT: Final = (
     "check client_args['base_url'] (or PORTKEY_BASE_URL), that the gateway runs, and the proxy, if one is set"
 )
@@ -191,9 +192,15 @@ class GatewayClient:
         """Return the error for an exception that came instead of an answer, without its frames and without keys."""
         judge = Judge()
         judge.sent(headers if request is None else request.headers)
+        error = _innermost(error)
         said = judge.quote(_words(error), _SHOWN)
         if request is None or _is_of_the_request(error):
+            said = re.split(r" b['\"]", said)[0]  # What follows is the value of a header.
             failure: PortkeyError = PortkeyConfigError(f"no request can be sent to {self.endpoint.base_url}: {said}")
+        elif isinstance(error, OverflowError):
+            failure = PortkeyConfigError(f"{PROXY_SETTING} must have a port, a name and a password in range; {said}")
+        elif problem := module_problem(error):
+            failure = PortkeyConfigError(problem)
         elif isinstance(error, httpx.TimeoutException):
             failure = self._timeout_error(error, said)
         else:
@@ -222,7 +229,7 @@ class GatewayClient:
             hint = hint or _CONNECT_HINT
         else:
             message = f"the gateway at {base_url} hung up before it answered: {said}"
-            if isinstance(error, httpx.RemoteProtocolError) and base_url.startswith("http:"):
+            if base_url.startswith("http:") and re.search(_SPEAKS_TLS, said):
                 hint = "if the gateway speaks TLS, begin client_args['base_url'] with https://"
         return PortkeyConnectionError(message, origin="network", hint=hint, retryable=retryable)
 
@@ -233,10 +240,15 @@ async def _trace(watch: Watch, event: str, info: Mapping[str, object]) -> None:
         watch.connected()
 
 
-def _words(error: BaseException) -> str:
-    """Return what an exception says, a group's first for the group, with its type where httpx did not make it."""
+def _innermost(error: Exception) -> Exception:
+    """Return the first exception of a group, which is what is wrong."""
     while exceptions := getattr(error, "exceptions", ()):  # ExceptionGroup is new in Python 3.11.
         error = exceptions[0]
+    return error
+
+
+def _words(error: Exception) -> str:
+    """Return what an exception says, with its type where httpx did not make it."""
     if isinstance(error, (httpx.HTTPError, httpx.InvalidURL, OSError)):
         return str(error) or type(error).__name__
     return f"{type(error).__name__}: {error}"
