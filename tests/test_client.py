@@ -786,18 +786,6 @@ async def test_a_pool_of_the_callers_own_client_that_is_used_up_is_named(server)
     assert caught.value.clock == "connect"
 
 
-@pytest.mark.parametrize(
-    "client_args",
-    [{"verify": "/no/such/file"}, {"cert": "/no/such/file"}, {"http2": True}],
-    ids=["verify", "cert", "http2 without h2"],
-)
-async def test_settings_that_cannot_be_used_raise_before_anything_is_sent(server, client_args):
-    with pytest.raises(PortkeyConfigError, match="cannot be used"):
-        await ask(make_client(server, **client_args))
-
-    assert server.requests == []
-
-
 async def test_a_proxy_carries_the_request(server):
     server.reply(whole())
 

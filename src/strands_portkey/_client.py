@@ -12,7 +12,7 @@ from contextlib import aclosing, suppress
 from functools import partial
 from itertools import pairwise
 from traceback import walk_tb
-from typing import Final
+from typing import Final, Protocol, runtime_checkable
 
 import httpx
 from httpx_sse import EventSource
@@ -144,8 +144,9 @@ class GatewayClient:
         if client.is_closed:
             raise PortkeyConfigError("http_client must be an open httpx.AsyncClient; got a closed one")
         request: httpx.Request | None = None
+        connecting = _Connecting(watch)
         try:
-            request = self._build(client, path, body, headers, watch)
+            request = self._build(client, path, body, headers, connecting)
             # A redirect could carry keys to another host.
             sending = partial(client.send, request, stream=True, follow_redirects=False)
             return await watch.wait(sending, "connect" if "trace" in request.extensions else "first_byte")
@@ -158,16 +159,18 @@ class GatewayClient:
             if not isinstance(error, httpx.HTTPError) and _is_of_a_hook(error):
                 raise
             failure = self._failure(error, headers, request)
+        finally:
+            await connecting.close()
         raise failure  # Out here, since the frames of what httpx raised hold keys.
 
     def _build(
-        self, client: AsyncClient, path: str, body: bytes | None, headers: Mapping[str, str], watch: Watch
+        self, client: AsyncClient, path: str, body: bytes | None, headers: Mapping[str, str], connecting: _Connecting
     ) -> httpx.Request:
-        """Build a request, whose connecting the watch times unless it is for a client of the caller's own."""
+        """Build a request, whose connecting is followed unless it is for a client of the caller's own."""
         timeout = httpx.Timeout(None)
         extensions: dict[str, object] = {}
         if client is not self._http_client:
-            extensions = {"trace": partial(_trace, watch)}
+            extensions = {"trace": connecting.trace}
         elif client.timeout == _DEFAULT_HTTPX_TIMEOUT:
             timeout = httpx.Timeout(None, connect=self.endpoint.clocks.connect, pool=self.endpoint.clocks.connect)
         else:
@@ -234,10 +237,33 @@ class GatewayClient:
         return PortkeyConnectionError(message, origin="network", hint=hint, retryable=retryable)
 
 
-async def _trace(watch: Watch, event: str, info: Mapping[str, object]) -> None:
-    """End the clock for the connection when the request goes out on it; CONNECT goes to a proxy, and is part of it."""
-    if event.endswith("send_request_headers.started") and getattr(info["request"], "method", b"") != b"CONNECT":
-        watch.connected()
+@runtime_checkable
+class _NetworkStream(Protocol):
+    async def aclose(self) -> None: ...
+
+
+class _Connecting:
+    """What httpcore says of making a connection.
+
+    Its own timeout begins anew with each step and leaves some out, such as what a proxy is to answer.
+    """
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+        self._stream: object = None
+
+    async def trace(self, event: str, info: Mapping[str, object]) -> None:
+        """End the clock for the connection when the request goes out; CONNECT goes to a proxy, and is part of it."""
+        if event.endswith("connect_tcp.complete"):
+            self._stream = info["return_value"]
+        elif event.endswith("send_request_headers.started") and getattr(info["request"], "method", b"") != b"CONNECT":
+            self._stream = None
+            self._watch.connected()
+
+    async def close(self) -> None:
+        """Close what did not become a connection: httpcore leaves it open when TLS or a proxy is interrupted."""
+        if isinstance(self._stream, _NetworkStream):
+            await self._stream.aclose()
 
 
 def _innermost(error: Exception) -> Exception:

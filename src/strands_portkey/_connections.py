@@ -230,7 +230,7 @@ def module_problem(error: Exception) -> str | None:
         for name in ("h2", "hpack", "hyperframe", "socksio")
         if (module := sys.modules.get(name)) and not hasattr(module, "__path__")  # Each of them is a folder.
     ]
-    if not isinstance(error, ImportError) and not (shadows and isinstance(error, (AttributeError, SyntaxError))):
+    if not (isinstance(error, (ImportError, SyntaxError)) or (shadows and isinstance(error, AttributeError))):
         return None
     found = f"; {' and '.join(shadows)}, which is another module" if shadows else ""
     return f"http2=True needs the package h2, and a SOCKS proxy socksio: {error}{found}"
