@@ -183,7 +183,7 @@ class PortkeyModel(Model):
         routing, config = for_call(self._routing, self.config, invocation_state)
         tracing = trace_headers(invocation_state) if config.get("tracing", True) else {}
         with suppress(RequestCancelledError), Watch(self._client.endpoint.clocks, cancel_signal) as watch:
-            called = await watch.wait(lambda: _call_all(routing), "total")
+            called = await watch.wait(lambda: _call_all(routing), "keys")
             headers = request_headers(called, tracing)
             dialect = find_dialect(config.get("upstream"), called, config["model_id"])
             trailing_blocks = kwargs.get("dynamic_trailing_blocks")
@@ -228,7 +228,7 @@ class PortkeyModel(Model):
                         continue
                     if may_refresh and error.status_code == UNAUTHORIZED:
                         may_refresh = False  # A key that changes with every call is no fresh one.
-                        renewed = request_headers(await watch.wait(lambda: _call_all(routing), "total"), tracing)
+                        renewed = request_headers(await watch.wait(lambda: _call_all(routing), "keys"), tracing)
                         if renewed != headers:
                             headers = renewed
                             continue
@@ -376,7 +376,7 @@ class PortkeyModel(Model):
         """Return what another endpoint answers, and who judges it."""
         judge = Judge()
         with Watch(self._client.endpoint.clocks, None) as watch:
-            headers = request_headers(await watch.wait(lambda: _call_all(self._routing), "total"))
+            headers = request_headers(await watch.wait(lambda: _call_all(self._routing), "keys"))
             try:
                 sent = None if body is None else dump_body(body)
                 return await self._client.fetch(path, headers, watch, sent, judge), judge
