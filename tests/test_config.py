@@ -450,3 +450,36 @@ def test_an_unknown_key_warns_where_the_model_is_updated():
         model.update_config(**misspelt)
 
     assert [warning.filename for warning in caught] == [__file__]
+
+
+@pytest.mark.parametrize(
+    "key", ["sk-proj-0123456789", "sk-ant-0123456789", "gsk_0123456789", "AIza0123456789", "xai-0123456789"]
+)
+@pytest.mark.parametrize("source", ["setting", "environment", "function", "call"])
+async def test_a_key_of_a_provider_is_refused_where_portkeys_belongs(monkeypatch, source, key):
+    client_args: dict[str, object] = {"setting": {"api_key": key}, "function": {"api_key": lambda: key}}.get(source, {})
+    state = {"portkey": {"api_key": key}} if source == "call" else {}
+    if source == "environment":
+        monkeypatch.setenv("PORTKEY_API_KEY", key)
+
+    with pytest.raises(PortkeyConfigError, match="must be Portkey's key; got one of a provider") as caught:
+        await anext(PortkeyModel(client_args, model_id="m").stream([], invocation_state=state))
+
+    assert "client_args['Authorization']" in str(caught.value)
+    assert key not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["api_key", "provider", "base_url", "Authorization"])
+def test_a_setting_of_client_args_beside_it_raises_without_its_value(name):
+    with pytest.raises(PortkeyConfigError, match=f"^{name} must stand in client_args, not beside it$"):
+        PortkeyModel(**{"model_id": "m", name: "sk-0123456789"})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "name", ["sk-proj-0123456789", "0123456789abcdefghijklmnopqrstuvwxyz", "a key with spaces", 5], ids=repr
+)
+def test_a_name_that_may_be_a_key_is_not_quoted(name):
+    with pytest.raises(PortkeyConfigError) as caught:
+        PortkeyModel({"headers": {name: 1}}, model_id="m")
+
+    assert str(name) not in str(caught.value).replace("characters", "")

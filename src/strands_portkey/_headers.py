@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from base64 import b64decode
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
+from urllib.parse import quote, unquote
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
 from pydantic_core import from_json
@@ -37,6 +40,11 @@ _NAMES: Final = TypeAdapter(list[str])
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _SHORTEST_SECRET: Final = 6
 _COUNT: Final = re.compile(r"-?[0-9]{1,9}")
+# Headers of HTTP and of tracers, in which no key stands.
+_HARMLESS: Final = frozenset(
+    {"accept", "accept-encoding", "connection", "content-length", "content-type", "host", "user-agent"}
+    | {"anthropic-beta", "anthropic-version", "openai-beta", "baggage", "traceparent", "tracestate", "x-request-id"}
+)
 _SECRET_NAME: Final = re.compile(r"(?i)authorization|key|secret|token|password|passphrase|cookie|credential")
 
 
@@ -130,31 +138,68 @@ def request_headers(routing: Mapping[str, object], tracing: Mapping[str, str] | 
 
 
 def secrets(headers: Mapping[str, str]) -> list[str]:
-    """Return what no message may show of request headers: keys, also those within a config, the longest first."""
+    """Return what no message may show of request headers, in each form in which it may come back, the longest first.
+
+    That is what stands under a name that sounds secret or in ``x-portkey-sensitive-headers``, also within a config; the
+    password in ``x-portkey-custom-host``; and every header that is neither Portkey's nor one of HTTP's or a tracer's.
+    """
     sensitive = {name.strip().lower() for name in headers.get(f"{_PREFIX}sensitive-headers", "").split(",")}
     found: set[str] = set()
     for header, text in headers.items():
         name = header.removeprefix(_PREFIX)  # Which has a key in it.
-        value: JsonValue = text
         if text.startswith(("{", "[")):
             with suppress(ValueError):
-                value = from_json(text)
-        is_secret = bool(_SECRET_NAME.search(name) or {header, name} & sensitive)
-        found.update(_secrets_within(value, is_secret=is_secret))
-    found |= {each.replace("/", "\\/") for each in found}  # As JSON may have it.
+                is_secret = _is_secret(name) or not sensitive.isdisjoint((header, name))
+                found.update(_secrets_within(from_json(text), is_secret=is_secret))
+                continue
+        if _is_secret(header) or name in sensitive or header in sensitive:
+            found.update(_words(text))
+        elif name == "custom-host" and "@" in text:
+            found.update(_credentials(text))
     # A shorter text is no key, and taking it out of every word would spoil what is said.
-    return sorted((each for each in found if len(each) >= _SHORTEST_SECRET), key=lambda secret: (-len(secret), secret))
+    forms = {form for each in found if len(each) >= _SHORTEST_SECRET for form in _forms(each)}
+    return sorted(forms, key=lambda secret: (-len(secret), secret))
+
+
+@lru_cache(maxsize=256)
+def _is_secret(header: str) -> bool:
+    """Whether a header's value is taken for a key, by its name."""
+    if _SECRET_NAME.search(header.removeprefix(_PREFIX)):
+        return True
+    return not header.startswith(_PREFIX) and header not in _HARMLESS
+
+
+def _forms(secret: str) -> Iterator[str]:
+    """Yield a secret as it was sent, and as JSON and URLs may have it."""
+    yield secret
+    if not secret.isalnum():
+        escaped = json.dumps(secret)[1:-1]
+        yield from (escaped, escaped.replace("/", "\\/"), quote(secret, safe=""))
 
 
 def _words(text: str) -> Iterator[str]:
-    """Yield a secret and the parts of it that may be quoted alone: without its scheme, each cookie."""
+    """Yield a secret and the parts of it that may be quoted alone: without its scheme, each cookie, a password."""
     yield text
-    yield from (word for word in re.split(r"[\s;]+", text) if word.lower() != "bearer")
+    words = [word for word in re.split(r"[\s;]+", text) if word.lower() not in ("bearer", "basic")]
+    yield from words
+    if text[:6].lower() == "basic ":
+        with suppress(ValueError):
+            decoded = b64decode(words[-1]).decode()
+            yield from (decoded, decoded.partition(":")[2])
+
+
+def _credentials(url: str) -> Iterator[str]:
+    """Yield name and password of a URL, as they stand there and as they are meant."""
+    given = url.rpartition("@")[0].partition("://")[2]
+    for text in (given, given.partition(":")[2]):
+        yield from (text, unquote(text))
 
 
 def _secrets_within(value: JsonValue, *, is_secret: bool = False) -> Iterator[str]:
     if isinstance(value, dict):
         for name, part in value.items():
+            if name.replace("-", "_") == "custom_host" and isinstance(part, str) and "@" in part:
+                yield from _credentials(part)
             yield from _secrets_within(part, is_secret=is_secret or bool(_SECRET_NAME.search(name)))
     elif isinstance(value, list):
         for part in value:

@@ -96,10 +96,11 @@ class PortkeyModel(Model):
         Raises:
             PortkeyConfigError: If a setting is missing or wrong.
         """
-        client_args = masked(client_args or {})
+        settings = masked(client_args or {})
+        del client_args  # Its keys would show in this frame.
         check_model_config({"model_id": None, **model_config})
         self.config = model_config
-        endpoint, self._routing = split_client_args(client_args)
+        endpoint, self._routing = split_client_args(settings)
         # Finds wrong values early, save those that functions will return.
         request_headers({name: value for name, value in self._routing.items() if not callable(value)})
         self._client = GatewayClient(endpoint, http_client)
