@@ -47,7 +47,8 @@ def to_body(question: Question, dialect: Dialect) -> Body:
         verbatim_ttl=dialect.verbatim_ttl,
     )
     conversation = _Conversation(dialect, caching)
-    conversation.add_system(caching.system_blocks(_with_schema(question, dialect)))
+    if system := _with_schema(question, dialect):
+        conversation.add_system(caching.system_blocks(system))
     conversation.add_messages(question.messages, question.trailing_blocks)
     if not conversation.bodies:
         raise PortkeyConfigError("messages must hold something to send; got nothing but blanks")
@@ -157,7 +158,7 @@ class _Conversation:
         for block in blocks:
             if "cachePoint" in block:
                 if results and last is results[-1]:
-                    behind = self._mark_result(last, block["cachePoint"])
+                    behind = self._mark_result(results[-1], block["cachePoint"])
                     parts += [point for point in behind if point not in parts[-1:]]
                 else:
                     self._mark(last, block["cachePoint"])
@@ -311,5 +312,5 @@ def _block_parts(block: ContentBlock, dialect: Dialect) -> list[Body]:
 
 def _beside_documents(parts: list[Body]) -> list[Body]:
     """Return a user's parts with a text beside documents where the upstream, Bedrock, refuses them alone."""
-    kinds = {part["type"] for part in parts}
+    kinds = [part["type"] for part in parts]
     return [{"type": "text", "text": "(documents)"}, *parts] if "file" in kinds and "text" not in kinds else parts

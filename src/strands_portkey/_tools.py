@@ -7,7 +7,7 @@ import re
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
-from typing import Final
+from typing import Final, cast
 
 from pydantic import JsonValue
 from strands.types.content import ContentBlock
@@ -53,11 +53,11 @@ def to_stubs(names: Iterable[str], dialect: Dialect) -> list[JsonValue]:
 
 
 def _to_tool(spec: ToolSpec, dialect: Dialect) -> Body:
-    schema: Body = spec["inputSchema"]
+    schema = cast("Body", spec["inputSchema"])  # Strands says no more than dict.
     parameters = schema.get("json", schema)
     function: Body = {"name": spec["name"]}
-    if description := spec.get("description"):
-        function["description"] = description
+    if "description" in spec and spec["description"]:  # It may be missing all the same.
+        function["description"] = spec["description"]
     function["parameters"] = to_gemini_schema(parameters) if dialect.gemini_schemas else parameters
     return {"type": "function", "function": function}
 
