@@ -29,7 +29,11 @@ LONG = {"cachePoint": {"type": "default", "ttl": "1h"}}
 
 
 def caching(dialect="anthropic", config=None, session_id=None):
-    return Caching(config, DIALECTS[dialect], session_id)
+    return Caching(config, DIALECTS[dialect].caching, dialect, session_id=session_id)
+
+
+def contents(given, messages, trailing):
+    return [given.content(messages, index, trailing) for index in range(len(messages))]
 
 
 def user(*content):
@@ -44,7 +48,7 @@ A, B, C = {"text": "a"}, {"text": "b"}, {"text": "c"}
 
 
 @pytest.mark.parametrize(
-    ("messages", "trailing", "contents"),
+    ("messages", "trailing", "blocks"),
     [
         pytest.param([user(A)], 0, [[A, POINT]], id="at the end of the user's last"),
         pytest.param([user(A), assistant(B)], 0, [[A, POINT], [B]], id="the user's last is not the last"),
@@ -60,10 +64,10 @@ A, B, C = {"text": "a"}, {"text": "b"}, {"text": "c"}
         pytest.param([assistant(A, POINT)], 0, [[A]], id="no user"),
     ],
 )
-def test_a_cache_config_puts_one_point_into_the_messages(messages, trailing, contents):
+def test_a_cache_config_puts_one_point_into_the_messages(messages, trailing, blocks):
     before = copy.deepcopy(messages)
 
-    assert caching(config=Settings()).messages(messages, trailing) == contents
+    assert contents(caching(config=Settings()), messages, trailing) == blocks
     assert messages == before
 
 
@@ -71,7 +75,7 @@ def test_a_cache_config_puts_one_point_into_the_messages(messages, trailing, con
 def test_without_a_config_or_marks_messages_stay_as_they_are(given):
     messages = [user(A, POINT), assistant(B, POINT), user(C)]
 
-    assert given.messages(messages, 0) == [[A, POINT], [B, POINT], [C]]
+    assert contents(given, messages, 0) == [[A, POINT], [B, POINT], [C]]
 
 
 @pytest.mark.parametrize(
@@ -162,7 +166,7 @@ def test_a_cache_config_becomes_openais_key(given, params):
         ),
         pytest.param(
             lambda: caching("openai", Settings(ttl="1h")).params(),
-            "cache_config.ttl '1h' has no effect on OpenAI, which knows 'in_memory' and '24h'",
+            "cache_config.ttl must be 'in_memory' or '24h' for OpenAI; got '1h', which has no effect",
             id="OpenAI's ttl",
         ),
     ],

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from strands_portkey import PortkeyConfig, PortkeyStreamError
+from strands_portkey import PortkeyStreamError
+from strands_portkey._body import to_body
 from strands_portkey._dialects import DIALECTS
 from strands_portkey._endpoints import read_count, to_count_body
 from strands_portkey._judgement import Judge
-from strands_portkey._request import to_body
+from strands_portkey._question import Question
 
 MARK = {"type": "ephemeral"}
 POINT = {"cachePoint": {"type": "default"}}
@@ -29,8 +30,7 @@ TOOL = {
 
 
 def count_body(*messages, **more):
-    config: PortkeyConfig = {"model_id": "claude-sonnet-4-5", "params": more.pop("params", {})}
-    return to_count_body(to_body(messages, config, DIALECTS["anthropic"], **more))
+    return to_count_body(to_body(Question(messages, "claude-sonnet-4-5", **more), DIALECTS["anthropic"]))
 
 
 def user(*blocks):
@@ -206,7 +206,7 @@ def test_a_turn_of_calls_alone_has_no_text():
 
 def test_the_body_given_is_left_as_it_was():
     messages = [user({"text": "Hi"}), user({"text": "there"})]
-    body = to_body(messages, {"model_id": "m"}, DIALECTS["anthropic"])
+    body = to_body(Question(messages, "m"), DIALECTS["anthropic"])
     before = json.dumps(body)
 
     counted = to_count_body(body)

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from strands_portkey import PortkeyConfigError
+from strands_portkey._anthropic import anthropic_media
+from strands_portkey._chat_media import media_parts, name_apart
 from strands_portkey._dialects import DIALECTS
-from strands_portkey._media import media_parts, name_apart, native_media
 
 PNG = {"image": {"format": "png", "source": {"bytes": b"png"}}}
 PDF = {"document": {"format": "pdf", "name": "report", "source": {"bytes": b"pdf"}}}
@@ -129,94 +130,88 @@ def test_media_go_in_the_form_that_the_upstream_takes(dialect, block, parts):
         pytest.param(
             "deepseek",
             PNG,
-            "image cannot be sent to the upstream 'deepseek'; what works is a description as text",
+            "content for the upstream 'deepseek' must be a description as text; got an image",
             id="deepseek: image",
         ),
         pytest.param(
             "bedrock",
             image_at(url="https://x/i"),
-            "image with a location cannot be sent to the upstream 'bedrock'; what works is the image's bytes",
+            "content for the upstream 'bedrock' must be an image's bytes; got an image with a location",
             id="bedrock: image by url",
         ),
         pytest.param(
             "anthropic",
             image_at(uri="s3://b/i?sig=secret"),
-            "image has the location 's3://b/i'; wanted is bytes, or a 'url' or 'uri' beginning with https",
+            "image must have bytes, or a 'url' or 'uri' that begins with https; got a location that begins with 's3'",
             id="a location of another kind, its query unsaid",
         ),
         pytest.param(
             "openai",
             {"image": {"format": "png", "source": {}}},
-            "image has neither bytes nor a location; wanted is bytes, or a 'url' or 'uri' beginning with http or https",
+            "image must have bytes, or a 'url' or 'uri' that begins with http or https; got none of these",
             id="neither bytes nor location",
         ),
         pytest.param(
             "openai",
             {"image": {"format": "bmp", "source": {"bytes": b"i"}}},
-            "image has the unknown format 'bmp'",
+            "image must be of a known format; got 'bmp'",
             id="unknown image format",
         ),
         pytest.param(
             "openai",
             {"image": {"format": "png", "source": {"bytes": b""}}},
-            "image has no bytes in it; upstreams refuse an empty one",
+            "image must hold bytes, since upstreams refuse an empty one; got 0 bytes",
             id="empty image",
         ),
         pytest.param(
             "openai",
             {"image": {"format": "png", "source": {"bytes": "text"}}},
-            "image is not of Strands' form: source.bytes: Input should be a valid bytes",
+            "image must be of Strands' form; got at source.bytes: Input should be a valid bytes",
             id="bytes that are text",
         ),
         pytest.param(
             "openai",
             {"image": None},
-            "image is not of Strands' form: the whole: Input should be a valid dictionary",
+            "image must be of Strands' form; got at the whole: Input should be a valid dictionary",
             id="nothing",
         ),
         pytest.param(
             "openai",
             {"document": {"format": "pdf", "source": {"location": {"type": "s3", "uri": "s3://b/d"}}}},
-            "document must be given by its bytes; the gateway passes on no location of one",
+            "document must be given by its bytes, since the gateway passes on no location; got none",
             id="document by location",
         ),
         pytest.param(
             "groq",
             PDF,
             (
-                "document in the format 'pdf' cannot be sent to the upstream 'groq'; what works is"
-                " plain text (csv, html, md, txt)"
+                "content for the upstream 'groq' must be plain text (csv, html, md, txt);"
+                " got a document in the format 'pdf'"
             ),
             id="groq: PDF",
         ),
         pytest.param(
             "anthropic",
             {"document": {"format": "docx", "source": {"bytes": b"d"}}},
-            (
-                "document in the format 'docx' cannot be sent to the upstream 'anthropic'; what works is"
-                " a PDF or plain text"
-            ),
+            ("content for the upstream 'anthropic' must be a PDF or plain text; got a document in the format 'docx'"),
             id="anthropic: Word",
         ),
         pytest.param(
             "openai",
             {"audio": {"format": "ogg", "source": {"bytes": b"a"}}},
-            "audio in the format 'ogg' cannot be sent to the upstream 'openai'; what works is mp3 or wav",
+            "content for the upstream 'openai' must be mp3 or wav; got audio in the format 'ogg'",
             id="openai: audio of another kind",
         ),
         pytest.param(
             "anthropic",
             {"audio": {"format": "mp3", "source": {"bytes": b"a"}}},
-            "audio in the format 'mp3' cannot be sent to the upstream 'anthropic'; what works is a transcript as text",
+            "content for the upstream 'anthropic' must be a transcript as text; got audio in the format 'mp3'",
             id="anthropic: audio",
         ),
         pytest.param(
             "openai",
             {"video": {"format": "mp4", "source": {"bytes": b"v"}}},
-            (
-                "video cannot be sent to the upstream 'openai'; what works is single images;"
-                " of all upstreams, gemini takes a video"
-            ),
+            "content for the upstream 'openai' must be single images, save for gemini; got a video",
             id="openai: video",
         ),
     ],
@@ -256,7 +251,7 @@ def test_media_that_cannot_be_sent_raise_and_say_what_works(dialect, block, mess
     ],
 )
 def test_a_tools_media_have_anthropics_own_form(block, part):
-    assert native_media(block) == part
+    assert anthropic_media(block) == part
 
 
 @pytest.mark.parametrize(
@@ -281,7 +276,7 @@ def test_documents_of_the_same_name_are_numbered_for_bedrock():
     parts: list[Any] = [{"type": "file", "file": {"file_name": name}} for name in names]
     others: list[Any] = [{"type": "text", "text": "a"}, {"type": "file", "file": {"filename": "a"}}]
 
-    name_apart([*parts, *others, *others])
+    name_apart([*parts, *others, *others], set())
 
     assert [part["file"]["file_name"] for part in parts] == ["a", "a 2", "a 3", "b", "a 4"]
     assert others == [{"type": "text", "text": "a"}, {"type": "file", "file": {"filename": "a"}}]

@@ -16,7 +16,7 @@ from strands_portkey._structured_output import (
     find_mechanisms,
     is_rejection,
     to_output,
-    to_response_format,
+    to_output_schema,
     to_tool_spec,
 )
 
@@ -108,26 +108,23 @@ def test_a_strict_schema_closes_every_object_and_requires_every_property():
         "additionalProperties": False,
     }
 
-    assert to_response_format(Trip) == {
-        "type": "json_schema",
-        "json_schema": {
-            "name": "Trip",
-            "strict": True,
-            "schema": {
-                "type": "object",
-                "title": "Trip",
-                "description": "A trip.",
-                "$defs": {"Leg": leg},
-                "properties": {
-                    "on": {"type": "string", "format": "date", "title": "On"},
-                    "kind": {"type": "string", "enum": ["air", "rail"], "title": "Kind"},
-                    "legs": {"type": "array", "items": {"$ref": "#/$defs/Leg"}, "minItems": 1, "title": "Legs"},
-                    "last": {"$ref": "#/$defs/Leg"},
-                    "note": {"anyOf": [{"type": "string"}, {"type": "null"}], "title": "Note"},
-                },
-                "required": ["on", "kind", "legs", "last", "note"],
-                "additionalProperties": False,
+    assert to_output_schema(Trip) == {
+        "name": "Trip",
+        "strict": True,
+        "schema": {
+            "type": "object",
+            "title": "Trip",
+            "description": "A trip.",
+            "$defs": {"Leg": leg},
+            "properties": {
+                "on": {"type": "string", "format": "date", "title": "On"},
+                "kind": {"type": "string", "enum": ["air", "rail"], "title": "Kind"},
+                "legs": {"type": "array", "items": {"$ref": "#/$defs/Leg"}, "minItems": 1, "title": "Legs"},
+                "last": {"$ref": "#/$defs/Leg"},
+                "note": {"anyOf": [{"type": "string"}, {"type": "null"}], "title": "Note"},
             },
+            "required": ["on", "kind", "legs", "last", "note"],
+            "additionalProperties": False,
         },
     }
 
@@ -170,10 +167,7 @@ class Pair(BaseModel):
 
 @pytest.mark.parametrize("model", [Open, Anything, Loose, Looser, Sized, Coded, Linked, Listed, Pair])
 def test_a_schema_that_strict_mode_cannot_express_goes_as_it_is(model):
-    assert to_response_format(model) == {
-        "type": "json_schema",
-        "json_schema": {"name": model.__name__, "strict": False, "schema": model.model_json_schema()},
-    }
+    assert to_output_schema(model) == {"name": model.__name__, "strict": False, "schema": model.model_json_schema()}
 
 
 class Node(BaseModel):
@@ -210,10 +204,7 @@ FOREST = {
 def test_the_schema_of_a_recursive_model_is_an_object_that_refers_to_itself():
     closed = {**NODE, "additionalProperties": False}
 
-    assert to_response_format(Node) == {
-        "type": "json_schema",
-        "json_schema": {"name": "Node", "strict": True, "schema": {**closed, "$defs": {"Node": closed}}},
-    }
+    assert to_output_schema(Node) == {"name": "Node", "strict": True, "schema": {**closed, "$defs": {"Node": closed}}}
 
 
 @pytest.mark.parametrize(
@@ -237,9 +228,7 @@ def test_a_tool_carries_an_answer_of_any_model(model, spec):
 def test_a_schemas_name_keeps_to_the_letters_that_openai_takes():
     model = type("Größe[" + "x" * 70, (BaseModel,), {})
 
-    match to_response_format(model):
-        case {"json_schema": {"name": name}}:
-            assert name == "Gr__e_" + "x" * 58
+    assert to_output_schema(model)["name"] == "Gr__e_" + "x" * 58
 
 
 def answer(*content):

@@ -10,10 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
+from ._caching import CacheKind
 from ._upstreams import find_upstreams
-
-CacheKind = Literal["cache_control", "prompt_cache_key", "automatic"]
-"""How an upstream caches prompts."""
 
 
 @dataclass(frozen=True)

@@ -149,7 +149,7 @@ def secrets(headers: Mapping[str, str]) -> list[str]:
         name = header.removeprefix(_PREFIX)  # Which has a key in it.
         if text.startswith(("{", "[")):
             with suppress(ValueError):
-                is_secret = _is_secret(name) or not sensitive.isdisjoint((header, name))
+                is_secret = _is_secret(header) or not sensitive.isdisjoint((header, name))
                 found.update(_secrets_within(from_json(text), is_secret=is_secret))
                 continue
         if _is_secret(header) or name in sensitive or header in sensitive:

@@ -64,15 +64,12 @@ def is_rejection(error: PortkeyAPIError, mechanism: Mechanism) -> bool:
     return any(word in said for word in _REJECTIONS[mechanism])
 
 
-def to_response_format(output_model: type[BaseModel]) -> JsonValue:
-    """Return the model's schema as ``response_format``, strict where strict mode can express it."""
+def to_output_schema(output_model: type[BaseModel]) -> dict[str, JsonValue]:
+    """Return the model's schema with its name, strict where strict mode can express it."""
     schema = _to_schema(output_model)
     strict = schema.get("type") == "object" and _is_strict(schema)
     name = re.sub(r"[^A-Za-z0-9_-]", "_", output_model.__name__)[:64]
-    return {
-        "type": "json_schema",
-        "json_schema": {"name": name, "schema": _to_strict(schema) if strict else schema, "strict": strict},
-    }
+    return {"name": name, "schema": _to_strict(schema) if strict else schema, "strict": strict}
 
 
 def to_tool_spec(output_model: type[BaseModel]) -> ToolSpec:

@@ -5,30 +5,36 @@ from __future__ import annotations
 import json
 import re
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from typing import Final, cast
 
 from pydantic import JsonValue
-from strands.types.content import ContentBlock, Message
-from strands.types.tools import ToolResult, ToolSpec, ToolUse
+from strands.types.content import ContentBlock
+from strands.types.tools import ToolResult, ToolResultContent, ToolSpec, ToolUse
 
+from ._anthropic import anthropic_media
 from ._caching import Caching
+from ._chat_media import media_parts, refused
 from ._config import is_mapping
 from ._dialects import Dialect
 from ._errors import PortkeyConfigError
 from ._gemini_schema import to_gemini_schema
-from ._media import media_parts, native_media, refused
 
 Body = dict[str, JsonValue]
 
 _NO_OUTPUT: Final = "(no output)"  # Upstreams refuse an empty result.
-_TOOL_CHOICES: Final = {"any": "required", "auto": "auto", "none": "none"}
+_NATIVE_TYPES: Final = ("image", "document")  # Of Anthropic's own blocks.
+_CHOICE_WORDS: Final = {"any": "required", "auto": "auto", "none": "none"}
+_STUB_SCHEMA: Final[Body] = {"json": {"type": "object", "properties": {}}}
+# Made once, since each costs as much as a small tool call.
+_INPUT_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
+_RESULT_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, default=str)
 
 
 def to_tools(specs: Sequence[ToolSpec], more: JsonValue, dialect: Dialect, caching: Caching) -> list[JsonValue]:
     """Return the agent's tools, the last with the cache mark, and after them the tools of `params`."""
-    tools = [_tool(spec, dialect) for spec in specs]
+    tools = [_to_tool(spec, dialect) for spec in specs]
     if tools and not dialect.tools:
         message = f"the gateway may drop the tools for the upstream {dialect.name!r}; the model then does not see them"
         warnings.warn(message, stacklevel=2)
@@ -37,41 +43,23 @@ def to_tools(specs: Sequence[ToolSpec], more: JsonValue, dialect: Dialect, cachi
     return [*tools, *(more if isinstance(more, list) else ())]
 
 
-def called_tools(messages: Sequence[Message], dialect: Dialect) -> list[JsonValue]:
-    """Return stubs of the tools that a conversation has called, for an agent that has none any more."""
-    names = dict.fromkeys(tool_names(messages).values())
-    schema: Body = {"json": {"type": "object", "properties": {}}}
-    return [
-        _tool({"name": name, "description": "No longer available.", "inputSchema": schema}, dialect) for name in names
+def to_stubs(names: Iterable[str], dialect: Dialect) -> list[JsonValue]:
+    """Return tools that can no longer be called, for a conversation that has called them."""
+    specs: list[ToolSpec] = [
+        {"name": name, "description": "No longer available.", "inputSchema": _STUB_SCHEMA}
+        for name in dict.fromkeys(names)
     ]
+    return [_to_tool(spec, dialect) for spec in specs]
 
 
-def tool_names(messages: Sequence[Message]) -> dict[str, str]:
-    """Return the names of the tools that a conversation has called, by the ids of the calls."""
-    uses = [block["toolUse"] for message in messages for block in message["content"] if "toolUse" in block]
-    return {use["toolUseId"]: use["name"] for use in uses}
-
-
-def in_order(blocks: Sequence[ContentBlock], called: Sequence[str]) -> list[ContentBlock]:
-    """Return a user's blocks with the results in the order of the ids `called`: Gemini gets no ids."""
-    places = {call_id: place for place, call_id in enumerate(called)}
-    results = [(block["toolResult"]["toolUseId"], block) for block in blocks if "toolResult" in block]
-    ordered = iter(sorted(results, key=lambda result: places.get(result[0], len(called))))
-    return [next(ordered)[1] if "toolResult" in block else block for block in blocks]
-
-
-def _tool(spec: ToolSpec, dialect: Dialect) -> Body:
+def _to_tool(spec: ToolSpec, dialect: Dialect) -> Body:
     schema = cast("Body", spec["inputSchema"])  # Strands says no more than dict.
     parameters = schema.get("json", schema)
-    given = cast("Body", spec)  # A description may be missing all the same.
-    named: Body = {key: given[key] for key in ("name", "description") if given.get(key)}
-    return {
-        "type": "function",
-        "function": {
-            **named,
-            "parameters": to_gemini_schema(parameters) if dialect.gemini_schemas else parameters,
-        },
-    }
+    function: Body = {"name": spec["name"]}
+    if spec.get("description"):  # It may be missing all the same.
+        function["description"] = spec["description"]
+    function["parameters"] = to_gemini_schema(parameters) if dialect.gemini_schemas else parameters
+    return {"type": "function", "function": function}
 
 
 def to_tool_choice(tool_choice: object) -> JsonValue:
@@ -83,79 +71,99 @@ def to_tool_choice(tool_choice: object) -> JsonValue:
     if is_mapping(tool_choice):
         if is_mapping(tool := tool_choice.get("tool")) and isinstance(name := tool.get("name"), str):
             return {"type": "function", "function": {"name": name}}
-        for kind in _TOOL_CHOICES.keys() & tool_choice.keys():
-            return _TOOL_CHOICES[kind]
-    raise PortkeyConfigError(f"tool_choice is {tool_choice!r}; wanted is 'auto', 'any', 'none' or 'tool' with a name")
+        for kind in _CHOICE_WORDS.keys() & tool_choice.keys():
+            return _CHOICE_WORDS[kind]
+    got = f"a mapping with {list(tool_choice)}" if is_mapping(tool_choice) else type(tool_choice).__name__
+    raise PortkeyConfigError(f"tool_choice must be 'auto', 'any', 'none' or 'tool' with a name; got {got}")
 
 
 def to_tool_call(tool_use: ToolUse, dialect: Dialect) -> Body:
-    """Return a call of a tool, or a text that tells of it where the upstream gets no calls back."""
+    """Return a call of a tool, or a text that says what was called where the upstream gets no calls back."""
     # The gateway breaks on arguments that are no JSON object.
-    arguments = _json(f"the input of the tool {tool_use['name']!r}", tool_use["input"] or {})
+    arguments = _to_json_text(f"the input of the tool {tool_use['name']!r}", tool_use["input"] or {}, _INPUT_ENCODER)
     if not dialect.calls:
         return {"type": "text", "text": f"called tool {tool_use['name']} with {arguments}"}
     function: Body = {"name": tool_use["name"], "arguments": arguments}
     signature = tool_use.get("reasoningSignature")
     if signature and dialect.thought_signatures:
         function["thought_signature"] = signature
-    return {"id": _call_id(tool_use["toolUseId"], dialect), "type": "function", "function": function}
+    return {"id": _to_call_id(tool_use["toolUseId"], dialect), "type": "function", "function": function}
 
 
-def _call_id(call_id: str, dialect: Dialect) -> str:
+def _to_call_id(call_id: str, dialect: Dialect) -> str:
     """Return the id, or one made of it where the upstream would refuse it, as another upstream's may be."""
     if dialect.call_ids is None or re.fullmatch(dialect.call_ids, call_id):
         return call_id
     return sha256(call_id.encode(errors="replace")).hexdigest()[:9]
 
 
-def tool_message(tool_result: ToolResult, dialect: Dialect, names: Mapping[str, str]) -> tuple[Body, list[Body]]:
-    """Return a tool's result, and the media in it that must go into a user message; a text tells what is left out."""
+def in_order(blocks: Sequence[ContentBlock], called: Mapping[str, int]) -> Sequence[ContentBlock]:
+    """Return a user's blocks with the results in the order of the calls, whose ids are `called`: Gemini gets no ids."""
+    if len(blocks) == 1:
+        return blocks
+    results = [block for block in blocks if "toolResult" in block]
+    ordered = iter(sorted(results, key=lambda block: called.get(block["toolResult"]["toolUseId"], len(called))))
+    return [next(ordered) if "toolResult" in block else block for block in blocks]
+
+
+def to_tool_message(tool_result: ToolResult, name: str | None, dialect: Dialect) -> tuple[Body, list[Body]]:
+    """Return a result of the tool `name`, and the media in it that must go into a user message.
+
+    For an upstream that gets no results it is a part of a user message itself.
+    """
     texts: list[str] = []
     native: list[JsonValue] = []
     moved: list[Body] = []
     for block in tool_result["content"]:
-        try:
-            if "json" in block:
-                texts.append(_json("a tool's result", block["json"], default=str))
-            elif "text" in block:
-                texts.append(block["text"])
-            elif dialect.tool_result_images and (part := native_media(block)):
-                native.append(part)
-            elif parts := media_parts(block, dialect):
-                is_text = all(part["type"] == "text" for part in parts)
-                texts += [str(part["text"]) for part in parts if is_text]
-                moved += [part for part in parts if not is_text]
-            else:
-                raise unknown_block(block, dialect, "text, json, an image or a document")
-        except PortkeyConfigError as error:  # noqa: PERF203 - raised, it would end every later turn as well
-            warnings.warn(f"left out of a tool's result: {error}", stacklevel=2)
-            texts.append(f"[left out: {error}]")
+        content = _to_result_content(block, dialect)
+        if isinstance(content, str):
+            texts.append(content)
+        elif content[0]["type"] in _NATIVE_TYPES:
+            native += content
+        else:
+            moved += content
     if moved:
         where = " in the next user message" if dialect.calls else ""
         texts.append(f"(the tool's images and documents follow{where})")
-    text = "\n".join(texts) if any(text.strip() for text in texts) else "" if native else _NO_OUTPUT
-    tool_call_id = tool_result["toolUseId"]
-    message: Body = {"role": "tool", "tool_call_id": _call_id(tool_call_id, dialect), "content": text}
+    text = "\n".join(texts)
+    if not text.strip():
+        text = "" if native else _NO_OUTPUT
+    call_id = tool_result["toolUseId"]
+    if not dialect.calls:
+        return {"type": "text", "text": f"tool {name or call_id} answered: {text}"}, moved
+    message: Body = {"role": "tool", "tool_call_id": _to_call_id(call_id, dialect), "content": text}
     if native:
         message["content"] = [{"type": "text", "text": text}, *native] if text else native
-    if dialect.tool_result_names and tool_call_id in names:
-        message["name"] = names[tool_call_id]
+    if dialect.tool_result_names and name is not None:
+        message["name"] = name
     return message, moved
 
 
-def told_result(message: Body, tool_result: ToolResult, names: Mapping[str, str]) -> Body:
-    """Return a tool's result as a text of the user's, for an upstream that gets no results."""
-    name = names.get(tool_result["toolUseId"], tool_result["toolUseId"])
-    return {"type": "text", "text": f"tool {name} answered: {message['content']}"}
-
-
-def _json(what: str, value: object, default: Callable[[object], str] | None = None) -> str:
+def _to_result_content(block: ToolResultContent, dialect: Dialect) -> str | list[Body]:
+    """Return a block of a result as text or as media; what cannot be sent is a text that says so."""
     try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=default is not None, default=default)
+        if "json" in block:
+            return _to_json_text("a tool's result", block["json"], _RESULT_ENCODER)
+        if "text" in block:
+            return block["text"]
+        if dialect.tool_result_images and (native := anthropic_media(block)):
+            return [native]
+        if parts := media_parts(block, dialect):
+            is_text = all(part["type"] == "text" for part in parts)
+            return "\n".join(str(part["text"]) for part in parts) if is_text else parts
+        raise unknown_block(block, dialect, "text, json, an image or a document")
+    except PortkeyConfigError as error:  # Raised, it would end every later turn as well.
+        warnings.warn(f"left out of a tool's result: {error}", stacklevel=2)
+        return f"[left out: {error}]"
+
+
+def _to_json_text(what: str, value: object, encoder: json.JSONEncoder) -> str:
+    try:
+        return encoder.encode(value)
     except (TypeError, ValueError, RecursionError) as error:
-        raise PortkeyConfigError(f"{what} cannot be sent as JSON: {error}") from None
+        raise PortkeyConfigError(f"{what} must be JSON; got something else: {error}") from None
 
 
-def unknown_block(block: Mapping[str, object], dialect: Dialect, wanted: str) -> PortkeyConfigError:
+def unknown_block(block: Mapping[str, object], dialect: Dialect, works: str) -> PortkeyConfigError:
     """Return the error for a block that no upstream, or not this one, can be sent."""
-    return refused(f"content block {next(iter(block), 'empty')!r}", dialect, wanted)
+    return refused(f"content block {next(iter(block), 'empty')!r}", dialect, works)

@@ -59,6 +59,7 @@ class _Target(TypedDict, total=False):
 
 
 _TARGET: Final = TypeAdapter(_Target)
+_HEADERS: Final = TypeAdapter(Mapping[str, str])
 
 
 def find_upstreams(upstream: str | None, routing: Mapping[str, object], model_id: str) -> frozenset[str]:
@@ -88,10 +89,13 @@ def _named(upstream: str) -> str:
 
 
 def _literal(headers: object) -> dict[str, object]:
-    """Return the routing settings among literal headers."""
-    given: Mapping[object, object] = headers if isinstance(headers, Mapping) else {}
+    """Return the routing settings among literal headers; nothing is known of those that a function will return."""
+    try:
+        given = _HEADERS.validate_python(headers)
+    except ValidationError:
+        return {}
     names = {"x-portkey-provider": "provider", "x-portkey-config": "config"}
-    return {names[name.lower()]: given[name] for name in given if isinstance(name, str) and name.lower() in names}
+    return {names[name.lower()]: text for name, text in given.items() if name.lower() in names}
 
 
 def _to_config(config: object) -> _Target:

@@ -8,6 +8,7 @@ import threading
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
+from dataclasses import replace
 from http.client import UNAUTHORIZED
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 from urllib.parse import quote
@@ -21,6 +22,7 @@ from strands.types.streaming import StreamEvent
 from strands.types.tools import ToolChoice, ToolChoiceToolDict, ToolSpec
 from typing_extensions import Self, Unpack, override
 
+from ._body import dump_body, to_body
 from ._call import for_call
 from ._client import AsyncClient, GatewayClient, GatewayResponse
 from ._config import (
@@ -37,10 +39,10 @@ from ._errors import PortkeyAPIError, PortkeyError, PortkeyGuardrailError
 from ._headers import ResponseMetadata, request_headers, response_metadata
 from ._judgement import Judge
 from ._limits import find_context_window_limit
-from ._request import dump_body, to_body
+from ._question import to_question
 from ._secrets import masked
 from ._stream import StreamTranslator
-from ._structured_output import Mechanism, find_mechanisms, is_rejection, to_output, to_response_format, to_tool_spec
+from ._structured_output import Mechanism, find_mechanisms, is_rejection, to_output, to_output_schema, to_tool_spec
 from ._tools import Body
 from ._tracing import describe_response, trace_headers
 from ._usage import Stopwatch
@@ -188,23 +190,24 @@ class PortkeyModel(Model):
             headers = request_headers(called, tracing)
             dialect = find_dialect(config.get("upstream"), called, config["model_id"])
             trailing_blocks = kwargs.get("dynamic_trailing_blocks")
+            question = replace(
+                to_question(config, messages, tool_specs, system_prompt, system_prompt_content),
+                session_id=agent_metadata.session_id if agent_metadata else None,
+                trailing_blocks=trailing_blocks if isinstance(trailing_blocks, int) else 0,
+            )
             judge = _judge(kwargs.get("judge"), config)
             mechanisms = deque(self._mechanisms(structured_output_model, dialect, config))
             may_refresh = any(callable(value) for value in routing.values())
             while True:
                 mechanism = mechanisms[0]
                 schema_model = structured_output_model if mechanism == "schema" else None
-                body = to_body(
-                    messages,
-                    config,
-                    dialect,
-                    tool_specs=None if schema_model else tool_specs,
-                    system=system_prompt_content or ([{"text": system_prompt}] if system_prompt else []),
+                asked = replace(
+                    question,
+                    tool_specs=() if schema_model else question.tool_specs,
                     tool_choice=tool_choice if mechanism in (None, "forced") else None,
-                    response_format=to_response_format(schema_model) if schema_model else None,
-                    session_id=agent_metadata.session_id if agent_metadata else None,
-                    trailing_blocks=trailing_blocks if isinstance(trailing_blocks, int) else 0,
+                    output_schema=to_output_schema(schema_model) if schema_model else None,
                 )
+                body = to_body(asked, dialect)
                 translator = StreamTranslator(judge)
                 stopwatch = Stopwatch()
                 metadata: ResponseMetadata | None = None
@@ -315,9 +318,9 @@ class PortkeyModel(Model):
         config = self.config
         dialect = find_dialect(config.get("upstream"), self._routing, config["model_id"])
         if config.get("native_token_count") and dialect.name == "anthropic":
-            system = system_prompt_content or ([{"text": system_prompt}] if system_prompt else [])
+            question = to_question(config, messages, tool_specs, system_prompt, system_prompt_content)
             try:
-                body = to_count_body(to_body(messages, config, dialect, tool_specs=tool_specs, system=system))
+                body = to_count_body(to_body(question, dialect))
                 return read_count(*await self._fetch("/messages/count_tokens", body))
             except PortkeyError as error:
                 logger.debug("error=<%s> | tokens are estimated", type(error).__name__)

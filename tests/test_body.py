@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from strands.models.model import CacheConfig
 
 from strands_portkey import PortkeyConfigError
+from strands_portkey._body import dump_body, to_body
 from strands_portkey._dialects import DIALECTS, OPENAI, find_dialect
-from strands_portkey._request import dump_body, to_body
+from strands_portkey._question import Question
 
 MARK = {"type": "ephemeral"}
 POINT = {"cachePoint": {"type": "default"}}
@@ -42,7 +43,7 @@ def result(*content, tool_use_id="t1"):
 
 def body_of(messages, dialect="openai", *, config=None, **more):
     settings: Any = {"model_id": "m", **(config or {})}
-    return to_body(messages, settings, DIALECTS[dialect], **more)
+    return to_body(Question(messages, **settings, **more), DIALECTS[dialect])
 
 
 def user(*blocks, dialect="openai", **more):
@@ -149,14 +150,14 @@ TOOL = {"type": "function", "function": {"name": "sum", "description": "Adds.", 
 
 
 def test_deepseek_gets_the_schema_in_the_system_prompt():
-    asked = {"type": "json_schema", "json_schema": {"name": "City"}}
+    schema = {"name": "City", "schema": {"type": "object"}, "strict": False}
 
     body = body_of(
         [{"role": "user", "content": [{"text": "Hi"}]}],
         "deepseek",
         config={"stream": False},
         system=[{"text": "Be brief."}],
-        response_format=asked,
+        output_schema=schema,
     )
 
     assert body == {
@@ -164,7 +165,7 @@ def test_deepseek_gets_the_schema_in_the_system_prompt():
         "messages": [
             {
                 "role": "system",
-                "content": f"Be brief.\nAnswer with JSON that fits this schema: {json.dumps(asked['json_schema'])}",
+                "content": f"Be brief.\nAnswer with JSON that fits this schema: {json.dumps(schema)}",
             },
             {"role": "user", "content": "Hi"},
         ],
@@ -262,7 +263,7 @@ def test_a_point_behind_results_that_upstreams_take_in_different_places_warns():
     with pytest.warns(
         UserWarning, match="behind a tool's result has no effect with the upstream 'anthropic . bedrock'"
     ):
-        body = to_body(messages, {"model_id": "m"}, dialect)
+        body = to_body(Question(messages, "m"), dialect)
 
     assert body["messages"] == [{"role": "tool", "tool_call_id": "t1", "content": "1"}]
 
@@ -311,8 +312,8 @@ def test_a_point_behind_results_that_upstreams_take_in_different_places_warns():
             id="a tool, before the parameters' choice",
         ),
         pytest.param(
-            {"response_format": {"type": "json_schema"}, "config": {"params": {"response_format": {"type": "text"}}}},
-            {"response_format": {"type": "json_schema"}},
+            {"output_schema": {"name": "City"}, "config": {"params": {"response_format": {"type": "text"}}}},
+            {"response_format": {"type": "json_schema", "json_schema": {"name": "City"}}},
             id="a schema, before the parameters' format",
         ),
     ],
@@ -323,14 +324,16 @@ def test_tools_and_what_is_asked_of_them(more, body):
     assert {key: given[key] for key in ("tools", "tool_choice", "response_format") if key in given} == body
 
 
-@pytest.mark.parametrize("tool_choice", [{"tool": {}}, {"must": {}}, "any"], ids=repr)
-def test_an_unknown_tool_choice_raises(tool_choice):
+@pytest.mark.parametrize(
+    ("tool_choice", "got"),
+    [({"tool": {}}, "a mapping with ['tool']"), ({"must": {}}, "a mapping with ['must']"), ("any", "str")],
+    ids=repr,
+)
+def test_an_unknown_tool_choice_raises(tool_choice, got):
     with pytest.raises(PortkeyConfigError) as caught:
         user({"text": "Hi"}, tool_specs=[SPEC], tool_choice=tool_choice)
 
-    assert str(caught.value) == (
-        f"tool_choice is {tool_choice!r}; wanted is 'auto', 'any', 'none' or 'tool' with a name"
-    )
+    assert str(caught.value) == (f"tool_choice must be 'auto', 'any', 'none' or 'tool' with a name; got {got}")
 
 
 def test_tools_that_the_gateway_drops_warn():
@@ -833,24 +836,24 @@ def test_a_result_names_its_tool_for_gemini_alone(dialect, named):
         pytest.param(
             [{"hologram": {}}],
             (
-                "content block 'hologram' cannot be sent to the upstream 'openai'; what works is"
-                " text, an image, a document, audio or video"
+                "content for the upstream 'openai' must be text, an image, a document, audio or video;"
+                " got content block 'hologram'"
             ),
             id="unknown",
         ),
         pytest.param(
             [{}],
             (
-                "content block 'empty' cannot be sent to the upstream 'openai'; what works is"
-                " text, an image, a document, audio or video"
+                "content for the upstream 'openai' must be text, an image, a document, audio or video;"
+                " got content block 'empty'"
             ),
             id="empty",
         ),
         pytest.param(
             [{"guardContent": PNG}],
             (
-                "content block 'guardContent' cannot be sent to the upstream 'openai'; what works is"
-                " text, an image, a document, audio or video"
+                "content for the upstream 'openai' must be text, an image, a document, audio or video;"
+                " got content block 'guardContent'"
             ),
             id="a guarded image",
         ),
@@ -864,7 +867,7 @@ def test_what_cannot_be_sent_raises(blocks, message):
 
 
 def test_a_conversation_without_a_word_raises():
-    with pytest.raises(PortkeyConfigError, match="there is nothing to send: all messages are blank"):
+    with pytest.raises(PortkeyConfigError, match="messages must hold something to send; got nothing but blanks"):
         body_of([{"role": "assistant", "content": [{"text": " "}]}])
 
 
@@ -878,28 +881,25 @@ LOOP["loop"] = LOOP
         pytest.param(
             {"image": {"format": "bmp", "source": {"bytes": b"i"}}},
             "anthropic",
-            "image has the unknown format 'bmp'",
+            "image must be of a known format; got 'bmp'",
             id="anthropic: an unknown format",
         ),
         pytest.param(
             PNG,
             "deepseek",
-            "image cannot be sent to the upstream 'deepseek'; what works is a description as text",
+            "content for the upstream 'deepseek' must be a description as text; got an image",
             id="deepseek: an image",
         ),
         pytest.param(
             {},
             "openai",
-            (
-                "content block 'empty' cannot be sent to the upstream 'openai'; what works is"
-                " text, json, an image or a document"
-            ),
+            ("content for the upstream 'openai' must be text, json, an image or a document; got content block 'empty'"),
             id="empty",
         ),
         pytest.param(
             {"json": LOOP},
             "openai",
-            "a tool's result cannot be sent as JSON: Circular reference detected",
+            "a tool's result must be JSON; got something else: Circular reference detected",
             id="a circle",
         ),
     ],
@@ -912,7 +912,7 @@ def test_what_cannot_be_sent_of_a_result_is_left_out_and_a_text_and_a_warning_te
 
 
 def test_an_unknown_block_of_the_system_prompt_raises():
-    with pytest.raises(PortkeyConfigError, match=r"content block 'image' cannot be sent .*; what works is text"):
+    with pytest.raises(PortkeyConfigError, match=r"must be text; got content block 'image'$"):
         user({"text": "Hi"}, system=[PNG])
 
 
@@ -920,7 +920,7 @@ def test_a_tools_input_that_is_no_json_raises():
     use = {"toolUse": {"toolUseId": "t1", "name": "sum", "input": {"a": {1}}}}
 
     with pytest.raises(
-        PortkeyConfigError, match="the input of the tool 'sum' cannot be sent as JSON: Object of type set"
+        PortkeyConfigError, match="the input of the tool 'sum' must be JSON; got something else: Object of type set"
     ):
         assistant(use)
 
@@ -948,7 +948,7 @@ def test_a_body_is_dumped(body, data):
 
 @pytest.mark.parametrize("value", [{1}, float("nan"), b"bytes"], ids=repr)
 def test_a_parameter_that_is_no_json_raises(value):
-    with pytest.raises(PortkeyConfigError, match="the request cannot be sent as JSON: "):
+    with pytest.raises(PortkeyConfigError, match="the request must be JSON; got something else: "):
         dump_body({"top_p": value})
 
 
@@ -976,14 +976,17 @@ def test_a_conversation_is_not_written_into_gives_the_same_bytes_and_no_empty_co
 ):
     given_values: dict[str, Any] = {
         "messages": [{"role": "user", "content": [{"text": "Hi"}]}, *messages],
-        "config": {"model_id": "m", "cache_config": cache_config, "params": {"tools": [{"type": "x"}], "stop": ["y"]}},
+        "model_id": "m",
+        "cache_config": cache_config,
+        "params": {"tools": [{"type": "x"}], "stop": ["y"]},
         "tool_specs": [SPEC],
         "system": [{"text": "Be brief."}, POINT],
+        "trailing_blocks": trailing_blocks,
     }
     before = copy.deepcopy(given_values)
 
-    body = to_body(dialect=dialect, trailing_blocks=trailing_blocks, **given_values)
-    again = to_body(dialect=dialect, trailing_blocks=trailing_blocks, **before)
+    body = to_body(Question(**given_values), dialect)
+    again = to_body(Question(**before), dialect)
 
     assert given_values == before
     assert dump_body(body) == dump_body(again)
@@ -995,5 +998,5 @@ def test_a_conversation_is_not_written_into_gives_the_same_bytes_and_no_empty_co
 def test_the_dialect_of_the_unknown_takes_plain_chat():
     assert (
         user({"text": "Hi"})
-        == to_body([{"role": "user", "content": [{"text": "Hi"}]}], {"model_id": "m"}, OPENAI)["messages"]
+        == to_body(Question([{"role": "user", "content": [{"text": "Hi"}]}], "m"), OPENAI)["messages"]
     )
