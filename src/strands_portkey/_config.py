@@ -39,10 +39,11 @@ class Timeouts(TypedDict, total=False):
     """Clocks of a request, in seconds; None stops a clock.
 
     Attributes:
-        connect: To a connection with the gateway. Default 10.
+        connect: To a connection with the gateway, TLS and what a proxy is to say included. Default 10.
         first_byte: From asking, connecting included, to the first byte of the answer. Default 600, since a model may
-            think for minutes.
-        idle: Between two pieces of a stream, comments included. Default 300, as the gateway's own limit.
+            think for minutes. As long, each on its own, for the functions in `client_args`, and for the whole body of
+            an answer that is no stream.
+        idle: Between two pieces of a body, comments included. Default 300, as the gateway's own limit.
         total: For the whole request. Default None.
     """
 
