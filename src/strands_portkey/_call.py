@@ -7,8 +7,9 @@ from typing import Final, cast
 
 from pydantic_core import from_json
 
-from ._config import ENDPOINT_KEYS, PortkeyConfig, check_api_key, check_model_config, is_mapping, to_settings
+from ._config import ENDPOINT_KEYS, PortkeyConfig, check_api_key, check_model_config, to_settings
 from ._errors import PortkeyConfigError
+from ._json import is_mapping
 from ._secrets import masked
 
 _OF_MODEL: Final = frozenset({"context_window_limit", "native_token_count"})  # Strands asks for these without a call.

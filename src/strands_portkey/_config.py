@@ -18,9 +18,10 @@ from urllib.parse import urlsplit
 
 from pydantic import ConfigDict, JsonValue, NonNegativeFloat, PositiveInt, TypeAdapter, ValidationError, with_config
 from strands.models.model import BaseModelConfig, CacheConfig
-from typing_extensions import Required, TypedDict, TypeIs
+from typing_extensions import Required, TypedDict
 
 from ._errors import PortkeyConfigError
+from ._json import is_list, is_mapping
 from ._secrets import is_provider_key, masked, name_of, type_of
 from ._upstreams import find_upstreams
 
@@ -226,16 +227,6 @@ _SDK_ARGS: Final = frozenset({"default_headers", "default_query", "max_retries",
 # Of the OpenAI SDK's methods, which take them apart.
 _SDK_PARAMS: Final = frozenset({"extra_body", "extra_headers", "extra_query", "timeout"})
 _PROXY: Final = re.compile(r"(?i)(https?|socks5h?)://\S+")
-
-
-def is_mapping(value: object) -> TypeIs[Mapping[object, object]]:
-    """Whether a value is a mapping of whatever."""
-    return isinstance(value, Mapping)
-
-
-def is_list(value: object) -> TypeIs[Sequence[object]]:
-    """Whether a value is a list or a tuple of whatever: no text."""
-    return isinstance(value, (list, tuple))
 
 
 def split_client_args(client_args: object) -> tuple[Endpoint, dict[str, object]]:

@@ -15,8 +15,9 @@ from urllib.parse import quote, unquote
 from pydantic import JsonValue, TypeAdapter, ValidationError
 from pydantic_core import from_json
 
-from ._config import is_list, is_mapping, to_setting
+from ._config import to_setting
 from ._errors import PortkeyConfigError
+from ._json import is_list, is_mapping
 from ._secrets import Masked, name_of, type_of
 from ._usage import to_cost, to_reasoning_tokens
 from ._version import __version__

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Final
 
 from typing_extensions import Self, override
+
+from ._json import is_list, is_mapping
 
 # How keys of providers begin; Portkey's own have no prefix. See each provider's page on API keys.
 _PROVIDER_KEY: Final = re.compile(
@@ -41,10 +42,11 @@ def masked(value: object) -> object:
     """Return settings with all texts in them masked, however deep."""
     if isinstance(value, str):
         return Masked(value)
-    if isinstance(value, Mapping):
+    if is_mapping(value):
         return {name: masked(part) for name, part in value.items()}
-    if isinstance(value, (list, tuple)) and type(value) in (list, tuple):
-        return type(value)(masked(part) for part in value)
+    if is_list(value):
+        parts = [masked(part) for part in value]
+        return tuple(parts) if isinstance(value, tuple) else parts
     return value
 
 

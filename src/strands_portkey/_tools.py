@@ -16,10 +16,10 @@ from strands.types.tools import ToolResult, ToolResultContent, ToolSpec, ToolUse
 from ._anthropic import anthropic_media
 from ._caching import Caching
 from ._chat_media import media_parts, refused
-from ._config import is_mapping
 from ._dialects import Dialect
 from ._errors import PortkeyConfigError
 from ._gemini_schema import to_gemini_schema
+from ._json import is_mapping
 
 Body = dict[str, JsonValue]
 
@@ -56,8 +56,9 @@ def _to_tool(spec: ToolSpec, dialect: Dialect) -> Body:
     schema = cast("Body", spec["inputSchema"])  # Strands says no more than dict.
     parameters = schema.get("json", schema)
     function: Body = {"name": spec["name"]}
-    if spec.get("description"):  # It may be missing all the same.
-        function["description"] = spec["description"]
+    given = cast("Body", spec)  # A description may be missing all the same.
+    if given.get("description"):
+        function["description"] = given["description"]
     function["parameters"] = to_gemini_schema(parameters) if dialect.gemini_schemas else parameters
     return {"type": "function", "function": function}
 
