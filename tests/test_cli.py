@@ -158,7 +158,7 @@ WRONG_SETTINGS = {
     "a key where the name of a variable belongs": (("--authorization", KEY), "name of an environment variable"),
     "a config that is no JSON": (("--config", '{"api_key": "' + KEY), "--config is no JSON"),
     "a config in a file that is not there": (("--config", f"@{KEY}"), "cannot be read: FileNotFoundError"),
-    "an upstream that nobody knows": (("--upstream", "nobody"), "upstream is 'nobody'"),
+    "an upstream that nobody knows": (("--upstream", "nobody"), "upstream must be one of anthropic, bedrock"),
 }
 
 
