@@ -26,8 +26,9 @@ DEPENDENCIES: list[str] = PROJECT["project"]["dependencies"]
 PYTHONS = nox.project.python_versions(PROJECT)
 # The Python that runs nox is tested on as well, so that a machine with no other runs the tests too.
 TESTED = list(dict.fromkeys([*PYTHONS, f"{sys.version_info.major}.{sys.version_info.minor}"]))
+PINS = ".github/build-requirements.txt"  # What builds a release, and all that it needs, by hash.
 WHEEL_FOLDERS = ("strands_portkey/", "strands_agents_portkey-")  # The package, and its metadata.
-WHEEL_LIMIT = 100_000  # Bytes.
+WHEEL_LIMIT = 150_000  # Bytes.
 # The schemas come with check-jsonschema, so that no network is asked for them.
 SCHEMAS = {
     "github-workflows": "workflows/*.yml",
@@ -79,7 +80,7 @@ def build(session: nox.Session) -> None:
     With `KEEP_DIST=1` what `dist` holds is taken as it is: the CI checks and publishes one and the same build.
     """
     if os.environ.get("KEEP_DIST") != "1":
-        session.install("build", *PROJECT["build-system"]["requires"])
+        session.install("--require-hashes", "--only-binary", ":all:", "--requirement", PINS)
         shutil.rmtree("dist", ignore_errors=True)
         session.run("python", "-m", "build", "--no-isolation", silent=True)
     with ZipFile(wheel := built_wheel()) as archive:
@@ -87,6 +88,17 @@ def build(session: nox.Session) -> None:
             lines = archive.read(entry).count(b"\n")
             session.log(f"{entry.file_size:>8,} bytes {lines:>5,} lines  {entry.filename}")
     session.log(f"{wheel.stat().st_size:>8,} bytes  {wheel}")
+
+
+@nox.session(default=False)
+def pins(session: nox.Session) -> None:
+    """Pin the newest of what builds a release, for each Python and system."""
+    session.install("uv")
+    named = Path(session.create_tmp()) / "named.txt"
+    named.write_text("\n".join([*group("build"), *PROJECT["build-system"]["requires"]]), encoding="utf-8")
+    form = ["--universal", "--python-version", PYTHONS[0], "--generate-hashes", "--only-binary", ":all:"]
+    env = {"UV_CUSTOM_COMPILE_COMMAND": "nox -s pins"}  # The file says how it was made.
+    session.run("uv", "pip", "compile", "--quiet", "--upgrade", *form, "--output-file", PINS, str(named), env=env)
 
 
 @nox.session(requires=["build"])

@@ -29,6 +29,7 @@ from tests_integ.upstream import Gate, Reply, Request, Upstream, json_reply
 from tests_integ.wires import openai
 
 KEY = "sk-top-secret-0123456789"
+PORTKEY_KEY = "top-secret-of-portkey"
 FINE = [
     "settings",
     "connection",
@@ -118,7 +119,7 @@ def test_a_doctor_that_finds_nothing_prints_a_line_for_each_check(run):
 def test_a_doctor_sends_the_settings_and_keys_of_the_environment(run, server, monkeypatch, tmp_path):
     config = tmp_path / "config.json"
     config.write_text(json.dumps({"provider": "openai", "api_key": KEY}))
-    monkeypatch.setenv("PORTKEY_API_KEY", KEY)
+    monkeypatch.setenv("PORTKEY_API_KEY", PORTKEY_KEY)
     monkeypatch.setenv("PORTKEY_PROVIDER_KEY", KEY)
 
     way = ("--config", f"@{config}", "--model", "gpt-4o", "--metadata", '{"_user": "zoe"}', "--upstream", "openai")
@@ -128,7 +129,7 @@ def test_a_doctor_sends_the_settings_and_keys_of_the_environment(run, server, mo
     assert status == 0
     assert request.header("x-portkey-config") == '{"provider":"openai","api_key":"' + KEY + '"}'
     assert request.header("x-portkey-metadata") == '{"_user":"zoe"}'
-    assert request.header("x-portkey-api-key") == KEY
+    assert request.header("x-portkey-api-key") == PORTKEY_KEY
     assert request.header("authorization") == f"Bearer {KEY}"
     assert request.header("x-team") == KEY
     assert request.json["seed"] == 7
@@ -156,7 +157,7 @@ def test_an_option_names_the_variable_of_the_providers_key(run, server, monkeypa
 
 WRONG_SETTINGS = {
     "a key where the name of a variable belongs": (("--authorization", KEY), "name of an environment variable"),
-    "a config that is no JSON": (("--config", '{"api_key": "' + KEY), "--config is no JSON"),
+    "a config that is no JSON": (("--config", '{"api_key": "' + KEY), "--config must be JSON; got other text"),
     "a config in a file that is not there": (("--config", f"@{KEY}"), "cannot be read: FileNotFoundError"),
     "an upstream that nobody knows": (("--upstream", "nobody"), "upstream must be one of anthropic, bedrock"),
 }
@@ -458,7 +459,7 @@ def test_wrong_settings_are_wrong_usage(run):
     status, _, err = run("chat", "--prompt", "Hi", "--config", "{")
 
     assert status == 2
-    assert err.startswith("error: --config is no JSON")
+    assert err.startswith("error: --config must be JSON; got other text")
 
 
 def test_warnings_come_first(server, monkeypatch, capsys):

@@ -79,14 +79,14 @@ def test_case_and_dashes_and_prefix_make_no_difference_in_a_key(key):
     assert to_setting(key) == "trace_id"
 
 
-SDK = "one without ['extra_body', 'extra_headers', 'extra_query', 'timeout'], which only the OpenAI SDK takes apart"
+SDK = "without ['extra_body', 'extra_headers', 'extra_query', 'timeout'], which only the OpenAI SDK takes apart"
 
 
 @pytest.mark.parametrize(
     ("client_args", "complaint"),
     [
-        ("abc", "client_args is of type str; wanted is a mapping of settings"),
-        ({1: 2}, "client_args has 1; wanted are names of settings"),
+        ("abc", "client_args must be a mapping of settings; got str"),
+        ({1: 2}, "client_args must have names of settings; got one of type int"),
         (
             {"stream": False, "provider": "openai"},
             "client_args has \\['stream'\\], which are arguments of PortkeyModel",
@@ -197,7 +197,7 @@ def test_what_is_no_url_of_a_gateway_raises_and_is_quoted(url):
         split_client_args({"base_url": url})
 
     assert str(caught.value) == (
-        f"client_args['base_url'] is {url!r}; wanted is the gateway's http(s) URL, such as 'http://localhost:8787/v1'"
+        f"client_args['base_url'] must be the gateway's http(s) URL, such as 'http://localhost:8787/v1'; got {url!r}"
     )
 
 
@@ -261,10 +261,10 @@ def test_a_timeout_that_is_no_time_raises(timeout):
     with pytest.raises(PortkeyConfigError) as caught:
         split_client_args({"timeout": timeout})
 
-    assert str(caught.value).startswith("client_args['timeout'] is ")
-    assert str(caught.value).endswith(
-        "; wanted is seconds, Timeouts (connect, first_byte, idle, total), an httpx.Timeout, or None"
+    must = (
+        "client_args['timeout'] must be seconds, Timeouts (connect, first_byte, idle, total), an httpx.Timeout, or None"
     )
+    assert str(caught.value).startswith(f"{must}; got ")
 
 
 @pytest.mark.parametrize(
@@ -272,27 +272,27 @@ def test_a_timeout_that_is_no_time_raises(timeout):
     [
         (
             {"base_url": b"http://user:secret@host"},
-            "['base_url'] is of type bytes; wanted is the gateway's http(s) URL, such as 'http://localhost:8787/v1'",
+            "['base_url'] must be the gateway's http(s) URL, such as 'http://localhost:8787/v1'; got bytes",
         ),
-        ({"verify": 1}, "['verify'] is of type int; wanted is a bool, a path to CA certificates, or an SSLContext"),
+        ({"verify": 1}, "['verify'] must be a bool, a path to CA certificates, or an SSLContext; got 1"),
         (
             {"cert": ["cert.pem", "key.pem", "secret"]},
             (
-                "['cert'] is of type list; wanted is a path, or a tuple of the paths of certificate and key"
-                " and perhaps a password"
+                "['cert'] must be a path, or a tuple of the paths of certificate and key"
+                " and perhaps a password; got list of str"
             ),
         ),
         (
             {"proxy": {"http": "http://secret"}},
-            "['proxy'] is of type dict; wanted is the proxy's URL, with http, https, socks5 or socks5h",
+            "['proxy'] must be the proxy's URL, with http, https, socks5 or socks5h; got dict",
         ),
         (
             {"proxy": "user:secret@proxy:3128"},
-            "['proxy'] is no such URL; wanted is the proxy's URL, with http, https, socks5 or socks5h",
+            "['proxy'] must be the proxy's URL, with http, https, socks5 or socks5h; got another text",
         ),
-        ({"trust_env": "no"}, "['trust_env'] is 'no'; wanted is True or False"),
-        ({"http2": 1}, "['http2'] is 1; wanted is True or False"),
-        ({"max_event_bytes": 0}, "['max_event_bytes'] is 0; wanted is a positive number of bytes"),
+        ({"trust_env": "no"}, "['trust_env'] must be True or False; got str"),
+        ({"http2": 1}, "['http2'] must be True or False; got 1"),
+        ({"max_event_bytes": 0}, "['max_event_bytes'] must be a positive number of bytes; got 0"),
     ],
     ids=lambda value: repr(value) if isinstance(value, dict) else "",
 )
@@ -357,48 +357,51 @@ def test_a_configuration_that_will_do_passes(model_config):
 @pytest.mark.parametrize(
     ("model_config", "message"),
     [
-        ({"model_id": None}, "model_id is None; wanted is a model's id, such as 'gpt-4o'"),
-        ({"model_id": " "}, "model_id is ' '; wanted is a model's id, such as 'gpt-4o'"),
-        ({"model_id": 4}, "model_id is 4; wanted is a model's id, such as 'gpt-4o'"),
-        ({"params": [1]}, "params is [1]; wanted is a mapping of request parameters"),
+        ({"model_id": None}, "model_id must be a model's id, such as 'gpt-4o'; got None"),
+        ({"model_id": " "}, "model_id must be a model's id, such as 'gpt-4o'; got str"),
+        ({"model_id": 4}, "model_id must be a model's id, such as 'gpt-4o'; got 4"),
+        ({"params": [1]}, "params must be a mapping of request parameters; got list of int"),
         (
             {"params": {"model": "b"}},
-            "params is {'model': 'b'}; wanted is one without 'messages' (the agent's) and 'model' (model_id)",
+            "params must be without 'messages' (the agent's) and 'model' (model_id); got dict",
         ),
         (
             {"params": {"extra_body": {}}},
-            "params is {'extra_body': {}}; wanted is " + SDK,
+            f"params must be {SDK}; got dict",
         ),
         (
             {"params": {"n": 2}},
-            "params is {'n': 2}; wanted is one without another 'n' than 1, since a Strands message holds one answer",
+            "params must be without another 'n' than 1, since a Strands message holds one answer; got dict",
         ),
         (
             {"params": {"messages": []}},
-            "params is {'messages': []}; wanted is one without 'messages' (the agent's) and 'model' (model_id)",
+            "params must be without 'messages' (the agent's) and 'model' (model_id); got dict",
         ),
-        ({"stream": "yes"}, "stream is 'yes'; wanted is True or False"),
-        ({"cache_config": {"ttl": "1h"}}, "cache_config is {'ttl': '1h'}; wanted is Strands' CacheConfig, or None"),
-        ({"upstream": 1}, "upstream is 1; wanted is a provider's name, such as 'anthropic'"),
-        ({"on_guardrail": "go"}, "on_guardrail is 'go'; wanted is 'stop' or 'raise'"),
+        ({"stream": "yes"}, "stream must be True or False; got str"),
+        ({"cache_config": {"ttl": "1h"}}, "cache_config must be Strands' CacheConfig, or None; got dict"),
+        ({"upstream": 1}, "upstream must be a provider's name, such as 'anthropic'; got 1"),
+        ({"on_guardrail": "go"}, "on_guardrail must be 'stop' or 'raise'; got str"),
         (
             {"context_overflow_phrases": "too long"},
-            "context_overflow_phrases is 'too long'; wanted is a list of regular expressions",
+            "context_overflow_phrases must be a list of regular expressions; got str",
         ),
-        ({"context_overflow_phrases": 5}, "context_overflow_phrases is 5; wanted is a list of regular expressions"),
+        ({"context_overflow_phrases": 5}, "context_overflow_phrases must be a list of regular expressions; got 5"),
         (
             {"context_overflow_phrases": ["("]},
-            "context_overflow_phrases is ['(']; wanted is a list of regular expressions",
+            "context_overflow_phrases must be a list of regular expressions; got list of str",
         ),
         (
             {"context_overflow_phrases": [re.compile("a")]},
-            "context_overflow_phrases is [re.compile('a')]; wanted is a list of regular expressions",
+            "context_overflow_phrases must be a list of regular expressions; got list of Pattern",
         ),
-        ({"context_overflow_phrases": [1]}, "context_overflow_phrases is [1]; wanted is a list of regular expressions"),
-        ({"context_window_limit": 0}, "context_window_limit is 0; wanted is a positive number of tokens, or None"),
+        (
+            {"context_overflow_phrases": [1]},
+            "context_overflow_phrases must be a list of regular expressions; got list of int",
+        ),
+        ({"context_window_limit": 0}, "context_window_limit must be a positive number of tokens, or None; got 0"),
         (
             {"context_window_limit": True},
-            "context_window_limit is True; wanted is a positive number of tokens, or None",
+            "context_window_limit must be a positive number of tokens, or None; got True",
         ),
     ],
     ids=lambda value: repr(value) if isinstance(value, dict) else "",
@@ -417,14 +420,14 @@ def test_an_unknown_upstream_raises_when_the_model_is_made():
 
 @pytest.mark.parametrize("model_id", [{}, {"model_id": None}, {"model_id": ""}, {"model_id": "\n"}], ids=repr)
 def test_a_model_without_an_id_is_not_made(model_id):
-    with pytest.raises(PortkeyConfigError, match="model_id is "):
+    with pytest.raises(PortkeyConfigError, match="model_id must be "):
         PortkeyModel(**model_id)
 
 
 def test_a_wrong_update_changes_nothing():
     model = PortkeyModel(model_id="m")
 
-    with pytest.raises(PortkeyConfigError, match="model_id is ''"):
+    with pytest.raises(PortkeyConfigError, match="model_id must be a model's id, such as 'gpt-4o'; got str"):
         model.update_config(model_id="", stream=False)
 
     assert model.get_config() == {"model_id": "m"}
@@ -433,9 +436,7 @@ def test_a_wrong_update_changes_nothing():
 def test_an_unknown_key_warns_where_the_model_is_made():
     misspelt: Any = {"temprature": 1}
 
-    with pytest.warns(
-        UserWarning, match=r"unknown configuration keys \['temprature'\]; known are \['cache_c"
-    ) as caught:
+    with pytest.warns(UserWarning, match=r"unknown configuration keys 'temprature'; known are \['cache_c") as caught:
         PortkeyModel(model_id="m", **misspelt)
 
     assert [warning.filename for warning in caught] == [__file__]
@@ -449,3 +450,36 @@ def test_an_unknown_key_warns_where_the_model_is_updated():
         model.update_config(**misspelt)
 
     assert [warning.filename for warning in caught] == [__file__]
+
+
+@pytest.mark.parametrize(
+    "key", ["sk-proj-0123456789", "sk-ant-0123456789", "gsk_0123456789", "AIza0123456789", "xai-0123456789"]
+)
+@pytest.mark.parametrize("source", ["setting", "environment", "function", "call"])
+async def test_a_key_of_a_provider_is_refused_where_portkeys_belongs(monkeypatch, source, key):
+    client_args: dict[str, object] = {"setting": {"api_key": key}, "function": {"api_key": lambda: key}}.get(source, {})
+    state = {"portkey": {"api_key": key}} if source == "call" else {}
+    if source == "environment":
+        monkeypatch.setenv("PORTKEY_API_KEY", key)
+
+    with pytest.raises(PortkeyConfigError, match="must be Portkey's key; got one of a provider") as caught:
+        await anext(PortkeyModel(client_args, model_id="m").stream([], invocation_state=state))
+
+    assert "client_args['Authorization']" in str(caught.value)
+    assert key not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["api_key", "provider", "base_url", "Authorization"])
+def test_a_setting_of_client_args_beside_it_raises_without_its_value(name):
+    with pytest.raises(PortkeyConfigError, match=f"^{name} must stand in client_args, not beside it$"):
+        PortkeyModel(**{"model_id": "m", name: "sk-0123456789"})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "name", ["sk-proj-0123456789", "0123456789abcdefghijklmnopqrstuvwxyz", "a key with spaces", 5], ids=repr
+)
+def test_a_name_that_may_be_a_key_is_not_quoted(name):
+    with pytest.raises(PortkeyConfigError) as caught:
+        PortkeyModel({"headers": {name: 1}}, model_id="m")
+
+    assert str(name) not in str(caught.value).replace("characters", "")

@@ -324,6 +324,40 @@ def test_context_overflow_is_known_in_each_upstreams_words(provider, message, co
     assert (type(error), error.retryable, error.provider) == (PortkeyContextOverflowError, False, provider)
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        "too many tokens, please wait",
+        "too many tokens per minute. Too many tokens per day",
+        "max_completion_tokens exceeds model maximum",
+        "input token count is fine. " + "x" * 300 + "exceeds the maximum number of tokens",
+    ],
+    ids=["bedrock throttles", "a limit of each day", "a setting", "two sentences far apart"],
+)
+def test_what_only_sounds_like_an_overflow_is_none(message):
+    assert type(judge(400, error_of(message))) is PortkeyAPIError
+
+
+def test_an_overflow_is_found_behind_a_throttle():
+    assert type(judge(400, error_of("Please wait: too many tokens"))) is PortkeyContextOverflowError
+
+
+def test_an_error_is_read_from_the_beginning_of_a_long_body():
+    body = json.dumps({"error": {"message": "Bad", "code": "c"}, "rest": ["x" * 100] * 5000})
+
+    assert str(judge(400, body, {})) == "the gateway answered with an error (400, c): Bad"
+
+
+def test_a_style_that_stays_open_is_no_message():
+    assert "answered with an error (502): Bad" in str(judge(502, "<p>Bad</p><style>p { color: red }", {}))
+
+
+def test_an_error_within_errors_without_end_is_quoted():
+    error = judge(400, '{"error":' * 150 + '"x"' + "}" * 150, {})
+
+    assert '{"error":{"error":' in str(error)
+
+
 def test_the_users_own_phrases_are_looked_for_too():
     assert type(judge(400, error_of("Zu lang!"), overflow_phrases=["zu lang"])) is PortkeyContextOverflowError
     assert type(judge(400, error_of("Zu lang!"))) is PortkeyAPIError

@@ -2,11 +2,13 @@
 
 import asyncio
 import copy
+import gc
 import json
 import logging
 import pickle
 import threading
 import warnings
+import weakref
 from contextlib import suppress
 from typing import Any
 
@@ -456,6 +458,65 @@ async def test_agents_side_by_side_on_one_state_have_one_trace_id_for_each_invoc
     assert [len(set(ids)) for ids in firsts.values()] == [3, 2]
 
 
+async def test_agents_one_after_the_other_on_one_state_have_a_trace_id_each(gateway):
+    gateway.reply(*calls_then_says(), *calls_then_says())
+    model, state = make_model(gateway), {"mine": 1}
+
+    for agent in (agent_of(model), agent_of(model)):
+        await agent.invoke_async("What time is it?", invocation_state=state)
+
+    first, second, third, fourth = trace_ids(gateway)
+    assert first == second != third == fourth
+
+
+async def test_an_agent_that_is_a_tool_of_another_has_a_trace_id_of_its_own(gateway):
+    gateway.reply(openai.stream(openai.tool_call(0, "c1", "clerk", '{"input":"?"}')), *calls_then_says(), says("Noon."))
+    model = make_model(gateway)
+    agent = Agent(model=model, callback_handler=None, tools=[agent_of(model, name="clerk").as_tool()])
+
+    await agent.invoke_async("What time is it?")
+
+    first, of_clerk, of_clerk_too, last = trace_ids(gateway)
+    assert first == last != of_clerk == of_clerk_too
+
+
+async def test_a_state_holds_nothing_of_ours_afterwards(gateway):
+    gateway.reply(says("Hi"), says("Hi"))
+    model, state = make_model(gateway), {"mine": 1}
+
+    await agent_of(model).invoke_async("Hi", invocation_state=state)
+    seen = [event async for event in agent_of(model).stream_async("Hi", invocation_state={"mine": 1})]
+
+    of_strands = {"agent", "request_state", *(name for name in state if name.startswith("event_loop_"))}
+    assert set(state) - of_strands == {"mine"}
+    assert not [name for event in seen for name in event if "portkey" in name]
+
+
+async def test_finished_agents_are_let_go_in_a_task_that_lives_on(gateway):
+    gateway.reply(*[says("Hi")] * 100)
+    model = make_model(gateway)
+    agents = []
+
+    for _ in range(100):
+        agent = agent_of(model)
+        await agent.invoke_async("Hi")
+        agents.append(weakref.ref(agent))
+    del agent
+    gc.collect()
+
+    assert [each() for each in agents if each()] == []
+
+
+async def test_a_stream_that_no_agent_asks_for_has_no_trace_id(gateway):
+    gateway.script = lambda _: says("Hi")
+    model = make_model(gateway)
+
+    for state in (None, {}, {"agent": "Alice"}, {"agent": agent_of(model)}):
+        await ask(model, invocation_state=state)
+
+    assert trace_ids(gateway) == [None] * 4
+
+
 async def test_an_invocation_that_is_read_in_many_tasks_has_one_trace_id(gateway):
     gateway.reply(*calls_then_says())
     events = agent_of(make_model(gateway)).stream_async("What time is it?")
@@ -485,14 +546,6 @@ async def test_tracing_can_be_switched_off(gateway, off):
 
     assert trace_ids(gateway) == [None]
     assert (gateway.requests[0].header("x-portkey-span-id") is None) == ("tracing" in off)
-
-
-async def test_a_stream_without_an_agent_has_no_trace_id(gateway):
-    gateway.reply(says("a"))
-
-    await ask(make_model(gateway))
-
-    assert trace_ids(gateway) == [None]
 
 
 async def test_the_current_span_is_handed_on_and_told_what_the_gateway_did(gateway):
@@ -662,18 +715,18 @@ async def test_cancelling_ends_the_wait_for_a_key(gateway, asked):
     assert (events, len(gateway.requests)) == ([], asked - 1)
 
 
-async def test_the_clock_for_the_total_counts_the_wait_for_a_key(gateway):
+@pytest.mark.parametrize("clock", ["first_byte", "total"])
+async def test_a_function_for_a_key_that_never_returns_is_timed(gateway, clock):
     async def key() -> str:
         await asyncio.Event().wait()
         return "late"
 
-    model = make_model(gateway, {"api_key": key, "timeout": {"total": 0.1, "first_byte": 0}})
+    model = make_model(gateway, {"api_key": key, "timeout": {clock: 0.1}})
 
-    for waiting in (ask(model), model.list_models()):
-        with pytest.raises(PortkeyTimeoutError) as caught:
-            await asyncio.wait_for(waiting, 1)
-        assert caught.value.clock == "total"
-    assert gateway.requests == []
+    for ask_it in (lambda: ask(model), model.list_models):
+        with pytest.raises(PortkeyTimeoutError, match=r"a function in client_args, .* within 0\.1 s") as caught:
+            await asyncio.wait_for(ask_it(), 5)
+        assert (caught.value.clock, caught.value.seconds) == (clock, 0.1)
 
 
 async def test_a_function_for_a_key_that_keeps_a_cancellation_to_itself_is_timed_all_the_same(gateway):

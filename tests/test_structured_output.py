@@ -272,3 +272,27 @@ def test_an_answer_that_does_not_fit_raises_and_is_quoted(message, said):
 
     assert str(caught.value).endswith(f"\nThe model said: {said}")
     assert (caught.value.origin, caught.value.retryable) == ("provider", True)
+
+
+class Legs(BaseModel):
+    """Some legs."""
+
+    ends: list[int]
+
+
+@pytest.mark.parametrize(
+    ("ends", "problems"),
+    [
+        (6, "; ".join(f"ends.{number}: Input should be a valid integer" for number in range(5)) + "; and 1 more"),
+        (1001, "1001 problems"),
+    ],
+    ids=["several", "too many to describe"],
+)
+def test_the_first_problems_of_an_answer_are_named_without_its_values(ends, problems):
+    message = answer({"toolUse": {"toolUseId": "1", "name": "Legs", "input": {"ends": [None] * ends}}})
+
+    with pytest.raises(PortkeyStreamError) as caught:
+        to_output(Legs, message, "Legs", Judge())
+
+    assert str(caught.value).splitlines()[0] == f"the answer does not fit Legs: {problems}"
+    assert (caught.value.__cause__, caught.value.__context__) == (None, None)

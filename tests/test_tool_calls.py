@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
+from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from strands_portkey._tool_calls import ToolCall, ToolCalls
 
@@ -151,3 +155,63 @@ def test_arguments_are_judged_as_strands_will_read_them(arguments, is_whole, is_
     call.arguments = [arguments]
 
     assert (call.is_whole(), call.is_broken()) == (is_whole, is_broken)
+
+
+@pytest.mark.parametrize(
+    ("pieces", "answers"),
+    [
+        pytest.param(['{"x":', '"}"', "}"], [False, False, True], id="brace in a string"),
+        pytest.param(['{"x":"\\', '"}', '"}'], [False, False, True], id="cut within an escape"),
+        pytest.param(['{"x":"\\\\', '"}'], [False, True], id="escaped backslash"),
+        pytest.param(['{"x":"\\u00', '7d"', "}"], [False, False, True], id="cut within a code point"),
+        pytest.param(['{"x":"\ud83d', '\ude00"}'], [False, True], id="cut within a surrogate pair"),
+        pytest.param(['{"x":{"y":{}', "}", "}"], [False, False, True], id="nested"),
+        pytest.param([" ", "\n{", "}"], [False, False, True], id="white space before"),
+        pytest.param(["{}", " ", "\t\r\n", "x", ""], [True, True, True, False, False], id="something behind"),
+        pytest.param(["{}", "\u00a0"], [True, False], id="no white space of JSON's"),
+        pytest.param(["{}{", "}"], [False, False], id="two"),
+        pytest.param(["[{}", "]"], [False, False], id="list of objects"),
+        pytest.param(['"{', '}"'], [False, False], id="text"),
+        pytest.param(["}", "{}"], [False, False], id="closed before it opens"),
+        pytest.param(["{x}", "{}"], [False, False], id="never JSON"),
+    ],
+)
+def test_arguments_are_whole_from_the_fragment_that_ends_their_object(pieces, answers):
+    assert asked_at_each(pieces) == answers == parsed_at_each(pieces)
+
+
+@given(
+    text=st.recursive(
+        st.none() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+    ).flatmap(lambda value: st.sampled_from([json.dumps(value), json.dumps(value, ensure_ascii=False, indent=1)]))
+    | st.text('{}[]"\\:,u0x \n', max_size=30),
+    behind=st.text('{}" \n', max_size=3),
+    cuts=st.lists(st.integers(0, 60), max_size=8),
+)
+def test_arguments_in_any_fragments_are_judged_as_the_whole_text_is(text, behind, cuts):
+    whole = f'{{"x": {text}}}{behind}' if cuts and cuts[0] % 2 else text + behind
+    places = [0, *sorted(min(cut, len(whole)) for cut in cuts), len(whole)]
+    pieces = [whole[start:end] for start, end in pairwise(places)]
+
+    assert asked_at_each(pieces) == parsed_at_each(pieces)
+
+
+def asked_at_each(pieces):
+    call = ToolCall(0, "a", "a")
+    answers = []
+    for each in pieces:
+        call.arguments.append(each)
+        answers.append(call.is_whole())
+    assert answers[-1] == call.is_whole()
+    return answers
+
+
+def parsed_at_each(pieces):
+    return [is_object("".join(pieces[: count + 1])) for count in range(len(pieces))]
+
+
+def is_object(text):
+    try:
+        return isinstance(json.loads(text), dict)
+    except ValueError:
+        return False

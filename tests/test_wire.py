@@ -155,9 +155,24 @@ def test_only_the_first_fault_of_a_list_is_looked_for(fault):
 def test_misfits_in_more_choices_than_anyone_asks_for_raise():
     choices = [{"delta": {"content": "a", "reasoning": {}}}] * 1000
 
-    assert parse_chunk(json.dumps({"choices": choices[:4]})) == {"choices": [{"delta": {"content": "a"}}] * 4}
-    with pytest.raises(UnreadableChunkError, match=r"choices\.4\.delta\.reasoning"):
+    assert parse_chunk(json.dumps({"choices": choices[:2]})) == {"choices": [{"delta": {"content": "a"}}] * 2}
+    with pytest.raises(UnreadableChunkError, match=r"choices\.2\.delta\.reasoning"):
         parse_chunk(json.dumps({"choices": choices}))
+
+
+@pytest.mark.parametrize("form", [str, str.encode], ids=["text", "bytes"])
+def test_a_misfit_in_a_chunk_of_very_many_parts_raises(form):
+    with pytest.raises(UnreadableChunkError, match=r"^provider: Input should be a valid string$"):
+        parse_chunk(form('{"choices":[],"provider":[' + "[]," * 50_000 + "[]]}"))
+
+
+def test_an_error_that_stands_for_itself_is_read_from_its_beginning():
+    data = json.dumps({"detail": "No such model", "list": list(range(20_000))})
+
+    error = parse_chunk(data)["error"]
+
+    assert isinstance(error, dict)
+    assert error["detail"] == "No such model"
 
 
 @given(st.text() | st.binary())

@@ -93,12 +93,20 @@ CHUNKS = {
 PAGES = {"a page": fill("<p>x</p>"), "a page that stays open": fill("<style"), "a page of brackets": fill("<")}
 LONG = "9" * 60_000
 HEADERS = {
-    name: {name: LONG, **AS_JSON} for name in ("retry-after", "retry-after-ms", "x-portkey-trace-id", "x-portkey-provider")
+    name: {name: LONG, **AS_JSON}
+    for name in ("retry-after", "retry-after-ms", "x-portkey-trace-id", "x-portkey-provider")
 }
 REPLIES = {
-    **{f"{status}: {name}": Reply(status, AS_JSON, [text.encode()]) for name, text in ERRORS.items() for status in (200, 446, 500)},
+    **{
+        f"{status}: {name}": Reply(status, AS_JSON, [text.encode()])
+        for name, text in ERRORS.items()
+        for status in (200, 446, 500)
+    },
     **{f"error chunk: {name}": Reply(200, AS_STREAM, [f"data: {text}\n\n".encode()]) for name, text in ERRORS.items()},
-    **{f"error event: {name}": Reply(200, AS_STREAM, [f"event: error\ndata: {text}\n\n".encode()]) for name, text in ERRORS.items()},
+    **{
+        f"error event: {name}": Reply(200, AS_STREAM, [f"event: error\ndata: {text}\n\n".encode()])
+        for name, text in ERRORS.items()
+    },
     **{f"chunk: {name}": Reply(200, AS_STREAM, [f"data: {text}\n\n".encode()]) for name, text in CHUNKS.items()},
     **{f"JSON: {name}": Reply(200, AS_JSON, [text.encode()]) for name, text in CHUNKS.items()},
     **{f"502: {name}": Reply(502, AS_HTML, [text.encode()]) for name, text in PAGES.items()},
@@ -131,5 +139,5 @@ def test_a_megabyte_of_anything_does_not_hold_up_the_loop(name: str, upstream: U
 
     seconds = asyncio.run(longest_hold(upstream, {"Authorization": "sk-12345678", "config": {"targets": keys}}))
 
-    print(f"{seconds * 1000:8.1f} ms  {name}")  # noqa: T201
+    print(f"{seconds * 1000:8.1f} ms  {name}")
     assert seconds < SECONDS

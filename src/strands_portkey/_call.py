@@ -7,8 +7,9 @@ from typing import Final, cast
 
 from pydantic_core import from_json
 
-from ._config import ENDPOINT_KEYS, PortkeyConfig, check_model_config, is_mapping, to_settings
+from ._config import ENDPOINT_KEYS, PortkeyConfig, check_api_key, check_model_config, is_mapping, to_settings
 from ._errors import PortkeyConfigError
+from ._secrets import masked
 
 _OF_MODEL: Final = frozenset({"context_window_limit", "native_token_count"})  # Strands asks for these without a call.
 
@@ -27,7 +28,8 @@ def for_call(
     given = (invocation_state or {}).get("portkey")
     if given is None:
         return routing, config
-    settings = to_settings("invocation_state['portkey']", given)
+    settings = to_settings("invocation_state['portkey']", masked(given))
+    check_api_key(settings.get("api_key"))
     if fixed := sorted(settings.keys() & (ENDPOINT_KEYS | _OF_MODEL)):
         message = f"invocation_state['portkey'] holds {fixed}, which a model has for good; make another model for it"
         raise PortkeyConfigError(message)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import http.client
+import re
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
+from threading import Thread
 from typing import Final, Literal
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
@@ -13,6 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from ._cli_settings import Settings, explain
+from ._client import SPEAKS_NO_TLS
 from ._version import __version__
 
 # An agent can do without seeing these.
@@ -75,7 +80,17 @@ _HEALTH: Final = TypeAdapter(_Health)
 
 
 def get_page(url: str) -> Page | Exception:
-    """Return what stands at a URL, or why nothing came. No key is sent."""
+    """Return what stands at a URL, or why nothing came in time. No key is sent."""
+    answer: Future[Page | Exception] = Future()
+    # urllib's own timeout begins anew with every byte. What comes too late is left to a thread that ends with us.
+    Thread(target=lambda: answer.set_result(_get_page(url)), daemon=True).start()
+    try:
+        return answer.result(_GET_SECONDS)
+    except FutureTimeoutError:
+        return TimeoutError(f"no whole answer within {_GET_SECONDS:g} s")
+
+
+def _get_page(url: str) -> Page | Exception:
     request = Request(url, headers={"user-agent": f"strands-agents-portkey/{__version__}"})  # noqa: S310 - http(s) only
     try:
         with build_opener().open(request, timeout=_GET_SECONDS) as response:
@@ -83,7 +98,9 @@ def get_page(url: str) -> Page | Exception:
     except HTTPError as error:
         with error:
             return Page(error.code, b"")
-    except (OSError, ValueError, http.client.HTTPException) as error:
+    except (http.client.InvalidURL, ValueError):  # The gateway's was checked. What Python says quotes a password.
+        return URLError("HTTP_PROXY, HTTPS_PROXY or ALL_PROXY of the environment must be a URL; got something else")
+    except (OSError, http.client.HTTPException) as error:
         return error
 
 
@@ -95,7 +112,7 @@ def check_connection(settings: Settings, page: Page | Exception) -> Check:
     said = str(cause) or type(cause).__name__
     if "CERTIFICATE_VERIFY_FAILED" in said:
         fix = "set SSL_CERT_FILE to the CA certificates of your gateway"
-    elif isinstance(page, http.client.HTTPException):
+    elif isinstance(page, http.client.HTTPException) or re.search(SPEAKS_NO_TLS, said):
         fix = "check whether it is http or https in --base-url or PORTKEY_BASE_URL"
     elif urlsplit(base_url).hostname in ("localhost", "127.0.0.1", "::1"):
         fix = (

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import codecs
+import re
+import ssl
 import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing, suppress
-from typing import Final
+from functools import partial
+from itertools import pairwise
+from traceback import walk_tb
+from typing import Final, Protocol, runtime_checkable
 
 import httpx
 from httpx_sse import EventSource
@@ -16,7 +21,7 @@ from pydantic_core import from_json
 from typing_extensions import Self
 
 from ._config import Endpoint
-from ._connections import Client, Connections, is_reusable
+from ._connections import PROXY_SETTING, Client, Connections, is_reusable, module_problem
 from ._errors import (
     PortkeyAPIError,
     PortkeyConfigError,
@@ -26,10 +31,12 @@ from ._errors import (
     PortkeyTimeoutError,
 )
 from ._judgement import Judge
-from ._watch import Watch
+from ._watch import Phase, RequestCancelledError, Watch
 from ._wire import ChatCompletionChunk, UnreadableChunkError, parse_chunk
 
 AsyncClient = httpx.AsyncClient
+SPEAKS_NO_TLS: Final = "WRONG_VERSION_NUMBER|(?i:record layer failure)"
+"""What OpenSSL says, by its version, where plain HTTP answers to TLS."""
 
 _STALE: Final = 1.0  # Seconds within which a stale connection shows itself.
 _ERROR_BYTES: Final = 2**20  # How much of an error's body is read.
@@ -41,6 +48,24 @@ _DEFAULT_HTTPX_TIMEOUT: Final = httpx.Timeout(5.0)
 _EVENT_BEGINS: Final = (b"data:", b"event:", b"id:", b"retry:", b":")
 _BEGIN: Final = len(b"event:")
 _SHOWN: Final = 200  # Characters of bad data that an error quotes.
+# What TLS says, as OpenSSL words it, and what to do about it.
+_TLS_HINTS: Final = (
+    (
+        "CERTIFICATE_VERIFY_FAILED",
+        (
+            "check the certificate of the gateway and the host in client_args['base_url']; for a CA of your own set"
+            " client_args['verify'] or SSL_CERT_FILE to the file with its certificate"
+        ),
+    ),
+    (
+        SPEAKS_NO_TLS,
+        "what answers speaks no TLS: begin client_args['base_url'], or the URL of the proxy, with http://",
+    ),
+)
+_SPEAKS_TLS: Final = r"without sending a response|illegal status line: bytearray\(b'\\x15"  # 0x15 begins a TLS alert.
+_CONNECT_HINT: Final = (
+    "check client_args['base_url'] (or PORTKEY_BASE_URL), that the gateway runs, and the proxy, if one is set"
+)
 _BLANK: Final = b" \t\r\n\xef\xbb\xbf"  # A byte order mark counts as blank.
 
 
@@ -116,58 +141,168 @@ class GatewayClient:
     async def _send_by(
         self, client: AsyncClient, path: str, body: bytes | None, headers: Mapping[str, str], watch: Watch
     ) -> httpx.Response:
-        own = client is self._http_client and client.timeout != _DEFAULT_HTTPX_TIMEOUT
-        connect = self.endpoint.clocks.connect
-        timeout = client.timeout if own else httpx.Timeout(None, connect=connect, pool=connect)
+        if client.is_closed:
+            raise PortkeyConfigError("http_client must be an open httpx.AsyncClient; got a closed one")
+        request: httpx.Request | None = None
+        connecting = _Connecting(watch)
         try:
-            url = f"{self.endpoint.base_url}{path}"
-            method = "GET" if body is None else "POST"
-            request = client.build_request(method, url, content=body, headers=headers, timeout=timeout)
-            length = str(len(body or b""))
-            if request.headers.get("content-length", length) != length:  # h11 would raise an error of its own.
-                raise httpx.LocalProtocolError("the header content-length is not the body's length")
-            if "transfer-encoding" in request.headers:  # The body would have two lengths: a way to smuggle requests.
-                raise httpx.LocalProtocolError("the header transfer-encoding must be absent; the body has its length")
+            request = self._build(client, path, body, headers, connecting)
             # A redirect could carry keys to another host.
-            try:
-                return await watch.wait(lambda: client.send(request, stream=True, follow_redirects=False), "first_byte")
-            except httpx.HTTPStatusError as error:  # A hook of the caller's client raised for it; we judge it as well.
-                if error.request is not request:
-                    raise
+            sending = partial(client.send, request, stream=True, follow_redirects=False)
+            return await watch.wait(sending, "connect" if "trace" in request.extensions else "first_byte")
+        except (PortkeyError, RequestCancelledError):
+            raise
+        except Exception as error:
+            # A hook of the caller's client raised for the status of the answer, which we judge as well.
+            if isinstance(error, httpx.HTTPStatusError) and error.request is request:
                 return error.response
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise self._connection_error(error) from error
-        except OSError as error:  # TLS may fail beneath httpx, which lets it through.
-            raise self._connection_error(httpx.ReadError(str(error))) from error
+            if not isinstance(error, httpx.HTTPError) and _is_of_a_hook(error):
+                raise
+            failure = self._failure(error, headers, request)
+        finally:
+            await connecting.close()
+        raise failure  # Out here, since the frames of what httpx raised hold keys.
 
-    def _connection_error(self, error: httpx.HTTPError | httpx.InvalidURL) -> PortkeyError:
-        """Judge an exception that came instead of an answer."""
+    def _build(
+        self, client: AsyncClient, path: str, body: bytes | None, headers: Mapping[str, str], connecting: _Connecting
+    ) -> httpx.Request:
+        """Build a request, whose connecting is followed unless it is for a client of the caller's own."""
+        timeout = httpx.Timeout(None)
+        extensions: dict[str, object] = {}
+        if client is not self._http_client:
+            extensions = {"trace": connecting.trace}
+        elif client.timeout == _DEFAULT_HTTPX_TIMEOUT:
+            timeout = httpx.Timeout(None, connect=self.endpoint.clocks.connect, pool=self.endpoint.clocks.connect)
+        else:
+            timeout = client.timeout
+        method = "GET" if body is None else "POST"
+        request = client.build_request(
+            method,
+            f"{self.endpoint.base_url}{path}",
+            content=body,
+            headers=headers,
+            timeout=timeout,
+            extensions=extensions,
+        )
+        length = str(len(body or b""))
+        if request.headers.get("content-length", length) != length:  # h11 would raise an error of its own.
+            raise httpx.LocalProtocolError("the header content-length is not the body's length")
+        if "transfer-encoding" in request.headers:  # The body would have two lengths: a way to smuggle requests.
+            raise httpx.LocalProtocolError("the header transfer-encoding must be absent; the body has its length")
+        return request
+
+    def _failure(self, error: Exception, headers: Mapping[str, str], request: httpx.Request | None) -> PortkeyError:
+        """Return the error for an exception that came instead of an answer, without its frames and without keys."""
+        judge = Judge()
+        judge.sent(headers if request is None else request.headers)
+        error = _innermost(error)
+        said = judge.quote(_words(error), _SHOWN)
+        if request is None or _is_of_the_request(error):
+            said = re.split(r" b['\"]", said)[0]  # What follows is the value of a header.
+            failure: PortkeyError = PortkeyConfigError(f"no request can be sent to {self.endpoint.base_url}: {said}")
+        elif isinstance(error, OverflowError):
+            failure = PortkeyConfigError(f"{PROXY_SETTING} must have a port, a name and a password in range; {said}")
+        elif problem := module_problem(error):
+            failure = PortkeyConfigError(problem)
+        elif isinstance(error, httpx.TimeoutException):
+            failure = self._timeout_error(error, said)
+        else:
+            failure = self._connection_error(error, said)
+        failure.__cause__ = _bare(error, said)
+        return failure
+
+    def _timeout_error(self, error: httpx.TimeoutException, said: str) -> PortkeyTimeoutError:
+        """Judge a timeout of the caller's own client."""
         base_url = self.endpoint.base_url
-        said = str(error) or type(error).__name__
-        if isinstance(error, (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError)):
-            return PortkeyConfigError(f"no request can be sent to {base_url}: {said}")
-        if isinstance(error, httpx.ConnectTimeout if self._http_client else (httpx.ConnectTimeout, httpx.PoolTimeout)):
+        if isinstance(error, httpx.ConnectTimeout):
             seconds = self.endpoint.clocks.connect or 0
-            return PortkeyTimeoutError(
-                f"no connection to the gateway at {base_url} within {seconds:g} s (connect)",
-                clock="connect",
-                seconds=seconds,
-            )
+            message = f"no connection to the gateway at {base_url} within {seconds:g} s (connect)"
+            return PortkeyTimeoutError(message, clock="connect", seconds=seconds)
         if isinstance(error, httpx.PoolTimeout):
             return PortkeyTimeoutError("there was no free connection in the pool of http_client", clock="connect")
-        if isinstance(error, httpx.TimeoutException):
-            return PortkeyTimeoutError(f"the gateway at {base_url} did not answer in time: {said}", clock="first_byte")
-        if isinstance(error, (httpx.ConnectError, httpx.ProxyError)):
-            return PortkeyConnectionError(
-                f"cannot reach the gateway at {base_url}: {said}",
-                origin="network",
-                hint="check client_args['base_url'] (or PORTKEY_BASE_URL), that the gateway runs, and the proxy, if one"
-                " is set",
-                retryable=True,
-            )
-        return PortkeyConnectionError(
-            f"the gateway at {base_url} hung up before it answered: {said}", origin="network", retryable=True
-        )
+        return PortkeyTimeoutError(f"the gateway at {base_url} did not answer in time: {said}", clock="first_byte")
+
+    def _connection_error(self, error: Exception, said: str) -> PortkeyConnectionError:
+        base_url = self.endpoint.base_url
+        hint, retryable = None, not isinstance(error, RuntimeError)  # Such as one for a client of another loop.
+        if isinstance(error, (httpx.ConnectError, httpx.ProxyError, ssl.SSLError)):
+            message = f"cannot reach the gateway at {base_url}: {said}"
+            hint = next((hint for sign, hint in _TLS_HINTS if re.search(sign, said)), None)
+            retryable = hint is None
+            hint = hint or _CONNECT_HINT
+        else:
+            message = f"the gateway at {base_url} hung up before it answered: {said}"
+            if base_url.startswith("http:") and re.search(_SPEAKS_TLS, said):
+                hint = "if the gateway speaks TLS, begin client_args['base_url'] with https://"
+        return PortkeyConnectionError(message, origin="network", hint=hint, retryable=retryable)
+
+
+@runtime_checkable
+class _NetworkStream(Protocol):
+    async def aclose(self) -> None: ...
+
+
+class _Connecting:
+    """What httpcore says of making a connection.
+
+    Its own timeout begins anew with each step and leaves some out, such as what a proxy is to answer.
+    """
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+        self._stream: object = None
+
+    async def trace(self, event: str, info: Mapping[str, object]) -> None:
+        """End the clock for the connection when the request goes out; CONNECT goes to a proxy, and is part of it."""
+        if event.endswith("connect_tcp.complete"):
+            self._stream = info["return_value"]
+        elif event.endswith("send_request_headers.started") and getattr(info["request"], "method", b"") != b"CONNECT":
+            self._stream = None
+            self._watch.connected()
+
+    async def close(self) -> None:
+        """Close what did not become a connection: httpcore leaves it open when TLS or a proxy is interrupted."""
+        if isinstance(self._stream, _NetworkStream):
+            await self._stream.aclose()
+
+
+def _innermost(error: Exception) -> Exception:
+    """Return the first exception of a group, which is what is wrong."""
+    while exceptions := getattr(error, "exceptions", ()):  # ExceptionGroup is new in Python 3.11.
+        error = exceptions[0]
+    return error
+
+
+def _words(error: Exception) -> str:
+    """Return what an exception says, with its type where httpx did not make it."""
+    if isinstance(error, (httpx.HTTPError, httpx.InvalidURL, OSError)):
+        return str(error) or type(error).__name__
+    return f"{type(error).__name__}: {error}"
+
+
+def _is_of_the_request(error: Exception) -> bool:
+    """Whether an exception complains of what was to be sent: h2 says of the gateway what it says of a header."""
+    if isinstance(error, httpx.LocalProtocolError):
+        return bool(re.search(r"\bheader\b", str(error)))
+    return isinstance(error, (httpx.InvalidURL, httpx.UnsupportedProtocol))
+
+
+def _bare(error: Exception, said: str) -> Exception | None:
+    """Return an error of the same type as httpx's that has no more than a text: its frames hold keys."""
+    if not isinstance(error, httpx.HTTPError):
+        return None
+    bare = type(error).__new__(type(error))
+    httpx.HTTPError.__init__(bare, said)
+    return bare
+
+
+def _is_of_a_hook(error: Exception) -> bool:
+    """Whether an event hook of the caller's client raised an exception: httpx calls these where it calls itself."""
+    frames = [(frame.f_code.co_name, frame.f_globals["__name__"]) for frame, _ in walk_tb(error.__traceback__)]
+    return any(
+        caller == ("_send_handling_redirects", "httpx._client") and module != "httpx._client"
+        for caller, (_, module) in pairwise(frames)
+    )
 
 
 class GatewayResponse:
@@ -216,7 +351,8 @@ class GatewayResponse:
         self._judge.sent(self._response.request.headers)  # A client of the caller's own adds headers.
         self.status_code = self._response.status_code
         self.headers: dict[str, str] = dict(self._response.headers)
-        self.is_stream = self.headers.get("content-type", "").lower().startswith("text/event-stream")
+        is_stream = self.headers.get("content-type", "").lower().startswith("text/event-stream")
+        self.is_stream = is_stream and self.status_code in _OK
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -240,7 +376,7 @@ class GatewayResponse:
             PortkeyTimeoutError: If a clock runs out.
         """
         pieces = await self._typed_pieces()
-        if not (self.is_stream and self.status_code in _OK):
+        if not self.is_stream:
             yield await self._read(pieces)
             return
         unreadable: PortkeyStreamError | None = None
@@ -339,20 +475,16 @@ class GatewayResponse:
 
     async def pieces(self) -> AsyncGenerator[bytes, None]:
         """Yield the body as it comes, within its clocks and limits."""
-        # Past httpx's own decoding layers, which expand a body without bound. A closed answer is what an event hook of
-        # the caller's client has left.
-        response = self._response
-        body: AsyncIterator[bytes] = response.aiter_bytes()
-        read = body.__anext__
-        if not response.is_closed and isinstance(response.stream, httpx.AsyncByteStream):
-            body = aiter(response.stream)
-            read = self._decoded(body.__anext__)
+        body, read = self._open()
+        failure: PortkeyStreamError | None = None
         try:
             while True:
-                piece = await self._watch.wait(read, "drain" if self._is_done else "idle")
+                phase: Phase = "drain" if self._is_done else "stream" if self.is_stream else "body"
+                piece = await self._watch.wait(read, phase)
                 self._pending += len(piece)
                 if self._pending > self._limit and self.status_code in _OK:
-                    raise self.broken(f"it holds a message of more than {self._limit} bytes (max_event_bytes)")
+                    failure = self.broken(f"it holds a message of more than {self._limit} bytes (max_event_bytes)")
+                    break
                 yield piece
         except StopAsyncIteration:
             self.is_whole = True
@@ -360,12 +492,26 @@ class GatewayResponse:
             error.received = self._received
             if error.clock != "drain":
                 raise
-        except (httpx.HTTPError, httpx.StreamError, OSError, zlib.error) as error:
-            if not self._is_done:
-                raise self.broken(str(error) or type(error).__name__) from error
+        except RequestCancelledError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever httpx and what it stands on raise
+            failure = self._broken_by(error)
         finally:
             if isinstance(body, AsyncGenerator):  # pragma: no branch - httpx makes every body a generator
                 await body.aclose()
+        if failure:  # Raised out here, since the frames of what httpx raised hold keys.
+            raise failure
+
+    def _open(self) -> tuple[AsyncIterator[bytes], Callable[[], Awaitable[bytes]]]:
+        """Return the body, and what reads the next piece of it."""
+        # Past httpx's own decoding layers, which expand a body without bound. A closed answer is what an event hook of
+        # the caller's client has left.
+        response = self._response
+        if response.is_closed or not isinstance(response.stream, httpx.AsyncByteStream):
+            body = response.aiter_bytes()
+            return body, body.__anext__
+        raw = aiter(response.stream)
+        return raw, self._decoded(raw.__anext__)
 
     def _decoded(self, read: Callable[[], Awaitable[bytes]]) -> Callable[[], Awaitable[bytes]]:
         """Return what reads the body without its compression, which was not asked for."""
@@ -375,8 +521,17 @@ class GatewayResponse:
             return read
         if codings[0] not in _WINDOWS or len(codings) > 1:
             got = given if len(given) <= _LONGEST_CODING else f"{len(given)} characters"
-            raise self.broken(f"its content-encoding, for which nobody asked, must be gzip or deflate; got {got}")
+            raise self.broken(f"its content-encoding must be gzip or deflate, and none was asked for; got {got}")
         return _Inflater(read, codings[0]).read
+
+    def _broken_by(self, error: Exception) -> PortkeyStreamError | None:
+        """Return the error for what httpx raised, without its frames; None where nothing is lost by it."""
+        if self._is_done:
+            return None
+        said = _words(error)
+        failure = self.broken(said)
+        failure.__cause__ = _bare(error, self._judge.quote(said, _SHOWN))
+        return failure
 
     def broken(self, why: str) -> PortkeyStreamError:
         """Return the error for a body that broke off or cannot be read."""

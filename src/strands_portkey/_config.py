@@ -11,7 +11,7 @@ import os
 import re
 import warnings
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ssl import SSLContext
 from typing import Final, Literal, Protocol, runtime_checkable
 from urllib.parse import urlsplit
@@ -21,6 +21,7 @@ from strands.models.model import BaseModelConfig, CacheConfig
 from typing_extensions import Required, TypedDict, TypeIs
 
 from ._errors import PortkeyConfigError
+from ._secrets import is_provider_key, masked, name_of, type_of
 from ._upstreams import find_upstreams
 
 HOSTED_BASE_URL: Final = "https://api.portkey.ai/v1"
@@ -38,10 +39,11 @@ class Timeouts(TypedDict, total=False):
     """Clocks of a request, in seconds; None stops a clock.
 
     Attributes:
-        connect: To a connection with the gateway. Default 10.
+        connect: To a connection with the gateway, TLS and what a proxy is to say included. Default 10.
         first_byte: From asking, connecting included, to the first byte of the answer. Default 600, since a model may
-            think for minutes.
-        idle: Between two pieces of a stream, comments included. Default 300, as the gateway's own limit.
+            think for minutes. As long, each on its own, for the functions in `client_args`, and for the whole body of
+            an answer that is no stream.
+        idle: Between two pieces of a body, comments included. Default 300, as the gateway's own limit.
         total: For the whole request. Default None.
     """
 
@@ -187,8 +189,8 @@ class Endpoint:
     base_url: str
     clocks: Clocks
     verify: bool | str | SSLContext
-    cert: str | tuple[str, ...] | None
-    proxy: str | None
+    cert: str | tuple[str, ...] | None = field(repr=False)
+    proxy: str | None = field(repr=False)
     trust_env: bool
     http2: bool
     max_event_bytes: int
@@ -220,7 +222,6 @@ _WANTED: Final = {
     "http2": "True or False",
     "max_event_bytes": "a positive number of bytes",
 }
-_SHOWN_KEYS: Final = frozenset({"timeout", "trust_env", "http2", "max_event_bytes"})  # The others may hold a secret.
 _SDK_ARGS: Final = frozenset({"default_headers", "default_query", "max_retries", "organization"})
 # Of the OpenAI SDK's methods, which take them apart.
 _SDK_PARAMS: Final = frozenset({"extra_body", "extra_headers", "extra_query", "timeout"})
@@ -243,12 +244,14 @@ def split_client_args(client_args: object) -> tuple[Endpoint, dict[str, object]]
     Returns:
         The endpoint, and the routing values as they were given; their keys are in lower case, with underscores.
     """
+    client_args = masked(client_args)
     given = to_settings("client_args", client_args)
     if strangers := sorted(given.keys() & PortkeyConfig.__annotations__.keys()):
         raise PortkeyConfigError(f"client_args has {strangers}, which are arguments of PortkeyModel")
     routing = {name: value for name, value in given.items() if name not in ENDPOINT_KEYS}
     if "api_key" not in routing and (api_key := _environment("PORTKEY_API_KEY")):
-        routing["api_key"] = api_key
+        routing["api_key"] = masked(api_key)
+    check_api_key(routing.get("api_key"))
     args = _endpoint_args({name: value for name, value in given.items() if name in ENDPOINT_KEYS})
 
     key = routing.get("api_key")
@@ -273,17 +276,24 @@ def split_client_args(client_args: object) -> tuple[Endpoint, dict[str, object]]
     return endpoint, routing
 
 
+def check_api_key(api_key: object) -> None:
+    """Refuse a provider's key where Portkey's belongs: it would go to the hosted gateway."""
+    if isinstance(api_key, str) and is_provider_key(api_key):
+        message = "client_args['api_key'] must be Portkey's key; got one of a provider"
+        raise PortkeyConfigError(message, hint="give it as client_args['Authorization']")
+
+
 def to_settings(where: str, given: object) -> dict[str, object]:
     """Return settings by the names that `ClientArgs` has for them."""
     if not is_mapping(given):
-        raise PortkeyConfigError(f"{where} is of type {type(given).__name__}; wanted is a mapping of settings")
+        raise PortkeyConfigError(f"{where} must be a mapping of settings; got {type_of(given)}")
     settings: dict[str, object] = {}
     for spelling, value in given.items():
         if not isinstance(spelling, str):
-            raise PortkeyConfigError(f"{where} has {spelling!r}; wanted are names of settings")
+            raise PortkeyConfigError(f"{where} must have names of settings; got {name_of(spelling)}")
         name = to_setting(spelling)
         if name in settings:
-            raise PortkeyConfigError(f"{where} has {name!r} twice; one of them is {spelling!r}")
+            raise PortkeyConfigError(f"{where} has {name_of(name)} twice; one of them is {name_of(spelling)}")
         settings[name] = value
     if strangers := sorted(settings.keys() & _SDK_ARGS):
         hint = "its default_headers are 'headers' here, its max_retries 'retry' in a config"
@@ -300,7 +310,7 @@ def to_base_url(url: str) -> str:
     """Return the gateway's URL with ``/v1`` and without a trailing slash."""
     # A URL that may hold a password or a key is not quoted, and neither is what Python says of it.
     shown = "a URL with '@', '?' or '#'" if re.search("[@?#]", url) else repr(url)
-    wrong = PortkeyConfigError(f"client_args['base_url'] is {shown}; wanted is {_WANTED['base_url']}")
+    wrong = PortkeyConfigError(f"client_args['base_url'] must be {_WANTED['base_url']}; got {shown}")
     try:
         parts = urlsplit(url.strip())
         parts.port  # noqa: B018 - raises where the port is no number
@@ -333,19 +343,29 @@ def to_clocks(timeout: float | Timeouts | HttpxTimeout | None) -> Clocks:
         clocks = Clocks(**timeout)
     for seconds in (clocks.connect, clocks.first_byte, clocks.idle, clocks.total):
         if seconds is not None and not 0 <= seconds < math.inf:
-            raise PortkeyConfigError(f"client_args['timeout'] is {timeout!r}; wanted is {_WANTED['timeout']}")
+            raise PortkeyConfigError(f"client_args['timeout'] must be {_WANTED['timeout']}; got {seconds!r}")
     return clocks
 
 
 def check_model_config(model_config: Mapping[str, object]) -> None:
     """Check what was given of a `PortkeyConfig`, and warn of keys that it does not have."""
     known = PortkeyConfig.__annotations__.keys()
+    if misplaced := sorted(model_config.keys() & ClientArgs.__annotations__.keys()):
+        raise PortkeyConfigError(f"{', '.join(misplaced)} must stand in client_args, not beside it")
     if unknown := model_config.keys() - known:
-        message = f"unknown configuration keys {sorted(unknown)}; known are {sorted(known)}"
+        names = ", ".join(map(name_of, sorted(unknown)))
+        message = f"unknown configuration keys {names}; known are {sorted(known)}"
         warnings.warn(message, stacklevel=3)  # Points at the caller of PortkeyModel() or update_config().
     for key, check in _CHECKS.items():
         if key in model_config and (wanted := check(value := model_config[key])):
-            raise PortkeyConfigError(f"{key} is {value!r}; wanted is {wanted}")
+            raise PortkeyConfigError(f"{key} must be {wanted}; got {_given(value)}")
+
+
+def _given(value: object) -> str:
+    """Return what an error shows of a wrong value: numbers and the like; of what may hold a key its type alone."""
+    if is_list(value):
+        return f"{type_of(value)} of {', '.join(sorted(set(map(type_of, value)))) or 'nothing'}"
+    return repr(value) if value is None or isinstance(value, (bool, int, float)) else type_of(value)
 
 
 def _check_params(value: object) -> str | None:
@@ -354,11 +374,11 @@ def _check_params(value: object) -> str | None:
     if not is_mapping(value):
         return "a mapping of request parameters"
     if value.get("n", 1) != 1:
-        return "one without another 'n' than 1, since a Strands message holds one answer"
+        return "without another 'n' than 1, since a Strands message holds one answer"
     if "messages" in value or "model" in value:
-        return "one without 'messages' (the agent's) and 'model' (model_id)"
+        return "without 'messages' (the agent's) and 'model' (model_id)"
     if value.keys() & _SDK_PARAMS:
-        return f"one without {sorted(_SDK_PARAMS)}, which only the OpenAI SDK takes apart"
+        return f"without {sorted(_SDK_PARAMS)}, which only the OpenAI SDK takes apart"
     return None
 
 
@@ -410,11 +430,9 @@ def _endpoint_args(given: Mapping[str, object]) -> _EndpointArgs:
         args = _ENDPOINT_ARGS.validate_python(given)
     except ValidationError as error:
         name = str(error.errors(include_url=False, include_input=False)[0]["loc"][0])
-        value = given[name]
-        shown = repr(value) if name in _SHOWN_KEYS else f"of type {type(value).__name__}"
-        raise PortkeyConfigError(f"client_args[{name!r}] is {shown}; wanted is {_WANTED[name]}") from None
+        raise PortkeyConfigError(f"client_args[{name!r}] must be {_WANTED[name]}; got {_given(given[name])}") from None
     if (proxy := args.get("proxy")) is not None and not _PROXY.fullmatch(proxy):
-        raise PortkeyConfigError(f"client_args['proxy'] is no such URL; wanted is {_WANTED['proxy']}")
+        raise PortkeyConfigError(f"client_args['proxy'] must be {_WANTED['proxy']}; got another text")
     return args
 
 

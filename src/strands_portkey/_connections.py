@@ -9,20 +9,25 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
+import sys
 from bisect import bisect_right
-from collections.abc import AsyncGenerator, Collection
+from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from contextvars import Context
 from functools import lru_cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from operator import attrgetter
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 from weakref import WeakValueDictionary
 
 import httpx
 
 from ._config import Endpoint
 from ._errors import PortkeyConfigError
+
+T = TypeVar("T")
+
+PROXY_SETTING: Final = "client_args['proxy'], or HTTP_PROXY, HTTPS_PROXY, ALL_PROXY or NO_PROXY of the environment,"
 
 _KEEPALIVE: Final = 4.0  # Seconds that an idle connection is kept: the gateway closes it after 5.
 
@@ -61,18 +66,22 @@ class Connections:
         limits = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=_KEEPALIVE)
         # No cookies: an upstream's would travel from one user's answer into another's request.
         cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))
+        verify = ssl_context(endpoint.verify, endpoint.cert, endpoint.trust_env)
+        problem = f"{PROXY_SETTING} must be a URL, in whose password '#' is written %23, '/' %2F and '?' %3F"
         try:
-            client = Client(
-                verify=ssl_context(endpoint.verify, endpoint.cert, endpoint.trust_env),
+            client: Client | None = Client(
+                verify=verify,
                 proxy=endpoint.proxy,
                 trust_env=endpoint.trust_env,
                 http2=endpoint.http2,
                 limits=limits,
                 cookies=cookies,
             )
-        except (ImportError, OSError, ValueError, httpx.InvalidURL) as error:
-            message = f"client_args for the connection (verify, cert, proxy, http2) cannot be used: {error}"
-            raise PortkeyConfigError(message) from error
+        except (AttributeError, ImportError, SyntaxError, ValueError, httpx.InvalidURL) as error:
+            problem = module_problem(error) or problem  # What httpx says of a URL quotes it.
+            client = None
+        if client is None:  # Raised out here, without what httpx has raised.
+            raise PortkeyConfigError(problem)
         client.home = await self._here()
         client.home.busy.add(client)
         return client
@@ -150,9 +159,9 @@ class LoopClients:
         expired = bisect_right(self._idle, oldest, key=lambda kept: kept[0])
         self._close([client for _, client in self._idle[:expired]])
         del self._idle[:expired]
-        self._timer = None
-        if self._idle:
-            self._timer = self.loop.call_at(self._idle[0][0] + _KEEPALIVE, self._expire, context=Context())
+        self._timer = (
+            self.loop.call_at(self._idle[0][0] + _KEEPALIVE, self._expire, context=Context()) if self._idle else None
+        )
 
     def _close(self, clients: Collection[Client]) -> list[asyncio.Task[None]]:
         """Close clients in tasks of their own, which go on when whoever waits for them is cancelled."""
@@ -194,17 +203,19 @@ def is_reusable(response: httpx.Response) -> bool:
     """
     try:
         connection = _CONNECTION(response.stream)
-        if response.http_version == "HTTP/2":  # Its answers are numbered.
-            return connection.is_idle()
-        is_clean = connection.is_idle() and _TRAILING_DATA(connection) == (b"", False)
+        is_numbered = response.http_version == "HTTP/2"  # Its answers are, and what else comes is for httpcore to read.
+        return connection.is_idle() and (
+            is_numbered or (_TRAILING_DATA(connection) == (b"", False) and _is_drained(response))
+        )
     except AttributeError:
         return False
-    tls: ssl.SSLObject | None = response.extensions["network_stream"].get_extra_info("ssl_object")
-    return is_clean and (tls is None or _is_drained(tls))
 
 
-def _is_drained(tls: ssl.SSLObject) -> bool:
-    """Return whether TLS holds no more bytes that came, and no end."""
+def _is_drained(response: httpx.Response) -> bool:
+    """Return whether TLS, if there is any, holds no more bytes that came, and no end."""
+    if response.request.url.scheme == "http":  # To ask the connection takes 10 us.
+        return True
+    tls: ssl.SSLObject = response.extensions["network_stream"].get_extra_info("ssl_object")
     try:
         tls.read(1)
     except ssl.SSLWantReadError:
@@ -214,31 +225,64 @@ def _is_drained(tls: ssl.SSLObject) -> bool:
     return False
 
 
+def module_problem(error: Exception) -> str | None:
+    """Return what to say of a module that cannot be used: it is missing, or another file goes by its name."""
+    shadows = [
+        f"{name!r} is {module.__file__}"
+        for name in ("h2", "hpack", "hyperframe", "socksio")
+        if (module := sys.modules.get(name)) and not hasattr(module, "__path__")  # Each of them is a folder.
+    ]
+    if not (isinstance(error, (ImportError, SyntaxError)) or (shadows and isinstance(error, AttributeError))):
+        return None
+    found = f"; {' and '.join(shadows)}, which is another module" if shadows else ""
+    return f"http2=True needs the package h2, and a SOCKS proxy socksio: {error}{found}"
+
+
 def ssl_context(
     verify: bool | str | ssl.SSLContext,  # noqa: FBT001 - httpx's name and type
     cert: str | tuple[str, ...] | None,
     trust_env: bool,  # noqa: FBT001 - httpx's name and type
 ) -> ssl.SSLContext:
-    """Return the one TLS context for a TLS setting, until one of its files changes: making one takes 20 ms or more."""
+    """Return the one TLS context for a TLS setting, until one of its files changes: making one takes 20 ms or more.
+
+    Raises:
+        PortkeyConfigError: If a file cannot be read.
+    """
     certs = (cert,) if isinstance(cert, str) else cert or ()
-    files = [Path(file) for file in (verify, *certs[:2]) if isinstance(file, str)]  # The third is a password.
-    return _make_ssl_context(verify, certs, trust_env, *(file.stat().st_mtime_ns for file in files if file.exists()))
+    source = ("client_args['verify']", verify)
+    if verify is True and trust_env:
+        names = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+        source = next(((name, place) for name in names if (place := os.environ.get(name))), source)
+    files = [Path(file) for file in (source[1], *certs[:2]) if isinstance(file, str)]  # The third is a password.
+    return _make_ssl_context(*source, certs, *(file.stat().st_mtime_ns for file in files if file.exists()))
 
 
 @lru_cache(maxsize=16)
 def _make_ssl_context(
+    setting: str,
     verify: bool | str | ssl.SSLContext,  # noqa: FBT001 - httpx's name and type
     certs: tuple[str, ...],
-    trust_env: bool,  # noqa: FBT001 - httpx's name and type
     *_changed: int,
 ) -> ssl.SSLContext:
     if isinstance(verify, ssl.SSLContext):
         context = verify
     elif isinstance(verify, str):
-        is_folder = Path(verify).is_dir()
-        context = ssl.create_default_context(cafile=None if is_folder else verify, capath=verify if is_folder else None)
+        is_folder = setting == "SSL_CERT_DIR" or Path(verify).is_dir()
+        file, folder = (None, verify) if is_folder else (verify, None)
+        context = _load(setting, [verify], lambda: ssl.create_default_context(cafile=file, capath=folder))
     else:
-        context = httpx.create_ssl_context(verify=verify, trust_env=trust_env)
+        context = httpx.create_ssl_context(verify=verify, trust_env=False)
     if certs:
-        context.load_cert_chain(*certs)
+        certificate, key, password = (*certs, None, "")[:3] if len(certs) == 1 else (*certs, "")[:3]
+        # An empty password: without any OpenSSL would ask for one on the terminal.
+        _load("client_args['cert']", certs[:2], lambda: context.load_cert_chain(certificate, key, password))
     return context
+
+
+def _load(setting: str, files: Sequence[str], load: Callable[[], T]) -> T:
+    try:
+        return load()
+    except OSError as error:  # An SSLError is one.
+        why = error.strerror or str(error)
+    shown = [file for file in files if not os.access(file, os.R_OK)] or files
+    raise PortkeyConfigError(f"{setting} must name PEM files that can be read; got {' and '.join(shown)}: {why}")

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import re
+from base64 import b64decode
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
+from urllib.parse import quote, unquote
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from ._config import is_list, is_mapping, to_setting
 from ._errors import PortkeyConfigError
+from ._secrets import Masked, name_of, type_of
 from ._usage import to_cost, to_reasoning_tokens
 from ._version import __version__
 from ._wire import CompletionUsage
@@ -36,6 +40,11 @@ _NAMES: Final = TypeAdapter(list[str])
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _SHORTEST_SECRET: Final = 6
 _COUNT: Final = re.compile(r"-?[0-9]{1,9}")
+# Headers of HTTP and of tracers, in which no key stands.
+_HARMLESS: Final = frozenset(
+    {"accept", "accept-encoding", "connection", "content-length", "content-type", "host", "user-agent"}
+    | {"anthropic-beta", "anthropic-version", "openai-beta", "baggage", "traceparent", "tracestate", "x-request-id"}
+)
 _SECRET_NAME: Final = re.compile(r"(?i)authorization|key|secret|token|password|passphrase|cookie|credential")
 
 
@@ -122,37 +131,75 @@ def request_headers(routing: Mapping[str, object], tracing: Mapping[str, str] | 
             # A name listed with the prefix keeps it: `x-portkey-metadata` is for the gateway and the provider.
             header = name if name in names else _PREFIX + name
             if not _HEADER_NAME.fullmatch(header):
-                raise PortkeyConfigError(f"client_args has {setting!r}, which cannot be the name of a header")
+                raise PortkeyConfigError(f"client_args must have names of headers; got {name_of(setting)}")
             headers[header] = _checked(f"client_args[{setting!r}]", _to_text(setting, value, settings))
-    return headers | _extra_headers(settings.get("headers", {}))
+    headers |= _extra_headers(settings.get("headers", {}))
+    return {name: Masked(text) for name, text in headers.items()}
 
 
 def secrets(headers: Mapping[str, str]) -> list[str]:
-    """Return what no message may show of request headers: keys, also those within a config, the longest first."""
+    """Return what no message may show of request headers, in each form in which it may come back, the longest first.
+
+    That is what stands under a name that sounds secret or in ``x-portkey-sensitive-headers``, also within a config; the
+    password in ``x-portkey-custom-host``; and every header that is neither Portkey's nor one of HTTP's or a tracer's.
+    """
     sensitive = {name.strip().lower() for name in headers.get(f"{_PREFIX}sensitive-headers", "").split(",")}
     found: set[str] = set()
     for header, text in headers.items():
         name = header.removeprefix(_PREFIX)  # Which has a key in it.
-        value: JsonValue = text
         if text.startswith(("{", "[")):
             with suppress(ValueError):
-                value = from_json(text)
-        is_secret = bool(_SECRET_NAME.search(name) or {header, name} & sensitive)
-        found.update(_secrets_within(value, is_secret=is_secret))
-    found |= {each.replace("/", "\\/") for each in found}  # As JSON may have it.
+                is_secret = _is_secret(header) or not sensitive.isdisjoint((header, name))
+                found.update(_secrets_within(from_json(text), is_secret=is_secret))
+                continue
+        if _is_secret(header) or name in sensitive or header in sensitive:
+            found.update(_words(text))
+        elif name == "custom-host" and "@" in text:
+            found.update(_credentials(text))
     # A shorter text is no key, and taking it out of every word would spoil what is said.
-    return sorted((each for each in found if len(each) >= _SHORTEST_SECRET), key=lambda secret: (-len(secret), secret))
+    forms = {form for each in found if len(each) >= _SHORTEST_SECRET for form in _forms(each)}
+    return sorted(forms, key=lambda secret: (-len(secret), secret))
+
+
+@lru_cache(maxsize=256)
+def _is_secret(header: str) -> bool:
+    """Whether a header's value is taken for a key, by its name."""
+    if _SECRET_NAME.search(header.removeprefix(_PREFIX)):
+        return True
+    return not header.startswith(_PREFIX) and header not in _HARMLESS
+
+
+def _forms(secret: str) -> Iterator[str]:
+    """Yield a secret as it was sent, and as JSON and URLs may have it."""
+    yield secret
+    if not secret.isalnum():
+        escaped = json.dumps(secret)[1:-1]
+        yield from (escaped, escaped.replace("/", "\\/"), quote(secret, safe=""))
 
 
 def _words(text: str) -> Iterator[str]:
-    """Yield a secret and the parts of it that may be quoted alone: without its scheme, each cookie."""
+    """Yield a secret and the parts of it that may be quoted alone: without its scheme, each cookie, a password."""
     yield text
-    yield from (word for word in re.split(r"[\s;]+", text) if word.lower() != "bearer")
+    words = [word for word in re.split(r"[\s;]+", text) if word.lower() not in ("bearer", "basic")]
+    yield from words
+    if text[:6].lower() == "basic ":
+        with suppress(ValueError):
+            decoded = b64decode(words[-1]).decode()
+            yield from (decoded, decoded.partition(":")[2])
+
+
+def _credentials(url: str) -> Iterator[str]:
+    """Yield name and password of a URL, as they stand there and as they are meant."""
+    given = url.rpartition("@")[0].partition("://")[2]
+    for text in (given, given.partition(":")[2]):
+        yield from (text, unquote(text))
 
 
 def _secrets_within(value: JsonValue, *, is_secret: bool = False) -> Iterator[str]:
     if isinstance(value, dict):
         for name, part in value.items():
+            if name.replace("-", "_") == "custom_host" and isinstance(part, str) and "@" in part:
+                yield from _credentials(part)
             yield from _secrets_within(part, is_secret=is_secret or bool(_SECRET_NAME.search(name)))
     elif isinstance(value, list):
         for part in value:
@@ -173,33 +220,32 @@ def _names(setting: str, value: object) -> list[str]:
         names = _NAMES.validate_python(value)
     except ValidationError:
         wanted = "a list of names, or these with commas between"
-        message = f"client_args[{setting!r}] is of type {type(value).__name__}; wanted is {wanted}"
+        message = f"client_args[{setting!r}] must be {wanted}; got {type_of(value)}"
         raise PortkeyConfigError(message) from None
     return [name.strip() for name in names if name.strip()]
 
 
 def _authorization(value: object) -> str:
-    wanted = "wanted is the provider's key, such as 'Bearer sk-...'"
+    must = "client_args['authorization'] must be the provider's key, such as 'Bearer sk-...'"
     if not isinstance(value, str):
-        message = f"client_args['authorization'] is of type {type(value).__name__}; {wanted}"
-        raise PortkeyConfigError(message)
+        raise PortkeyConfigError(f"{must}; got {type_of(value)}")
     text = _checked("client_args['authorization']", value)
     if text.lower() in ("bearer", "basic"):
-        raise PortkeyConfigError(f"client_args['authorization'] is {text!r} without a key; {wanted}")
+        raise PortkeyConfigError(f"{must}; got a scheme without a key")
     return text if " " in text else f"Bearer {text}"
 
 
 def _extra_headers(value: object) -> dict[str, str]:
     if not is_mapping(value):
-        message = f"client_args['headers'] is of type {type(value).__name__}; wanted is a mapping of names to texts"
+        message = f"client_args['headers'] must be a mapping of names to texts; got {type_of(value)}"
         raise PortkeyConfigError(message)
     headers: dict[str, str] = {}
     for name, text in value.items():
         if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
-            raise PortkeyConfigError(f"client_args['headers'] has {name!r}, which cannot be the name of a header")
-        where = f"client_args['headers'][{name!r}]"
+            raise PortkeyConfigError(f"client_args['headers'] must have names of headers; got {name_of(name)}")
+        where = f"client_args['headers'][{name_of(name)}]"
         if not isinstance(text, str):
-            raise PortkeyConfigError(f"{where} is of type {type(text).__name__}; wanted is text")
+            raise PortkeyConfigError(f"{where} must be text; got {type_of(text)}")
         headers[name.lower()] = _checked(where, text)
     return headers
 
@@ -216,7 +262,7 @@ def _to_text(setting: str, value: object, settings: Mapping[str, object]) -> str
     if is_mapping(value) or is_list(value):
         return _dump(setting, value)
     if not isinstance(value, (str, int, float)):
-        message = f"client_args[{setting!r}] is of type {type(value).__name__}; wanted is text, a number or a bool"
+        message = f"client_args[{setting!r}] must be text, a number or a bool; got {type_of(value)}"
         raise PortkeyConfigError(message)
     return str(value)
 
@@ -228,10 +274,10 @@ def _to_json(setting: str, value: object) -> str:
             return value
         try:
             value = from_json(value)
-        except ValueError as error:
-            raise PortkeyConfigError(f"client_args[{setting!r}] is no JSON: {error}") from None
+        except ValueError:
+            raise PortkeyConfigError(f"client_args[{setting!r}] must be JSON; got other text") from None
     if not is_mapping(value):
-        message = f"client_args[{setting!r}] is of type {type(value).__name__}; wanted is a mapping or its JSON"
+        message = f"client_args[{setting!r}] must be a mapping or its JSON; got {type_of(value)}"
         raise PortkeyConfigError(message)
     return _dump(setting, value)
 
@@ -253,6 +299,6 @@ def _plain(value: object) -> object:
 def _checked(where: str, text: str) -> str:
     if not text.isascii() or not text.isprintable():
         # The text itself may be a key and stays out of the message.
-        message = f"{where} holds line breaks or characters outside ASCII, which a header cannot carry; wanted is ASCII"
+        message = f"{where} must be ASCII without line breaks, as all that a header can carry; got other characters"
         raise PortkeyConfigError(message)
     return text.strip()

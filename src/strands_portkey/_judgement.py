@@ -13,7 +13,7 @@ import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
-from typing import Final, overload
+from typing import Final
 
 from pydantic import JsonValue
 from pydantic_core import from_json, to_json
@@ -57,10 +57,11 @@ _DEEPEST: Final = 12  # Levels of an error that are read; a list that the gatewa
 _WRAPPED: Final = re.compile(r"Invalid response received from ([\w.-]{1,80}): (.*)", re.DOTALL)
 
 
-def read_complaint(text: str, depth: int = 0) -> Complaint:
-    """Read an error body: JSON of any known form, HTML or plain text."""
+def read_complaint(text: str, depth: int = 0, *, is_whole: bool = True) -> Complaint:
+    """Read an error body, or its beginning: JSON of any known form, HTML or plain text."""
+    data = text.encode(errors="replace")  # A half of a character is no JSON.
     try:
-        said: JsonValue = from_json(text.encode(errors="replace"))  # Half a character is no JSON.
+        said: JsonValue = from_json(data, allow_partial=False if is_whole else "trailing-strings")
     except ValueError:
         return Complaint(text)
     return to_complaint(said, depth)
@@ -259,7 +260,8 @@ def is_failure(finish_reason: str) -> bool:
 
 _SHOWN: Final = 500  # Characters of an answer that a message quotes.
 _WORD: Final = 80  # Characters of a code, a type or an id that an error quotes.
-_KEPT: Final = 4000  # Characters of an answer that are judged, and that an error keeps.
+_KEPT: Final = 4000  # Characters of a message that are judged, and of an answer that an error keeps.
+_READ: Final = 65_536  # Characters of an answer in which an error is looked for.
 # What could end a line, move a terminal's cursor, turn the direction of a text, or not be encoded.
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]+")
 _TITLE: Final = re.compile(r"<title[^<>]*>([^<]*)</title>", re.IGNORECASE)
@@ -284,25 +286,30 @@ class Judge:
     def keys(self) -> list[str]:
         """The keys of all headers that were sent, the longest first; found when they are first asked for."""
         if self._keys is None:
-            found = {key for headers in self._sent for key in secrets(headers)}
+            found: set[str] = set()
+            seen: dict[str, str] = {}
+            for headers in self._sent:  # Most are the same each time.
+                fresh = {name: value for name, value in headers.items() if seen.get(name) != value}
+                found.update(secrets(fresh))
+                seen |= fresh
+            found |= {to_json(key).decode()[1:-1] for key in found}
             self._keys = sorted(found, key=len, reverse=True)  # One key may begin with another.
         return self._keys
 
-    @overload
-    def hide(self, value: str) -> str: ...
-    @overload
-    def hide(self, value: dict[str, JsonValue]) -> dict[str, JsonValue]: ...
-    @overload
-    def hide(self, value: JsonValue) -> JsonValue: ...
-    def hide(self, value: JsonValue) -> JsonValue:
-        """Return a text, or JSON with texts in it, without keys."""
-        if isinstance(value, str):
-            for key in self.keys:
-                value = value.replace(key, "***")
-            return value
-        if isinstance(value, dict):
-            return {self.hide(name): self.hide(part) for name, part in value.items()}
-        return [self.hide(part) for part in value] if isinstance(value, list) else value
+    def hide(self, text: str) -> str:
+        """Return a text without keys."""
+        for key in self.keys:
+            text = text.replace(key, "***")
+        return text
+
+    def hide_within(self, verdicts: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        """Return JSON, of any depth, without keys in its names and texts."""
+        text = to_json(verdicts, inf_nan_mode="constants").decode()
+        hidden = self.hide(text)
+        if hidden == text:
+            return verdicts
+        cleared: dict[str, JsonValue] = from_json(hidden)
+        return cleared
 
     def quote(self, text: str, most: int = _WORD) -> str:
         """Return a text of the other side as a message can show it: on one line, without keys, and not too long."""
@@ -311,7 +318,8 @@ class Judge:
 
     def response_error(self, status_code: int, headers: Mapping[str, str], body: str) -> PortkeyAPIError:
         """Judge an answer, with headers in lower case, that is an error by its status or holds one in spite of it."""
-        complaint = read_complaint(body)
+        beginning, is_whole = self._begin(body, _READ)
+        complaint = read_complaint(beginning, is_whole=is_whole)
         is_exception = headers.get("x-portkey-gateway-exception") == "true"
         if is_exception or not any(name.startswith("x-portkey-") for name in headers):
             complaint = replace(complaint, by_gateway=complaint.by_gateway or complaint.provider is None)
@@ -393,7 +401,7 @@ class Judge:
             type=self.quote(complaint.type or "") or None,
             param=self.quote(complaint.param or "") or None,
             provider=self.quote(complaint.provider or "") or None,
-            hook_results=None if complaint.hook_results is None else self.hide(complaint.hook_results),
+            hook_results=None if complaint.hook_results is None else self.hide_within(complaint.hook_results),
         )
 
     def _kind(self, status: int | None, complaint: Complaint, *, started: bool) -> tuple[type[PortkeyAPIError], bool]:

@@ -7,9 +7,14 @@ with every chunk (Gemini), that are always 0 (Ollama) or absent (Cohere), ids th
 from __future__ import annotations
 
 import json
+import re
+from typing import Final
 from uuid import uuid4
 
 from ._wire import ToolCallDelta
+
+_BRACE: Final = re.compile("[{}]")
+_JSON_WHITESPACE: Final = " \t\n\r"
 
 
 class ToolCall:
@@ -22,7 +27,7 @@ class ToolCall:
         arguments: The fragments of its JSON so far.
     """
 
-    __slots__ = ("arguments", "id", "index", "name", "signature", "wire_id")
+    __slots__ = ("_end", "_is_whole", "_read", "arguments", "id", "index", "name", "signature", "wire_id")
 
     def __init__(self, index: int | None, wire_id: str | None, call_id: str) -> None:
         """Begin a call that has neither name nor arguments yet."""
@@ -32,15 +37,51 @@ class ToolCall:
         self.name = ""
         self.signature: str | None = None
         self.arguments: list[str] = []
+        self._end = _ObjectEnd()
+        self._read = 0
+        self._is_whole: bool | None = None  # None while more may make it so.
 
     def is_whole(self) -> bool:
-        """Whether the arguments so far are a JSON object, which nothing can follow."""
-        return _is_json("".join(self.arguments), dict)
+        """Whether the arguments so far are a JSON object, which nothing can follow.
+
+        However often this is asked, each fragment is looked at once, and the whole is parsed once.
+        """
+        came = "".join(self.arguments[self._read :])
+        self._read = len(self.arguments)
+        if self._is_whole is None and self._end.is_in(came):
+            self._is_whole = _is_json("".join(self.arguments), dict)
+        elif self._is_whole:
+            self._is_whole = not came.strip(_JSON_WHITESPACE)
+        return bool(self._is_whole)
 
     def is_broken(self) -> bool:
         """Whether the arguments, if they end here, are something else than JSON or nothing."""
         arguments = "".join(self.arguments).strip()
         return bool(arguments) and not _is_json(arguments, object)
+
+
+class _ObjectEnd:
+    """Finds where a JSON object ends, in text that comes in pieces. What it finds in other text means nothing."""
+
+    __slots__ = ("_depth", "_escape", "_in_string")
+
+    def __init__(self) -> None:
+        self._depth = 0
+        self._escape = ""
+        self._in_string = False
+
+    def is_in(self, text: str) -> bool:
+        """Whether the object's last brace is in this next piece."""
+        text = (self._escape + text).replace("\\\\", "").replace('\\"', "")
+        self._escape = "\\" if text.endswith("\\") else ""
+        parts = text.split('"')
+        outside_strings = "".join(parts[self._in_string :: 2])
+        self._in_string ^= len(parts) % 2 == 0
+        for brace in _BRACE.findall(outside_strings):
+            self._depth += 1 if brace == "{" else -1
+            if self._depth <= 0:
+                return True
+        return False
 
 
 class ToolCalls:

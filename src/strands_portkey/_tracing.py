@@ -8,21 +8,19 @@ from __future__ import annotations
 from collections.abc import MutableMapping
 from contextvars import ContextVar
 from typing import Final, NamedTuple
-from uuid import uuid4
+from weakref import ref
 
 from opentelemetry import propagate, trace
+from strands import Agent
 
-from ._config import is_list
 from ._headers import ResponseMetadata
-
-_KEPT: Final = "portkey_trace"  # Where an invocation's trace id is kept in its state, between its turns.
 
 
 def trace_headers(invocation_state: MutableMapping[str, object] | None) -> dict[str, str]:
     """Return the headers that join one request to its agent's others and to the current OpenTelemetry span.
 
     All turns of one invocation of an agent have one trace id: that of the OpenTelemetry trace where there is one,
-    otherwise one made up and kept in the invocation's state, where there is an agent. Each turn has its span id.
+    otherwise one that stands for the invocation, where there is an agent. Each turn has its span id.
     """
     headers: dict[str, str] = {}
     propagate.inject(headers)
@@ -30,8 +28,8 @@ def trace_headers(invocation_state: MutableMapping[str, object] | None) -> dict[
     state: MutableMapping[str, object] = invocation_state if invocation_state is not None else {}
     if span.is_valid:
         headers["x-portkey-trace-id"] = trace.format_trace_id(span.trace_id)
-    elif "agent" in state:
-        headers["x-portkey-trace-id"] = _invocation_id(state)
+    elif trace_id := _trace_id(state):
+        headers["x-portkey-trace-id"] = trace_id
     if cycle := state.get("event_loop_cycle_id"):
         headers["x-portkey-span-id"] = str(cycle)
         headers["x-portkey-span-name"] = f"chat {getattr(state.get('agent'), 'name', '')}".strip()
@@ -40,33 +38,41 @@ def trace_headers(invocation_state: MutableMapping[str, object] | None) -> dict[
     return {name: value for name, value in headers.items() if value.isascii() and value.isprintable()}
 
 
-class _Kept(NamedTuple):
-    """A trace id, the agent that it was made for, and the number of the agent's invocations then."""
+class _Asked(NamedTuple):
+    """Who last asked in a context: an agent, in an invocation with this trace id, on a state with this address."""
 
+    agent: ref[Agent]
     trace_id: str
-    agent: object
-    invocation: int
+    state: int
 
 
 # Agents that run side by side on one state, as a graph's nodes do, put themselves in each other's place there.
-_HERE: Final[ContextVar[tuple[object, _Kept] | None]] = ContextVar(_KEPT, default=None)
+_ASKED: Final[ContextVar[_Asked | None]] = ContextVar("asked", default=None)
 
 
-def _invocation_id(state: MutableMapping[str, object]) -> str:
-    """Return the trace id of an invocation; a state that is used again is told by the agent's count of them."""
-    here = _HERE.get()
-    if here and here[0] is state and here[1].invocation == _invocations(here[1].agent):
-        return here[1].trace_id
-    agent, kept = state.get("agent"), state.get(_KEPT)
-    if not (isinstance(kept, _Kept) and kept.agent is agent and kept.invocation == _invocations(agent)):
-        kept = state[_KEPT] = _Kept(uuid4().hex, agent, _invocations(agent))
-    _HERE.set((state, kept))
-    return kept.trace_id
+def _trace_id(state: MutableMapping[str, object]) -> str | None:
+    """Return the trace id of the invocation that has this state, or None where no agent asks."""
+    asked = _ASKED.get()
+    if asked and asked.state == id(state) and _is_running(asked.agent(), asked.trace_id):
+        return asked.trace_id
+    agent = state.get("agent")
+    if isinstance(agent, Agent) and (trace_id := _invocation_id(agent)):
+        _ASKED.set(_Asked(ref(agent), trace_id, id(state)))
+        return trace_id
+    return None
 
 
-def _invocations(agent: object) -> int:
-    invocations = getattr(getattr(agent, "event_loop_metrics", None), "agent_invocations", ())
-    return len(invocations) if is_list(invocations) else 0
+def _invocation_id(agent: Agent) -> str | None:
+    """Return what stands for an agent's last invocation: the id of its first cycle, which no other one has."""
+    invocation = agent.event_loop_metrics.latest_agent_invocation
+    return invocation.cycles[0].event_loop_cycle_id.replace("-", "") if invocation and invocation.cycles else None
+
+
+def _is_running(agent: Agent | None, trace_id: str) -> bool:
+    """Whether an agent is in a cycle of this invocation; Strands ends each cycle before it begins the next."""
+    if agent is None or _invocation_id(agent) != trace_id:
+        return False
+    return agent.event_loop_metrics.traces[-1].end_time is None
 
 
 def describe_response(metadata: ResponseMetadata) -> None:

@@ -15,8 +15,25 @@ from ._errors import PortkeyTimeoutError
 
 T = TypeVar("T")
 
+Phase = Literal["keys", "connect", "first_byte", "stream", "body", "drain"]
+"""What is waited for; ``drain`` is what follows ``[DONE]``."""
+
 _POLL: Final = 0.05  # Seconds between looks at the cancel signal and the clocks, as Strands' own.
-_DRAIN: Final = 1.0  # Seconds to wait for the end of the body, and guardrail results, after [DONE].
+_LONGEST: Final = 2 * _POLL  # Seconds that a look counts at most.
+_DRAIN: Final = 1.0  # Seconds for the end of the body, and guardrail results, after [DONE].
+# The clocks of each phase, beside `total`. Each measures the whole phase, but `idle`: the wait for one piece.
+_CLOCKS: Final[dict[Phase, tuple[str, ...]]] = {
+    "keys": ("first_byte",),
+    "connect": ("connect", "first_byte"),
+    "first_byte": ("first_byte",),
+    "stream": ("idle",),
+    "body": ("idle", "first_byte"),
+    "drain": ("drain",),
+}
+_LATE: Final[dict[Phase, str]] = {
+    "keys": "a function in client_args, such as one for a key, did not return within",
+    "connect": "there was no connection to the gateway, through the proxy if one is set, within",
+}
 
 
 class RequestCancelledError(Exception):
@@ -29,6 +46,9 @@ class Watch:
     It looks every `_POLL` seconds and cancels the waiting task once: a second cancellation would interrupt httpcore
     while it closes the connection. No scope is held between waits, since Strands may end a generator from another
     task than the one that began it.
+
+    All clocks but ``total`` go by a time of its own, which goes on with each look, by no more than `_LONGEST`: what the
+    other side sends is not read while somebody's code blocks the loop.
     """
 
     def __init__(self, clocks: Clocks, cancel_signal: threading.Event | None) -> None:
@@ -37,10 +57,11 @@ class Watch:
         self._loop = asyncio.get_running_loop()
         self._task: asyncio.Task[object] | None = None
         self._cause: PortkeyTimeoutError | RequestCancelledError | None = None
-        self._clock = ""
-        self._waits = 0  # How many waits there have been, and had been at the last look, which was at `_since`.
-        self._seen = -1
-        self._since = self._began = self.now()
+        self._phase: Phase = "keys"
+        self._phases = self._waits = 0  # How many have begun, and had begun at the last look.
+        self._seen = 0, 0
+        self._time = self._phase_began = self._wait_began = 0.0
+        self._began = self._looked = self.now()
 
     def __enter__(self) -> Self:
         """Begin to look."""
@@ -54,12 +75,16 @@ class Watch:
     def now(self) -> float:
         return self._loop.time()
 
-    async def wait(
-        self, start: Callable[[], Awaitable[T]], clock: Literal["first_byte", "idle", "drain", "total"]
-    ) -> T:
-        """Return what `start()` gives, unless the signal, this clock or the one for the total ends the wait."""
+    def connected(self) -> None:
+        """End the clock for the connection; the one for the first byte goes on."""
+        self._phase = "first_byte"
+
+    async def wait(self, start: Callable[[], Awaitable[T]], phase: Phase) -> T:
+        """Return what `start()` gives, unless the signal or a clock of this phase ends the wait."""
         self._raise_known()
-        self._clock = clock
+        if phase != self._phase:
+            self._phase = phase
+            self._phases += 1
         self._waits += 1
         self._task = task = asyncio.current_task(self._loop)
         cancelled_before = 0
@@ -68,13 +93,14 @@ class Watch:
         try:
             return await start()
         except asyncio.CancelledError:
-            if self._cause is None:
+            cause = self._cause
+            if cause is None:
                 raise
             if sys.version_info >= (3, 11) and task is not None and task.uncancel() > cancelled_before:
                 raise  # Somebody else has cancelled the task as well.
-            raise self._cause from None
         finally:
             self._task = None
+        raise cause  # Out here, since the cancellation holds frames of httpx with keys.
 
     def _raise_known(self) -> None:
         if self._cause is not None:  # A function for a key has kept our cancellation to itself.
@@ -83,25 +109,34 @@ class Watch:
             raise RequestCancelledError
 
     def _look(self) -> None:
-        self._cause = self._find_cause()
-        if self._cause is None or self._task is None:
-            self._timer = self._loop.call_later(_POLL, self._look)
-        else:
-            self._task.cancel()
+        if self._task is not None:
+            self._cause = self._find_cause()
+            if self._cause is not None:
+                self._task.cancel()
+                return
+        self._timer = self._loop.call_later(_POLL, self._look)
 
     def _find_cause(self) -> PortkeyTimeoutError | RequestCancelledError | None:
-        if self._task is None:
-            return None
         if self._signal is not None and self._signal.is_set():
             return RequestCancelledError()
-        now = self.now()
-        if self._waits != self._seen:  # A look tells the time: to ask for it at each wait would cost more.
-            self._seen, self._since = self._waits, now
-        clocks = self._clocks
-        limits = {"first_byte": clocks.first_byte, "idle": clocks.idle, "drain": _DRAIN, "total": clocks.total}
-        for clock, since in ((self._clock, self._since), ("total", self._began)):
+        before = self._pass()
+        limits: dict[str, float | None] = {**vars(self._clocks), "drain": _DRAIN}
+        # What had come by the look before has been read since.
+        passed = {"idle": before - self._wait_began, "total": self._looked - self._began}
+        for clock in (*_CLOCKS[self._phase], "total"):
             limit = limits[clock]
-            if limit is not None and now - since >= limit:
-                message = f"the answer took longer than timeout[{clock!r}] allows: {limit:g} s"
+            if limit is not None and passed.get(clock, before - self._phase_began) >= limit:
+                message = f"{_LATE.get(self._phase, 'the answer took longer than')} {limit:g} s ({clock})"
                 return PortkeyTimeoutError(message, clock=clock, seconds=limit)
         return None
+
+    def _pass(self) -> float:
+        """Let the time of the clocks go on, and return what it was."""
+        now, before, (phases, waits) = self.now(), self._time, self._seen
+        self._time += min(now - self._looked, _LONGEST)
+        self._looked, self._seen = now, (self._phases, self._waits)
+        if phases != self._phases:
+            self._phase_began = self._time
+        if waits != self._waits:
+            self._wait_began = self._time
+        return before

@@ -153,7 +153,9 @@ _CHUNK: Final = TypeAdapter(ChatCompletionChunk)
 # What an answer can do without: fields of the chunk, and of a message.
 _SPARE: Final = frozenset({"model", "provider", "usage", "hook_results"})
 _SPARE_OF_MESSAGE: Final = frozenset({"reasoning", "reasoning_content", "refusal"})
-_MENDINGS: Final = 4  # How often a chunk is read again without what it can do without.
+_MENDINGS: Final = 2  # How often a chunk is read again: without misfits, and without halves of characters.
+_MOST_PARTS: Final = 50_000  # Lists and objects of a chunk beyond which it takes too long to read it again.
+_ERROR_BYTES: Final = 65_536  # How much of a chunk is read for an error that it may be.
 
 
 class UnreadableChunkError(ValueError):
@@ -192,7 +194,7 @@ def _with_error(chunk: ChatCompletionChunk, data: str | bytes) -> ChatCompletion
     """Return a chunk that is an error with it under `error`, where vLLM and others do not put it."""
     if chunk.get("error"):
         return chunk
-    said = from_json(data)
+    said = from_json(data[:_ERROR_BYTES], allow_partial=len(data) > _ERROR_BYTES)
     kinds = [kind.lower() for name in ("object", "type", "status") if isinstance(kind := said.get(name), str)]
     is_error = "detail" in said or any("error" in kind or "failure" in kind for kind in kinds)
     return {**chunk, "error": said} if is_error else chunk
@@ -200,6 +202,9 @@ def _with_error(chunk: ChatCompletionChunk, data: str | bytes) -> ChatCompletion
 
 def _mended(data: str | bytes, places: Sequence[tuple[int | str, ...]]) -> str | None:
     """Return the JSON without misfits in spare fields and without halves of characters, if these are all its faults."""
+    text = data if isinstance(data, str) else data.decode("latin-1")
+    if text.count("[") + text.count("{") > _MOST_PARTS:
+        return None
     if not all(not place or place[0] in _SPARE or place[-1] in _SPARE_OF_MESSAGE for place in places):
         return None
     try:

@@ -25,7 +25,14 @@ from typing_extensions import Self, Unpack, override
 from ._body import dump_body, to_body
 from ._call import for_call
 from ._client import AsyncClient, GatewayClient, GatewayResponse
-from ._config import ClientArgs, PortkeyConfig, PortkeyConfigUpdate, check_model_config, split_client_args
+from ._config import (
+    ClientArgs,
+    PortkeyConfig,
+    PortkeyConfigUpdate,
+    check_api_key,
+    check_model_config,
+    split_client_args,
+)
 from ._dialects import Dialect, find_dialect
 from ._endpoints import read_count, read_models, read_prompt, to_count_body, to_feedback
 from ._errors import PortkeyAPIError, PortkeyError, PortkeyGuardrailError
@@ -33,6 +40,7 @@ from ._headers import ResponseMetadata, request_headers, response_metadata
 from ._judgement import Judge
 from ._limits import find_context_window_limit
 from ._question import to_question
+from ._secrets import masked
 from ._stream import StreamTranslator
 from ._structured_output import Mechanism, find_mechanisms, is_rejection, to_output, to_output_schema, to_tool_spec
 from ._tools import Body
@@ -90,16 +98,18 @@ class PortkeyModel(Model):
         Raises:
             PortkeyConfigError: If a setting is missing or wrong.
         """
+        settings = masked(client_args or {})
+        del client_args  # Its keys would show in this frame.
         check_model_config({"model_id": None, **model_config})
         self.config = model_config
-        endpoint, self._routing = split_client_args(client_args or {})
+        endpoint, self._routing = split_client_args(settings)
         # Finds wrong values early, save those that functions will return.
         request_headers({name: value for name, value in self._routing.items() if not callable(value)})
         self._client = GatewayClient(endpoint, http_client)
         self._on_response = on_response
         # What the upstreams of this model have refused. Not kept for the process: a gateway's routing may change.
         self._rejected: set[tuple[str, Mechanism]] = set()
-        logger.debug("config=<%s> | initialized", self.config)
+        logger.debug("model_id=<%s>, keys=<%s> | initialized", self.config["model_id"], sorted(self.config))
 
     @override
     def update_config(self, **model_config: Unpack[PortkeyConfigUpdate]) -> None:  # type: ignore[override]
@@ -176,7 +186,7 @@ class PortkeyModel(Model):
         routing, config = for_call(self._routing, self.config, invocation_state)
         tracing = trace_headers(invocation_state) if config.get("tracing", True) else {}
         with suppress(RequestCancelledError), Watch(self._client.endpoint.clocks, cancel_signal) as watch:
-            called = await watch.wait(lambda: _call_all(routing), "total")
+            called = await watch.wait(lambda: _call_all(routing), "keys")
             headers = request_headers(called, tracing)
             dialect = find_dialect(config.get("upstream"), called, config["model_id"])
             trailing_blocks = kwargs.get("dynamic_trailing_blocks")
@@ -222,7 +232,7 @@ class PortkeyModel(Model):
                         continue
                     if may_refresh and error.status_code == UNAUTHORIZED:
                         may_refresh = False  # A key that changes with every call is no fresh one.
-                        renewed = request_headers(await watch.wait(lambda: _call_all(routing), "total"), tracing)
+                        renewed = request_headers(await watch.wait(lambda: _call_all(routing), "keys"), tracing)
                         if renewed != headers:
                             headers = renewed
                             continue
@@ -370,7 +380,7 @@ class PortkeyModel(Model):
         """Return what another endpoint answers, and who judges it."""
         judge = Judge()
         with Watch(self._client.endpoint.clocks, None) as watch:
-            headers = request_headers(await watch.wait(lambda: _call_all(self._routing), "total"))
+            headers = request_headers(await watch.wait(lambda: _call_all(self._routing), "keys"))
             try:
                 sent = None if body is None else dump_body(body)
                 return await self._client.fetch(path, headers, watch, sent, judge), judge
@@ -403,7 +413,7 @@ class PortkeyModel(Model):
             response.status_code,
             {name: judge.hide(value) for name, value in response.headers.items()},
             model=judge.hide(translator.model) if translator.model else None,
-            hook_results=judge.hide(translator.hook_results),
+            hook_results=judge.hide_within(translator.hook_results),
             usage=translator.usage,
         )
         try:
@@ -426,7 +436,8 @@ async def _call_all(routing: Mapping[str, object]) -> dict[str, object]:
     for name, value in routing.items():
         if callable(value):
             result = value()
-            called[name] = await result if inspect.isawaitable(result) else result
+            called[name] = masked(await result if inspect.isawaitable(result) else result)
+    check_api_key(called.get("api_key"))
     return called
 
 

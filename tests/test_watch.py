@@ -1,0 +1,226 @@
+"""The clocks of a request: what they measure, which one ends a wait, and when each begins anew."""
+
+import asyncio
+import socket
+import threading
+import time
+from contextlib import suppress
+
+import pytest
+
+from strands_portkey import PortkeyAPIError, PortkeyTimeoutError
+from strands_portkey._client import GatewayClient
+from strands_portkey._config import Clocks, split_client_args
+from strands_portkey._watch import Watch
+from tests_integ.upstream import Gate, Reply, Upstream
+
+CHUNK = b'data: {"choices":[{"delta":{"content":"Hi"}}]}\n\n'
+SAYS_HI = {"choices": [{"delta": {"content": "Hi"}}]}
+SSE = {"content-type": "text/event-stream"}
+JSON = {"content-type": "application/json"}
+DONE = b"data: [DONE]\n\n"
+
+
+@pytest.fixture
+def server():
+    with Upstream() as running:
+        yield running
+
+
+def make_client(base_url: str, **client_args: object) -> GatewayClient:
+    return GatewayClient(split_client_args({"base_url": base_url, **client_args})[0])
+
+
+async def ask(client: GatewayClient) -> list:
+    with Watch(client.endpoint.clocks, None) as watch:
+        async with client.stream(b"{}", {}, watch) as response:
+            return [chunk async for chunk in response.chunks()]
+
+
+def block_the_loop(seconds: float) -> None:
+    time.sleep(seconds)  # As somebody's callback does.
+
+
+class Dripping:
+    """A server that says something, and then one byte after another for as long as the client stays."""
+
+    def __init__(self, head: bytes, drop: bytes) -> None:
+        self._head, self._drop = head, drop
+        self._left = threading.Event()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._thread = threading.Thread(target=self._serve)
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._left.set()
+        with suppress(OSError):
+            socket.create_connection(self._listener.getsockname()).close()  # Ends the wait for a connection.
+        self._thread.join()
+        self._listener.close()
+
+    def _serve(self) -> None:
+        connection, _ = self._listener.accept()
+        with connection, suppress(OSError):
+            connection.recv(65536)
+            connection.sendall(self._head)
+            while not self._left.wait(0.02):
+                connection.sendall(self._drop)
+
+
+def head(status: bytes, content_type: bytes) -> bytes:
+    return b"HTTP/1.1 " + status + b"\r\ncontent-type: " + content_type + b"\r\n\r\n"
+
+
+# -- a loop that is blocked --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("clock", ["first_byte", "idle", "connect"])
+async def test_time_in_which_the_loop_is_blocked_is_no_silence(server, clock):
+    gate = Gate()
+    server.reply(Reply(200, SSE, [CHUNK, gate, CHUNK, DONE]))
+    asking = asyncio.create_task(ask(make_client(server.base_url, timeout={clock: 0.2})))
+    if clock == "idle":
+        await asyncio.wrap_future(gate.reached)
+    gate.open()
+    await asyncio.sleep(0)
+
+    block_the_loop(0.4)
+
+    assert await asking == [SAYS_HI, SAYS_HI]
+
+
+async def test_what_comes_while_the_loop_is_blocked_again_and_again_is_read(server):
+    gates = [Gate() for _ in range(4)]
+    server.reply(Reply(200, SSE, [piece for gate in gates for piece in (gate, CHUNK)]))
+    asking = asyncio.create_task(ask(make_client(server.base_url, timeout={"idle": 0.2})))
+
+    for gate in gates:
+        await asyncio.wrap_future(gate.reached)
+        gate.open()
+        block_the_loop(0.3)
+
+    assert await asking == [SAYS_HI] * 4
+
+
+@pytest.mark.parametrize("clock", ["first_byte", "idle"])
+async def test_a_loop_that_is_blocked_puts_true_silence_off_and_no_more(server, clock):
+    gate = Gate()
+    server.reply(Reply(200, SSE, hold=gate) if clock == "first_byte" else Reply(200, SSE, [CHUNK, gate]))
+    asking = asyncio.create_task(ask(make_client(server.base_url, timeout={clock: 0.2})))
+    await asyncio.wrap_future(gate.reached)
+    block_the_loop(0.4)
+    began = time.monotonic()
+
+    with pytest.raises(PortkeyTimeoutError) as caught:
+        await asking
+
+    assert (caught.value.clock, caught.value.seconds) == (clock, 0.2)
+    assert time.monotonic() - began < 1
+
+
+# -- which waits share a clock -----------------------------------------------------------------------------------------
+
+
+async def test_pings_after_done_do_not_put_the_end_off():
+    with Dripping(head(b"200 OK", b"text/event-stream") + CHUNK + DONE, b": ping\n\n") as server:
+        assert await asyncio.wait_for(ask(make_client(server.url, timeout={"idle": 30})), 5) == [SAYS_HI]
+
+
+DRIPPING = {
+    "an error": head(b"500 Internal Server Error", b"application/json"),
+    "an error that calls itself a stream": head(b"502 Bad Gateway", b"text/event-stream"),
+    "JSON": head(b"200 OK", b"application/json"),
+    "blanks of no type": b"HTTP/1.1 200 OK\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("head", DRIPPING.values(), ids=DRIPPING)
+async def test_a_body_that_drips_is_timed_as_a_whole(head):
+    late = pytest.raises(PortkeyTimeoutError, match=r"the answer took longer than 0\.3 s \(first_byte\)")
+    with Dripping(head, b" ") as server, late as caught:
+        await asyncio.wait_for(ask(make_client(server.url, timeout={"first_byte": 0.3})), 5)
+
+    assert (caught.value.clock, caught.value.seconds) == ("first_byte", 0.3)
+
+
+async def test_a_body_that_is_no_stream_is_timed_by_its_silence_too(server):
+    server.reply(Reply(200, JSON, [b"{", Gate()]))
+
+    with pytest.raises(PortkeyTimeoutError) as caught:
+        await ask(make_client(server.base_url, timeout={"idle": 0.1}))
+
+    assert caught.value.clock == "idle"
+
+
+async def test_a_stream_may_drip_for_longer_than_the_clock_for_its_first_byte():
+    with Dripping(head(b"200 OK", b"text/event-stream"), b": ping\n\n") as server:
+        asking = asyncio.create_task(ask(make_client(server.url, timeout={"first_byte": 0.2, "total": 1})))
+        with pytest.raises(PortkeyTimeoutError) as caught:
+            await asking
+
+    assert caught.value.clock == "total"
+
+
+async def test_each_request_of_a_call_has_its_own_time():
+    watch = Watch(Clocks(first_byte=0.3), None)
+    with watch:
+        for _ in range(3):
+            await watch.wait(lambda: asyncio.sleep(0.2), "first_byte")
+            await watch.wait(lambda: asyncio.sleep(0), "body")
+
+    assert watch._cause is None
+
+
+async def test_the_clock_for_the_first_byte_goes_on_when_there_is_a_connection(server):
+    gate = Gate()
+    server.reply(Reply(500, SSE, hold=gate))
+    asking = asyncio.create_task(ask(make_client(server.base_url, timeout={"connect": 0.1})))
+    await asyncio.wrap_future(gate.reached)
+
+    asyncio.get_running_loop().call_later(0.4, gate.open)
+
+    with pytest.raises(PortkeyAPIError):
+        await asking
+
+
+# -- connections that do not come about --------------------------------------------------------------------------------
+
+
+def silent_listener() -> socket.socket:
+    """Return a socket that takes connections and never speaks."""
+    return socket.create_server(("127.0.0.1", 0))
+
+
+@pytest.mark.parametrize("kind", ["TLS", "CONNECT", "SOCKS"])
+async def test_who_accepts_a_connection_and_says_nothing_is_timed(kind):
+    if kind == "SOCKS":
+        pytest.importorskip("socksio")
+    with silent_listener() as listener:
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+        client_args = {
+            "TLS": {"base_url": f"https://{address}"},
+            "CONNECT": {"base_url": "https://gateway.internal", "proxy": f"http://{address}"},
+            "SOCKS": {"base_url": "http://gateway.internal", "proxy": f"socks5h://{address}"},
+        }[kind]
+        client = GatewayClient(split_client_args({**client_args, "timeout": {"connect": 0.2}})[0])
+
+        with pytest.raises(PortkeyTimeoutError, match=r"no connection .* within 0\.2 s \(connect\)") as caught:
+            await asyncio.wait_for(ask(client), 5)
+
+    assert (caught.value.clock, caught.value.seconds, caught.value.retryable) == ("connect", 0.2, True)
+
+
+async def test_a_proxy_of_a_gateway_that_thinks_is_not_timed_as_a_connection(server):
+    gate = Gate()
+    server.reply(Reply(200, SSE, [CHUNK, DONE], hold=gate))
+    client = make_client("http://gateway.internal", proxy=server.url, timeout={"connect": 0.1})
+    asking = asyncio.create_task(ask(client))
+    await asyncio.wrap_future(gate.reached)
+
+    asyncio.get_running_loop().call_later(0.4, gate.open)
+
+    assert await asking == [SAYS_HI]

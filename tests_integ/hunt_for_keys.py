@@ -1,0 +1,680 @@
+"""The hunt for keys: fake ones stand in every place that takes one, every kind of error comes, and none may show.
+
+It looks at errors with all that they were raised from, at the variables in this package's frames, at what is logged, at
+OpenTelemetry's spans, at the gateway's facts and at the conversation. No part of 8 characters of a key may be there.
+
+It is not among the integration tests yet, since it still finds keys, most of them in the variables of frames:
+`python -m pytest tests_integ/hunt_for_keys.py`.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import logging
+import socket
+import traceback
+import warnings
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from pydantic import BaseModel
+from strands import Agent, tool
+from strands.types.content import Messages
+
+import strands_portkey
+from strands_portkey import (
+    PortkeyAPIError,
+    PortkeyConnectionError,
+    PortkeyContextOverflowError,
+    PortkeyError,
+    PortkeyModel,
+    PortkeyStreamError,
+    PortkeyThrottledError,
+    PortkeyTimeoutError,
+    ResponseMetadata,
+)
+from strands_portkey._cli import main
+from tests_integ.upstream import Gate, Reply, Request, Upstream, json_reply
+from tests_integ.wires import openai
+
+PART: Final = 8  # Characters of a key that may not show.
+PACKAGE: Final = str(Path(strands_portkey.__file__).parent)
+HELLO: Final[Messages] = [{"role": "user", "content": [{"text": "Hello"}]}]
+
+
+def refusing_address() -> str:
+    """Return a host and port at which every connection is refused, as long as this process lives."""
+    held = socket.socket()
+    held.bind(("127.0.0.1", 0))
+    port = held.getsockname()[1]
+    held.detach()  # Bound for good, and never listening.
+    return f"127.0.0.1:{port}"
+
+
+NOWHERE: Final = refusing_address()
+
+
+def fake_key(place: str) -> str:
+    """Return a key of 40 letters and digits, of which no part is in another one."""
+    return base64.b32encode(hashlib.sha256(place.encode()).digest()).decode()[:40]
+
+
+class Keys:
+    """The fake keys, each named after its place."""
+
+    portkey = fake_key("portkey")
+    provider = fake_key("provider, from a function")
+    virtual = fake_key("virtual key")
+    target = fake_key("a target of the config")
+    target_aws = fake_key("a target of the config, as AWS names it")
+    header = fake_key("a header with a name that says nothing")
+    returned = fake_key("a header that a function returns")
+    forwarded = fake_key("a header that the gateway passes on")
+    host_password = fake_key("password in custom_host")
+    sensitive = fake_key("a header in sensitive_headers")
+    cookie = fake_key("a cookie")
+    proxy_password = fake_key("password in the proxy's address")
+    certificate_password = fake_key("password of a client certificate")
+    client_header = fake_key("a default header of the caller's own client")
+    client_cookie = fake_key("a cookie of the caller's own client")
+    client_password = fake_key("password of the caller's own client")
+    misplaced = fake_key("a setting that takes no key")
+
+
+FORMS: Final = {
+    **{place: key for place, key in vars(Keys).items() if not place.startswith("_")},
+    **{
+        f"{place}, in base64": base64.b64encode(f"user:{key}".encode()).decode()[8:]
+        for place, key in vars(Keys).items()
+        if place.endswith("password")
+    },
+}
+PARTS: Final = {form[at : at + PART]: place for place, form in FORMS.items() for at in range(len(form) - PART + 1)}
+
+
+def keys_in(text: str) -> set[str]:
+    """Return the places whose keys show in a text, at least in part."""
+    windows = {text[at : at + PART] for at in range(len(text) - PART + 1)}
+    return {PARTS[part] for part in windows & PARTS.keys()}
+
+
+# -- evidence ----------------------------------------------------------------------------------------------------------
+
+
+class Evidence:
+    """All texts in which a key could show, by where they were found."""
+
+    def __init__(self, logged: pytest.LogCaptureFixture, warned: pytest.WarningsRecorder) -> None:
+        """Begin with nothing, and with a tracer that keeps its spans."""
+        self.texts: list[tuple[str, str]] = []
+        self._logged = logged
+        self._warned = warned
+        self.spans = InMemorySpanExporter()
+        provider = TracerProvider()
+        provider.add_span_processor(SimpleSpanProcessor(self.spans))
+        self.tracer = provider.get_tracer(__name__)
+
+    def add(self, where: str, *found: object) -> None:
+        """Keep values, as they print and as they represent themselves."""
+        self.texts += [(where, text) for value in found for text in (str(value), repr(value))]
+
+    def add_error(self, error: BaseException) -> None:
+        """Keep an error with all that it came from, and the variables of this package's frames on its path."""
+        seen: dict[int, BaseException] = {}
+        waiting: list[BaseException | None] = [error]
+        while waiting:
+            each = waiting.pop()
+            if each is None or id(each) in seen:
+                continue
+            seen[id(each)] = each
+            waiting += [each.__cause__, each.__context__, *getattr(each, "exceptions", ())]
+            self.add(f"{type(each).__name__}", each, each.args, vars(each), getattr(each, "__notes__", ()))
+            captured = traceback.TracebackException.from_exception(each, capture_locals=True)
+            for frame in captured.stack:
+                if frame.filename.startswith(PACKAGE):
+                    for name, value in (frame.locals or {}).items():
+                        self.add(f"{type(each).__name__}: {frame.name}: {name}", value)
+
+    def shown(self) -> dict[str, set[str]]:
+        """Return where keys show, and which."""
+        for record in self._logged.records:
+            if record.name.startswith("strands_portkey"):
+                self.add(f"log of {record.name}", record.getMessage(), record.args)
+                if record.exc_info and record.exc_info[1]:
+                    self.add_error(record.exc_info[1])
+        self.add("warning", *(each.message for each in self._warned))
+        for span in self.spans.get_finished_spans():
+            self.add(f"span {span.name}", span.to_json())
+        by_where: dict[str, set[str]] = {}
+        for where, text in self.texts:
+            if keys := keys_in(text):
+                by_where.setdefault(where, set()).update(keys)
+        return by_where
+
+
+@pytest.fixture
+def evidence(caplog: pytest.LogCaptureFixture, recwarn: pytest.WarningsRecorder) -> Iterator[Evidence]:
+    """Evidence in which all that this package logs, and all warnings are."""
+    warnings.simplefilter("always")
+    with caplog.at_level(logging.DEBUG, "strands_portkey"):
+        yield Evidence(caplog, recwarn)
+
+
+def test_the_hunt_finds_what_is_there(evidence: Evidence) -> None:
+    error = ValueError(Keys.header)
+    error.__cause__ = KeyError(Keys.cookie[3:11])
+    evidence.add_error(error)
+    with evidence.tracer.start_as_current_span("asking") as span:
+        span.set_attribute("fact", Keys.portkey)
+    logging.getLogger("strands_portkey.x").debug("config=<%s>", Keys.target)
+    warnings.warn(Keys.virtual, stacklevel=1)
+    evidence.add("less than a part", Keys.target[: PART - 1])
+
+    assert evidence.shown() == {
+        "ValueError": {"header"},
+        "KeyError": {"cookie"},
+        "span asking": {"portkey"},
+        "log of strands_portkey.x": {"target"},
+        "warning": {"virtual"},
+    }
+
+
+# -- models with keys --------------------------------------------------------------------------------------------------
+
+
+async def provider_key() -> str:
+    return f"Bearer {Keys.provider}"
+
+
+def returned_headers() -> dict[str, str]:
+    return {
+        "x-tenant": Keys.header,
+        "x-minted": Keys.returned,
+        "x-ref": Keys.sensitive,
+        "cookie": f"theme=dark; session={Keys.cookie}",
+    }
+
+
+def client_args(**more: Any) -> dict[str, Any]:
+    """Return settings with a key in every place that takes one on every way to the gateway."""
+    targets = [
+        {"provider": "openai", "api_key": Keys.target},
+        {"provider": "bedrock", "aws_secret_access_key": Keys.target_aws},
+    ]
+    return {
+        "api_key": Keys.portkey,
+        "Authorization": provider_key,
+        "virtual_key": Keys.virtual,
+        "config": {"strategy": {"mode": "fallback"}, "targets": targets},
+        "custom_host": f"https://user:{Keys.host_password}@provider.test/v1",
+        "forward_headers": ["my-gateway"],
+        "my_gateway": Keys.forwarded,
+        "sensitive_headers": ["x-ref"],
+        "headers": returned_headers,
+        **more,
+    }
+
+
+Make = Callable[..., PortkeyModel]
+
+
+def make_direct(url: str, **more: Any) -> PortkeyModel:
+    return PortkeyModel(client_args(base_url=url, **more), model_id="gpt-4o")
+
+
+def make_proxied(url: str, **more: Any) -> PortkeyModel:
+    """Let the gateway's address be the proxy's: it answers for a host that does not exist."""
+    proxy = url.replace("://", f"://user:{Keys.proxy_password}@").replace("https:", "http:")
+    scheme = url.partition(":")[0]
+    return PortkeyModel(client_args(base_url=f"{scheme}://gateway.test/v1", proxy=proxy, **more), model_id="gpt-4o")
+
+
+def make_with_client(url: str, **more: Any) -> PortkeyModel:
+    client = httpx.AsyncClient(
+        headers={"x-deployment": Keys.client_header, "proxy-authorization": Keys.client_password},
+        cookies={"sid": Keys.client_cookie},
+    )
+    return PortkeyModel(client_args(base_url=url, **more), http_client=client, model_id="gpt-4o")
+
+
+MAKES: Final[dict[str, Make]] = {"direct": make_direct, "proxy": make_proxied, "own client": make_with_client}
+
+
+@pytest.fixture(params=MAKES)
+def make(request: pytest.FixtureRequest) -> Make:
+    return MAKES[request.param]
+
+
+# -- ways to ask -------------------------------------------------------------------------------------------------------
+
+
+class Fit(BaseModel):
+    """What an answer must fit."""
+
+    number: int
+
+
+@tool
+def look_up(name: str) -> str:
+    """Look a name up."""
+    return name
+
+
+async def by_stream(model: PortkeyModel, evidence: Evidence) -> None:
+    async with aclosing(model.stream(HELLO)) as events:
+        evidence.add("event", *[event async for event in events])
+
+
+async def by_agent(model: PortkeyModel, evidence: Evidence) -> None:
+    agent = Agent(model=model, callback_handler=None, tools=[look_up], retry_strategy=None)
+    try:
+        evidence.add("result", await agent.invoke_async("Hello"))
+    finally:
+        evidence.add("conversation", agent.messages)
+
+
+async def by_structured_output(model: PortkeyModel, evidence: Evidence) -> None:
+    async with aclosing(model.structured_output(Fit, HELLO)) as events:
+        evidence.add("event", *[event async for event in events])
+
+
+async def by_list_models(model: PortkeyModel, evidence: Evidence) -> None:
+    evidence.add("models", await model.list_models())
+
+
+async def by_feedback(model: PortkeyModel, _: Evidence) -> None:
+    await model.feedback("trace-1", 5)
+
+
+async def by_render_prompt(model: PortkeyModel, evidence: Evidence) -> None:
+    evidence.add("prompt", await model.render_prompt("prompt-1", {"name": "x"}))
+
+
+Ask = Callable[[PortkeyModel, Evidence], Awaitable[None]]
+
+
+async def outcome(evidence: Evidence, call: Callable[[], Awaitable[object]]) -> BaseException | None:
+    """Call, keep the error that it raises, and return it."""
+    try:
+        await call()
+    except Exception as error:  # noqa: BLE001 - looked at whole
+        evidence.add_error(error)
+        return error
+    return None
+
+
+async def hunt(model: PortkeyModel, ask: Ask, evidence: Evidence) -> BaseException | None:
+    """Ask, and keep all that comes of it; return the error, as this package raised it."""
+    metadata: list[ResponseMetadata] = []
+    model._on_response = metadata.append  # As if it had been given: models are made in several ways.
+
+    async def asking() -> None:
+        with evidence.tracer.start_as_current_span("asking"):
+            await ask(model, evidence)
+
+    error = await outcome(evidence, asking)
+    evidence.add("facts", *metadata, *(vars(each) for each in metadata))
+    evidence.add("model", model, model.get_config())
+    # An agent wraps what it cannot judge.
+    return error.__cause__ if error and not isinstance(error, PortkeyError) else error
+
+
+# -- what the other side says ------------------------------------------------------------------------------------------
+
+
+Say = Callable[[str], Reply]
+
+
+def quote(request: Request, before: int) -> str:
+    """Return all that was sent in headers, after so many characters: somewhere a limit cuts a key in two."""
+    return "-" * before + " " + ", ".join(f"{name} {value}" for name, value in request.headers)
+
+
+def refuse(status: int, **more: object) -> Say:
+    return lambda said: json_reply(
+        {"error": {"message": said, "code": said, "type": said, "param": said, **more}, "provider": said},
+        status,
+        {"x-portkey-trace-id": said, "x-portkey-provider": said, "x-request-id": said},
+    )
+
+
+def chunks(*pieces: bytes, done: bool = True) -> Reply:
+    return openai.sse_reply([*openai.stream(openai.text("Hi")).pieces[:2], *pieces, *([openai.DONE] if done else [])])
+
+
+def verdicts(said: str) -> dict[str, Any]:
+    checks = [{"id": said, "verdict": False, "data": {"explanation": said, said: said}}]
+    return {"before_request_hooks": [{"id": said, "verdict": False, "checks": checks}]}
+
+
+REPLIES: Final[dict[str, tuple[Say, type[PortkeyError] | None]]] = {
+    "401": (refuse(401), PortkeyAPIError),
+    "403 as text": (lambda said: Reply(403, {"content-type": "text/plain"}, [said.encode()]), PortkeyAPIError),
+    "404 as html": (
+        lambda said: Reply(404, {"content-type": "text/html"}, [f"<title>{said}</title>{said}".encode()]),
+        PortkeyAPIError,
+    ),
+    "429": (refuse(429), PortkeyThrottledError),
+    "overflow": (refuse(400, code="context_length_exceeded"), PortkeyContextOverflowError),
+    "500 in odd places": (lambda said: json_reply({"detail": [{"msg": said, said: said}]}, 500), PortkeyAPIError),
+    "error in the stream": (
+        lambda said: chunks(openai.sse({"error": {"message": said, "code": said, "type": said}, "provider": said})),
+        PortkeyAPIError,
+    ),
+    "bad JSON in the stream": (lambda said: chunks(f"data: {{{said}\n\n".encode()), PortkeyStreamError),
+    "wrong types in the stream": (lambda said: chunks(openai.sse({"choices": said, said: said})), PortkeyStreamError),
+    "cut in the stream": (
+        lambda said: Reply(200, {"content-type": "text/event-stream"}, [f"data: {said}".encode()], "cut"),
+        PortkeyStreamError,
+    ),
+    "no end of the stream": (lambda said: chunks(openai.sse({"id": said}), done=False), PortkeyStreamError),
+    "bad JSON": (
+        lambda said: Reply(200, {"content-type": "application/json"}, [f'{{"{said}'.encode()]),
+        PortkeyAPIError,
+    ),
+    "another content type": (lambda said: Reply(200, {"content-type": said[:200]}, [said.encode()]), None),
+    "redirect": (lambda said: Reply(307, {"location": f"https://elsewhere.test/?{said}"}, [said.encode()]), None),
+    "broken tool arguments": (
+        lambda said: openai.stream(openai.tool_call(0, "c1", "look_up", f'{{"name": "{said[:3000]}')),
+        PortkeyStreamError,
+    ),
+    "illegal header": (lambda said: Reply(200, {f"x {said}": "1"}, [b"{}"]), PortkeyConnectionError),
+    "verdicts": (
+        lambda said: chunks(
+            openai.sse({"hook_results": verdicts(said), "model": said, "provider": said, "choices": []}),
+            openai.chunk({}, "stop", model=said),
+        ),
+        None,
+    ),
+    "odd end": (lambda said: chunks(openai.chunk({}, said)), None),
+}
+
+
+@pytest.mark.parametrize("ask", [by_stream, by_agent])
+@pytest.mark.parametrize("before", [0, 55, 180, 470, 3980])
+@pytest.mark.parametrize(("reply", "expected"), REPLIES.values(), ids=REPLIES)
+async def test_no_key_shows_that_an_answer_quotes(
+    upstream: Upstream,
+    evidence: Evidence,
+    *,
+    make: Make,
+    ask: Ask,
+    before: int,
+    reply: Say,
+    expected: type[PortkeyError] | None,
+) -> None:
+    upstream.script = lambda request: reply(quote(request, before))
+
+    error = await hunt(make(upstream.url), ask, evidence)
+
+    assert evidence.shown() == {}
+    assert upstream.requests
+    assert expected is None or isinstance(error, expected)
+
+
+@pytest.mark.parametrize("before", [0, 180, 470])
+async def test_no_key_shows_in_a_guardrails_denial(
+    upstream: Upstream, evidence: Evidence, make: Make, before: int
+) -> None:
+    def deny(request: Request) -> Reply:
+        said = quote(request, before)
+        error = {"message": said, "type": "hooks_failed", "param": None, "code": None}
+        return json_reply({"error": error, "hook_results": verdicts(said)}, 446)
+
+    upstream.script = deny
+
+    await hunt(make(upstream.url), by_agent, evidence)
+
+    assert evidence.shown() == {}
+    assert upstream.requests
+
+
+@pytest.mark.parametrize(
+    "said",
+    [openai.answer, lambda said: openai.answer(json.dumps({"number": said}))],
+    ids=["no JSON", "wrong type"],
+)
+async def test_no_key_shows_in_the_error_of_an_unfit_structured_output(
+    upstream: Upstream, evidence: Evidence, make: Make, said: Say
+) -> None:
+    upstream.script = lambda request: said(quote(request, 0)[:3000])
+
+    error = await hunt(make(upstream.url), by_structured_output, evidence)
+
+    assert evidence.shown() == {}
+    assert isinstance(error, PortkeyError)
+
+
+@pytest.mark.parametrize("ask", [by_list_models, by_feedback, by_render_prompt])
+@pytest.mark.parametrize(
+    "reply",
+    [
+        refuse(401),
+        lambda said: json_reply({"data": [{"id": 1, said: said}], "object": said}),
+        lambda said: json_reply([said]),
+        lambda said: Reply(200, {"content-type": "application/json"}, [f'{{"{said}'.encode()]),
+        lambda said: Reply(200, {"content-type": "text/html"}, [f"<p>{said}".encode()]),
+    ],
+    ids=["401", "odd JSON", "list", "bad JSON", "html"],
+)
+async def test_no_key_shows_that_another_endpoint_quotes(
+    upstream: Upstream, evidence: Evidence, make: Make, ask: Ask, reply: Say
+) -> None:
+    upstream.script = lambda request: reply(quote(request, 180))
+
+    await hunt(make(upstream.url), ask, evidence)
+
+    assert evidence.shown() == {}
+    assert upstream.requests
+
+
+# -- no answer ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ask", [by_stream, by_agent])
+async def test_no_key_shows_when_nothing_listens(evidence: Evidence, make: Make, ask: Ask) -> None:
+    error = await hunt(make(f"http://{NOWHERE}"), ask, evidence)
+
+    assert evidence.shown() == {}
+    assert isinstance(error, PortkeyConnectionError)
+
+
+@pytest.mark.parametrize("ask", [by_stream, by_agent])
+async def test_no_key_shows_when_tls_fails(upstream: Upstream, evidence: Evidence, make: Make, ask: Ask) -> None:
+    error = await hunt(make(upstream.url.replace("http:", "https:")), ask, evidence)
+
+    assert evidence.shown() == {}
+    assert isinstance(error, PortkeyError)
+
+
+@pytest.mark.parametrize("ask", [by_stream, by_agent])
+async def test_no_key_shows_when_a_clock_runs_out(upstream: Upstream, evidence: Evidence, make: Make, ask: Ask) -> None:
+    upstream.script = lambda _: Reply(hold=Gate())
+
+    error = await hunt(make(upstream.url, timeout={"first_byte": 0.3}), ask, evidence)
+
+    assert evidence.shown() == {}
+    assert isinstance(error, PortkeyTimeoutError)
+
+
+@pytest.mark.parametrize("ending", ["cut", "abort"])
+async def test_no_key_shows_when_the_connection_ends(
+    upstream: Upstream, evidence: Evidence, make: Make, ending: Any
+) -> None:
+    upstream.script = lambda _: Reply(None, ending=ending)
+
+    error = await hunt(make(upstream.url), by_stream, evidence)
+
+    assert evidence.shown() == {}
+    assert isinstance(error, PortkeyConnectionError)
+
+
+# -- mistakes in settings ----------------------------------------------------------------------------------------------
+
+KEY: Final = Keys.misplaced
+GOOD: Final = {"base_url": f"http://{NOWHERE}", "provider": "openai"}
+
+WRONG_CONFIG: Final[dict[str, dict[str, Any]]] = {
+    "extra_headers": {"params": {"extra_headers": {"x-portkey-api-key": KEY}}},
+    "extra_body": {"params": {"extra_body": {"api_key": KEY}}},
+    "params with a model": {"params": {"model": "gpt-4o", "api_key": KEY}},
+    "params with messages": {"params": {"messages": [KEY]}},
+    "params as text": {"params": KEY},
+    "params that are no JSON": {"params": {"user": {KEY}}},
+    "params with a key for a name": {"params": {KEY: 1, "model": 1}},
+    "upstream": {"upstream": KEY},
+    "stream": {"stream": KEY},
+    "phrases as text": {"context_overflow_phrases": KEY},
+    "phrases of a wrong kind": {"context_overflow_phrases": [{KEY: KEY}]},
+    "cache_config": {"cache_config": KEY},
+    "structured_output": {"structured_output": KEY},
+    "model_id": {"model_id": {"key": KEY}},
+    "api_key": {"api_key": KEY},
+    "Authorization": {"Authorization": f"Bearer {KEY}"},
+    "client's name of it": {"openai_api_key": KEY},
+    "a key for a name": {KEY: 1},
+}
+
+
+@pytest.mark.parametrize("config", WRONG_CONFIG.values(), ids=WRONG_CONFIG)
+@pytest.mark.parametrize("given_to", ["a new model", "update_config", "one call"])
+async def test_no_key_shows_that_stands_in_a_wrong_setting_of_the_model(
+    evidence: Evidence, config: dict[str, Any], given_to: str
+) -> None:
+    async def use() -> None:
+        model = PortkeyModel(GOOD, **{"model_id": "gpt-4o", **(config if given_to == "a new model" else {})})
+        if given_to == "update_config":
+            model.update_config(**config)
+        evidence.add("config", model.get_config())
+        await first_event(model, config if given_to == "one call" else {})
+
+    error = await outcome(evidence, use)
+
+    assert evidence.shown() == {}
+    assert isinstance(error, PortkeyError)  # At the latest because nothing listens.
+
+
+async def first_event(model: PortkeyModel, settings: dict[str, Any]) -> None:
+    async with aclosing(model.stream(HELLO, invocation_state={"portkey": settings})) as events:
+        await anext(events)
+
+
+WRONG_ARGS: Final[dict[str, dict[str, Any]]] = {
+    "base_url": {"base_url": KEY},
+    "base_url with a password": {"base_url": f"http://user:{KEY}@{NOWHERE}"},
+    "base_url with a query": {"base_url": f"http://{NOWHERE}/v1?key={KEY}"},
+    "base_url of a wrong scheme": {"base_url": f"ftp://user:{KEY}@{NOWHERE}"},
+    "a provider's key as Portkey's": {"api_key": f"sk-proj-{KEY}"},
+    "a key of a wrong kind": {"api_key": {"key": KEY}},
+    "a key in bytes": {"api_key": KEY.encode()},
+    "a key with a line break": {"api_key": f"{KEY}\n"},
+    "a key beyond ASCII": {"api_key": f"{KEY}é"},
+    "a function that returns a wrong kind": {"Authorization": lambda: [KEY]},
+    "a function that returns a line break": {"Authorization": lambda: f"{KEY}\nx"},
+    "headers as text": {"headers": f"x-key: {KEY}"},
+    "headers with a wrong value": {"headers": {"x-key": [KEY]}},
+    "headers with a line break": {"headers": {"x-key": f"{KEY}\r\nx: y"}},
+    "a key for a header's name": {"headers": {f"{KEY} x": "y"}},
+    "headers from a function": {"headers": lambda: {"x-key": f"{KEY}\n"}},
+    "config that is no JSON": {"config": f'{{"api_key": "{KEY}"'},
+    "config of a wrong kind": {"config": [KEY]},
+    "config that is no JSON inside": {"config": {"api_key": {KEY}}},
+    "metadata that is no JSON": {"metadata": f'{{"key": "{KEY}"'},
+    "metadata of a wrong kind": {"metadata": [KEY]},
+    "custom_host of a wrong kind": {"custom_host": {KEY: KEY}},
+    "forward_headers": {"forward_headers": {KEY: KEY}},
+    "sensitive_headers": {"sensitive_headers": [f"{KEY}\n"]},
+    "timeout": {"timeout": KEY},
+    "timeout of a wrong name": {"timeout": {KEY: 1}},
+    "max_event_bytes": {"max_event_bytes": KEY},
+    "http2": {"http2": KEY},
+    "trust_env": {"trust_env": KEY},
+    "a certificate that is missing": {
+        "cert": ("/nowhere/a.pem", "/nowhere/a.key", KEY),
+        "base_url": f"https://{NOWHERE}",
+    },
+    "cert of a wrong kind": {"cert": {"password": KEY}},
+    "proxy of a wrong scheme": {"proxy": f"ftp://user:{KEY}@{NOWHERE}"},
+    "proxy with # in its password": {"proxy": f"http://user:a#{KEY}@{NOWHERE}"},
+    "proxy with / in its password": {"proxy": f"http://user:a/{KEY}@{NOWHERE}"},
+    "proxy with ? in its password": {"proxy": f"http://user:a?{KEY}@{NOWHERE}"},
+    "proxy with a wrong port": {"proxy": f"http://user:{KEY}@127.0.0.1:99999"},
+    "proxy that is away": {"proxy": f"http://user:{KEY}@{NOWHERE}"},
+    "a name given twice": {"trace_id": KEY, "Trace-Id": KEY},
+    "a key for a name": {f"{KEY} x": "y"},
+}
+
+
+@pytest.mark.parametrize("args", WRONG_ARGS.values(), ids=WRONG_ARGS)
+@pytest.mark.parametrize("given_to", ["a new model", "one call"])
+async def test_no_key_shows_that_stands_in_a_wrong_setting_of_the_client(
+    evidence: Evidence, args: dict[str, Any], given_to: str
+) -> None:
+    new = given_to == "a new model"
+
+    async def use() -> None:
+        model = PortkeyModel({**GOOD, **(args if new else {})}, model_id="gpt-4o")
+        evidence.add("model", model, model.get_config())
+        await first_event(model, {} if new else args)
+
+    error = await outcome(evidence, use)
+
+    assert evidence.shown() == {}
+    assert isinstance(error, PortkeyError)
+
+
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "ALL_PROXY", "PORTKEY_BASE_URL", "PORTKEY_API_KEY"])
+@pytest.mark.parametrize("mark", ["#", "/", "?", "\n", " ", "é"])
+async def test_no_key_shows_of_the_environment(
+    evidence: Evidence, monkeypatch: pytest.MonkeyPatch, variable: str, mark: str
+) -> None:
+    for name in ("NO_PROXY", "no_proxy", variable.lower()):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(variable, KEY + mark if variable.endswith("KEY") else f"http://user:a{mark}{KEY}@{NOWHERE}")
+    given = {} if variable == "PORTKEY_BASE_URL" else {"base_url": f"http://{NOWHERE}"}
+
+    async def use() -> None:
+        await first_event(PortkeyModel({**given, "provider": "openai"}, model_id="gpt-4o"), {})
+
+    error = await outcome(evidence, use)
+
+    assert evidence.shown() == {}
+    assert isinstance(error, PortkeyError)
+
+
+# -- the terminal ------------------------------------------------------------------------------------------------------
+
+TERMINAL: Final[dict[str, list[str]]] = {
+    "params": ["chat", "--params", KEY],
+    "params with a model": ["chat", "--params", json.dumps({"model": KEY})],
+    "upstream": ["chat", "--upstream", KEY],
+    "an unknown option": ["chat", f"--api-key={KEY}"],
+    "a key for a command": [KEY],
+    "base_url": ["doctor", "--base-url", KEY],
+    "config": ["chat", "--config", f'{{"api_key": "{KEY}"'],
+    "header": ["chat", "--header", KEY],
+}
+
+
+@pytest.mark.parametrize("arguments", TERMINAL.values(), ids=TERMINAL)
+def test_no_key_shows_in_the_terminal(
+    evidence: Evidence, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    try:
+        status: object = main(arguments)
+    except SystemExit as end:
+        status = end.code
+
+    printed = capsys.readouterr()
+    evidence.add("terminal", printed.out, printed.err)
+    assert evidence.shown() == {}
+    assert status
