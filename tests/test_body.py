@@ -830,6 +830,22 @@ def test_a_result_names_its_tool_for_gemini_alone(dialect, named):
     ]
 
 
+def test_a_result_names_the_call_ahead_of_it_where_ids_come_again():
+    turns: list[Any] = [
+        [
+            {"role": "assistant", "content": [{"toolUse": {"toolUseId": "t1", "name": name, "input": {}}}]},
+            {"role": "user", "content": [result({"text": "1"})]},
+        ]
+        for name in ("sum", "product")
+    ]
+
+    first = body_of(turns[0], "gemini")["messages"]
+    both = body_of([*turns[0], *turns[1]], "gemini")["messages"]
+
+    assert [message.get("name") for message in both] == [None, "sum", None, "product"]
+    assert both[:2] == first  # Or no cache of the first turn would be hit in the second.
+
+
 @pytest.mark.parametrize(
     ("blocks", "message"),
     [

@@ -12,6 +12,7 @@ from typing import Final, cast
 from pydantic import JsonValue
 from strands.types.content import ContentBlock
 from strands.types.tools import ToolResult, ToolResultContent, ToolSpec, ToolUse
+from typing_extensions import Required, TypedDict
 
 from ._anthropic import anthropic_media
 from ._caching import Caching
@@ -52,13 +53,20 @@ def to_stubs(names: Iterable[str], dialect: Dialect) -> list[JsonValue]:
     return [_to_tool(spec, dialect) for spec in specs]
 
 
+class _Spec(TypedDict, total=False):
+    """A `ToolSpec` as it comes: Strands says no more of a schema than dict, and a description may be missing."""
+
+    name: Required[str]
+    description: str
+    inputSchema: Required[Body]
+
+
 def _to_tool(spec: ToolSpec, dialect: Dialect) -> Body:
-    schema = cast("Body", spec["inputSchema"])  # Strands says no more than dict.
-    parameters = schema.get("json", schema)
-    function: Body = {"name": spec["name"]}
-    given = cast("Body", spec)  # A description may be missing all the same.
-    if given.get("description"):
-        function["description"] = given["description"]
+    given = cast("_Spec", spec)
+    parameters = given["inputSchema"].get("json", given["inputSchema"])
+    function: Body = {"name": given["name"]}
+    if description := given.get("description"):
+        function["description"] = description
     function["parameters"] = to_gemini_schema(parameters) if dialect.gemini_schemas else parameters
     return {"type": "function", "function": function}
 
