@@ -42,4 +42,6 @@ CACHE = CacheConfig()
     ],
 )
 def test_a_question_holds_what_is_asked_and_how(config, asked, question):
-    assert to_question({"model_id": "m", **config}, MESSAGES, *asked) == question
+    settings: Any = {"model_id": "m", **config}
+
+    assert to_question(settings, MESSAGES, *asked) == question
