@@ -67,6 +67,9 @@ def answering(answer: bytes) -> tuple[threading.Thread, str]:
             with connection:
                 connection.recv(65536)
                 connection.sendall(answer)
+                connection.shutdown(socket.SHUT_WR)
+                while connection.recv(65536):  # Bytes left unread would turn the end into a reset.
+                    pass
 
     thread = threading.Thread(target=serve)
     thread.start()
