@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from ._cli_chat import chat
 from ._cli_doctor import doctor
-from ._cli_settings import add_options
+from ._cli_settings import Arguments, add_options
 from ._version import __version__
 
 _FAILED: Final = 1
@@ -34,13 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status: 0 if all is fine, 1 if something failed, 2 for wrong usage, 130 after Ctrl-C.
     """
-    parser = _make_parser()
     try:
-        args, unknown = parser.parse_known_args(argv)
-        if unknown:
-            # One of them may be a key, so only the options' names are quoted.
-            names = [argument.partition("=")[0] for argument in unknown if argument.startswith("--")]
-            parser.error(f"unknown arguments: {' '.join(names) or 'see --help'}")
+        args = parse(argv)
     except SystemExit as ending:
         return ending.code if isinstance(ending.code, int) else _FAILED
     for name in ("strands", "strands_portkey"):
@@ -52,12 +47,26 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _INTERRUPTED
 
 
+def parse(argv: Sequence[str] | None = None) -> Arguments:
+    """Return what the command line says.
+
+    Raises:
+        SystemExit: If that is wrong, or asks for the help or the version, after these were printed.
+    """
+    parser = _make_parser()
+    args, unknown = parser.parse_known_args(argv, Arguments())
+    if unknown:
+        parser.error(f"arguments must be among those of --help; {len(unknown)} unknown")
+    return args
+
+
 class _Parser(argparse.ArgumentParser):
     """Quotes nothing that it was given: it may be a key."""
 
     @override
     def error(self, message: str) -> NoReturn:
-        super().error(re.sub(r":? ['\"].*", "", message))
+        message = re.sub(r"(?s):? ['\"].*", "", message)
+        super().error(re.sub(r"^argument (\S+): must", r"\1 must", message))
 
 
 def _make_parser() -> argparse.ArgumentParser:

@@ -132,6 +132,7 @@ class _Printer:
 
     def leave(self) -> None:
         """End the line of the block that is open."""
+        self._terminal.end()
         if self._block == "text":
             self._terminal.say("\n")
         elif self._block is not None:

@@ -12,13 +12,14 @@ import threading
 import warnings
 from collections.abc import Collection, Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Final, TextIO
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
 from strands import Agent
+from typing_extensions import override
 
 from ._config import Endpoint, PortkeyConfig, Timeouts, split_client_args
 from ._errors import PortkeyConfigError, PortkeyError
@@ -43,6 +44,14 @@ _DIM: Final = "\x1b[2m"
 _PLAIN: Final = "\x1b[0m"
 
 
+class Arguments(argparse.Namespace):
+    """What the command line says; some of it may be a key, so its repr has only names."""
+
+    @override
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(vars(self))})"
+
+
 @dataclass(frozen=True)
 class Settings:
     """What the options and the environment come to.
@@ -54,14 +63,14 @@ class Settings:
         warnings: What is wrong with the settings, but not too wrong.
     """
 
-    endpoint: Endpoint
-    headers: Mapping[str, str]
+    endpoint: Endpoint = field(repr=False)  # A proxy's URL may hold a password.
+    headers: Mapping[str, str] = field(repr=False)
     model_id: str | None
     key_source: str | None
-    secrets: frozenset[str]
+    secrets: frozenset[str] = field(repr=False)
     warnings: tuple[str, ...]
-    _client_args: Mapping[str, object]
-    _config: PortkeyConfig
+    _client_args: Mapping[str, object] = field(repr=False)
+    _config: PortkeyConfig = field(repr=False)
 
     def model(
         self, *, stream: bool = True, timeout: Timeouts | None = None, on_response: OnResponse | None = None
@@ -161,35 +170,64 @@ def with_fix(said: str, fix: str | None) -> str:
 
 
 class Terminal:
-    """Standard output and standard error, to which no secret and no control character gets."""
+    """Standard output and standard error, to which no secret and no control character gets.
+
+    A text may be one piece of an answer: its end is held back while it may be the beginning of a secret.
+    """
 
     def __init__(self, hidden: Collection[str]) -> None:
         """Begin to write, without the secrets that are `hidden`."""
         quoted = [json.dumps(secret)[1:-1] for secret in hidden]
-        self._hidden = sorted({*hidden, *quoted}, key=len, reverse=True)  # One may begin with another.
+        shown = {_CONTROL.sub("", secret) for secret in (*hidden, *quoted)}
+        self._hidden = sorted(shown, key=len, reverse=True)  # One may begin with another.
+        self._longest = max(map(len, self._hidden), default=0)
+        self._pattern = re.compile("|".join(map(re.escape, self._hidden)) or "(?!)")
         self._is_dim = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+        self._target = (sys.stdout, "")
+        self._held = ""
 
     def say(self, text: str) -> None:
         """Write to standard output at once."""
-        self._write(sys.stdout, self._clean(text))
+        self._put(text, sys.stdout)
 
     def aside(self, text: str) -> None:
         """Write to standard error at once, dim on a terminal."""
-        text = self._clean(text)
-        self._write(sys.stderr, f"{_DIM}{text}{_PLAIN}" if self._is_dim else text)
+        self._put(text, sys.stderr, _DIM if self._is_dim else "")
 
     def complain(self, error: Exception) -> None:
         """Write an error to standard error, as one line."""
-        self._write(sys.stderr, self._clean(f"error: {with_fix(*explain(error))}\n"))
+        self._put(f"error: {with_fix(*explain(error))}\n", sys.stderr)
 
-    def _clean(self, text: str) -> str:
-        for secret in self._hidden:
-            text = text.replace(secret, "***")
-        return _CONTROL.sub("", text)
+    def end(self) -> None:
+        """Write what is held back, since no more pieces come."""
+        held, self._held = self._held, ""
+        self._write("***" if len(held) >= _SECRET_LENGTH else held)
 
-    def _write(self, stream: TextIO, text: str) -> None:
+    def _put(self, text: str, stream: TextIO, style: str = "") -> None:
+        if (stream, style) != self._target:
+            self.end()
+            self._target = (stream, style)
+        text = self._held + _CONTROL.sub("", text)  # First, as they may stand within a secret.
+        end = self._find_beginning(text, 0)
+        for found in self._pattern.finditer(text):
+            if found.start() < end < found.end():
+                end = self._find_beginning(text, found.end())
+        self._held = text[end:]
+        self._write(self._pattern.sub("***", text[:end]))
+
+    def _find_beginning(self, text: str, start: int) -> int:
+        """Return where the end of a text may be the beginning of a secret; its length if nowhere."""
+        length = len(text)
+        for at in range(max(start, length - self._longest), length):
+            if any(len(secret) > length - at and secret.startswith(text[at:]) for secret in self._hidden):
+                return at
+        return length
+
+    def _write(self, text: str) -> None:
+        stream, style = self._target
         encoding = stream.encoding or "utf-8"
-        stream.write(text.encode(encoding, "replace").decode(encoding))
+        text = text.encode(encoding, "replace").decode(encoding)
+        stream.write(f"{style}{text}{_PLAIN}" if style and text else text)
         stream.flush()
 
 
@@ -220,7 +258,7 @@ def _find_key(args: argparse.Namespace) -> str | None:
     if args.authorization is not None:
         if not os.environ.get(args.authorization, "").strip():
             # Not quoted: it may be the key itself.
-            raise PortkeyConfigError("--authorization wants the name of an environment variable with the key in it")
+            raise PortkeyConfigError("--authorization must be the name of an environment variable; got other text")
         return str(args.authorization)
     names = ["PORTKEY_PROVIDER_KEY"]
     if args.provider is not None and args.config is None:
@@ -241,14 +279,15 @@ def _read_config(config: str | None) -> str | None:
 def _params(text: str) -> dict[str, JsonValue]:
     try:
         return _PARAMS.validate_json(text)
-    except ValidationError:
-        raise argparse.ArgumentTypeError("wanted is a JSON object") from None
+    except ValidationError as error:
+        got = "text" if error.errors()[0]["type"] == "json_invalid" else "another JSON value"
+        raise argparse.ArgumentTypeError(f"must be a JSON object; got {got}") from None
 
 
 def _header(text: str) -> tuple[str, str]:
     name, colon, value = text.partition(":")
     if not colon:
-        raise argparse.ArgumentTypeError("wanted is NAME:VALUE")
+        raise argparse.ArgumentTypeError("must be NAME:VALUE; got text without a colon")
     return name.strip(), value.strip()
 
 
