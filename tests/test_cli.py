@@ -20,10 +20,10 @@ import pytest
 from strands.types.exceptions import EventLoopException
 
 from strands_portkey import PortkeyStreamError, __version__
-from strands_portkey._cli import _make_parser, main
+from strands_portkey._cli import _make_parser, main, parse
 from strands_portkey._cli_doctor import _Answer, _check_output
 from strands_portkey._cli_gateway import check_connection
-from strands_portkey._cli_settings import explain, read_settings
+from strands_portkey._cli_settings import Terminal, explain, read_settings
 from tests_integ import patient
 from tests_integ.upstream import Gate, Reply, Request, Upstream, json_reply
 from tests_integ.wires import openai
@@ -45,6 +45,12 @@ FINE = [
 ]
 HEALTH = {"status": "success", "message": "Server is healthy", "version": "2.2.3"}
 CUT = Reply(200, {"content-type": "text/event-stream"}, [openai.chunk({"content": "Hel"})], "cut")
+
+
+def shown_parts(text: str) -> list[str]:
+    """Return the parts of the key, of eight characters each, that a text shows."""
+    parts = [KEY[at : at + 8] for at in range(len(KEY) - 7)]
+    return [part for part in parts if part in text]
 
 
 @pytest.fixture(autouse=True)
@@ -578,6 +584,76 @@ def test_keys_in_headers_and_answers_are_blotted_out(run, server):
     assert out == "***\n"
 
 
+PIECES = {
+    "characters": list(KEY),
+    "halves": [KEY[:9], KEY[9:]],
+    "with a control character": [KEY[:9] + "\x00", KEY[9:]],
+    "within other text": [f"It is {KEY[:9]}", f"{KEY[9:]}, I think"],
+    "twice": [f"{KEY}{KEY[:9]}", KEY[9:]],
+    "after what began like it": [f"{KEY[:6]}{KEY[:9]}", KEY[9:]],
+}
+
+
+@pytest.mark.parametrize("pieces", PIECES.values(), ids=PIECES)
+@pytest.mark.parametrize("kind", [openai.text, openai.reasoning], ids=["text", "reasoning"])
+def test_a_key_that_comes_in_pieces_is_blotted_out(run, server, kind, pieces):
+    server.reply(openai.stream(kind(*pieces), openai.text("Bye.")))
+
+    _, out, err = run("chat", "--prompt", "Hi", "--header", f"x-team: {KEY}")
+
+    whole = "".join(pieces).replace("\x00", "").replace(KEY, "***")
+    assert whole in (out if kind is openai.text else err)
+    assert shown_parts(out + err) == []
+
+
+def test_a_key_in_pieces_of_a_tools_input_is_blotted_out(run, server):
+    call = openai.tool_call(0, "call_1", "get_weather", '{"city":"' + KEY[:9], KEY[9:] + '"}')
+    server.reply(openai.stream(call), openai.stream(openai.text("Rain.")))
+
+    tool = "strands_portkey._cli_doctor:get_weather"
+    _, _, err = run("chat", "--prompt", "Hi", "--tool", tool, "--header", f"x-team: {KEY}")
+
+    assert err.splitlines()[0] == 'get_weather({"city":"***"})'
+
+
+ENDS = {"what is no key": (KEY[:5], KEY[:5]), "most of a key": (f"It is {KEY[:20]}", "It is ***")}
+
+
+@pytest.mark.parametrize(("text", "shown"), ENDS.values(), ids=ENDS)
+def test_an_answer_that_ends_like_the_beginning_of_a_key(run, server, text, shown):
+    server.reply(openai.stream(openai.text(text)))
+
+    _, out, _ = run("chat", "--prompt", "Hi", "--header", f"x-team: {KEY}")
+
+    assert out == f"{shown}\n"
+
+
+def test_a_terminal_writes_what_it_held_back_before_it_writes_elsewhere(capsys):
+    terminal = Terminal([KEY])
+
+    terminal.say("Ask")
+    assert capsys.readouterr() == ("A", "")
+    terminal.aside("A moment.\n")
+    assert capsys.readouterr() == ("sk", "A moment.\n")
+
+
+def test_a_terminal_hides_the_longest_of_keys_of_which_one_begins_with_another(capsys):
+    terminal = Terminal([KEY, f"{KEY}-and-more", "more-of-a-key"])
+
+    for piece in (KEY, "-and-", "more", f" {KEY}", "\n"):
+        terminal.say(piece)
+
+    assert capsys.readouterr().out == "*** ***\n"
+
+
+def test_a_terminal_does_not_cut_a_key_whose_end_looks_like_the_beginning_of_one(capsys):
+    terminal = Terminal(["abcd-1234-ab"])
+
+    terminal.say("abcd-1234-ab")
+
+    assert capsys.readouterr().out == "***"
+
+
 # -- the command -------------------------------------------------------------------------------------------------------
 
 WRONG_USAGE = {
@@ -590,6 +666,9 @@ WRONG_USAGE = {
     "parameters that are no object": ["doctor", "--params", f'["{KEY}"]'],
     "a chat without a model": ["chat"],
     "a value for a flag": ["doctor", f"--json={KEY}"],
+    "a key as the name of an option": ["doctor", f"--{KEY}"],
+    "a key on several lines": ["doctor", f"--json=1\n{KEY}"],
+    "a key in front of a short option": ["doctor", f"-h{KEY}"],
 }
 
 
@@ -600,7 +679,48 @@ def test_wrong_usage_ends_with_2_and_quotes_no_key(capsys, argv):
     out, err = capsys.readouterr()
     assert (status, out) == (2, "")
     assert "error: " in err
-    assert KEY not in err
+    assert shown_parts(err) == []
+
+
+REFUSED = {
+    "text for an object": (["--params", KEY], "--params must be a JSON object; got text"),
+    "a list for an object": (["--params", f'["{KEY}"]'], "--params must be a JSON object; got another JSON value"),
+    "a header without a colon": (["--header", KEY], "--header must be NAME:VALUE; got text without a colon"),
+    "unknown arguments": ([KEY, f"--{KEY}"], "arguments must be among those of --help; 2 unknown"),
+}
+
+
+@pytest.mark.parametrize(("argv", "said"), REFUSED.values(), ids=REFUSED)
+def test_wrong_usage_names_the_option_and_what_it_must_be(capsys, argv, said):
+    main(["doctor", *argv])
+
+    assert capsys.readouterr().err.splitlines()[-1].partition("error: ")[2] == said
+
+
+@pytest.mark.parametrize("option", ["--upstream", "--metadata", "--config", "--authorization"])
+def test_a_key_in_place_of_a_setting_is_not_quoted(capsys, option):
+    value = KEY if option in ("--upstream", "--authorization") else '{"a": "' + KEY
+
+    status = main(["doctor", option, value])
+
+    out, err = capsys.readouterr()
+    assert status == 1
+    assert out.startswith("failed   settings")
+    assert shown_parts(out + err) == []
+
+
+def test_the_reprs_of_arguments_and_settings_show_no_key(monkeypatch):
+    monkeypatch.setenv("PORTKEY_PROVIDER_KEY", KEY)
+    argv = ["--header", f"x-team: {KEY}", "--params", f'{{"user": "{KEY}"}}', "--config", f'{{"api_key": "{KEY}"}}']
+
+    args = parse(["doctor", "--model", "gpt-4o", *argv])
+    settings = read_settings(args)
+
+    assert settings.headers["x-team"] == KEY
+    assert repr(settings) == "Settings(model_id='gpt-4o', key_source='PORTKEY_PROVIDER_KEY', warnings=())"
+    names = "base_url, model, provider, config, metadata, params, upstream, header, authorization, json"
+    assert sorted(repr(args)[len("Arguments(") : -1].split(", ")) == sorted(["command", *names.split(", ")])
+    assert shown_parts(repr(args) + repr(settings)) == []
 
 
 def test_the_module_runs_the_command(capsys, monkeypatch):
