@@ -383,9 +383,10 @@ def test_a_page_that_drips_is_not_waited_for(server, monkeypatch):
     assert isinstance(page, (TimeoutError, URLError))  # urllib's own timeout may come first.
 
 
-def test_a_proxy_that_the_doctor_cannot_use_is_not_quoted(monkeypatch):
+@pytest.mark.parametrize("password", ["secret#password", "secret/password"])
+def test_a_proxy_that_the_doctor_cannot_use_is_not_quoted(monkeypatch, password):
     for name in ("http_proxy", "HTTP_PROXY"):
-        monkeypatch.setenv(name, "http://user:secret#password@127.0.0.1:3128")
+        monkeypatch.setenv(name, f"http://user:{password}@127.0.0.1:1")
 
     page = get_page("http://gateway.internal/")
 
