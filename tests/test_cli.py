@@ -668,7 +668,6 @@ WRONG_USAGE = {
     "a value for a flag": ["doctor", f"--json={KEY}"],
     "a key as the name of an option": ["doctor", f"--{KEY}"],
     "a key on several lines": ["doctor", f"--json=1\n{KEY}"],
-    "a key in front of a short option": ["doctor", f"-h{KEY}"],
 }
 
 
@@ -680,6 +679,13 @@ def test_wrong_usage_ends_with_2_and_quotes_no_key(capsys, argv):
     assert (status, out) == (2, "")
     assert "error: " in err
     assert shown_parts(err) == []
+
+
+def test_a_key_behind_a_short_option_is_not_quoted(capsys):
+    main(["doctor", f"-h{KEY}"])  # The help from Python 3.13 on, wrong usage before.
+
+    out, err = capsys.readouterr()
+    assert shown_parts(out + err) == []
 
 
 REFUSED = {
