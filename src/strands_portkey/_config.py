@@ -243,7 +243,8 @@ def split_client_args(client_args: object) -> tuple[Endpoint, dict[str, object]]
     if "api_key" not in routing and (api_key := _environment("PORTKEY_API_KEY")):
         routing["api_key"] = api_key
     args = _endpoint_args({name: value for name, value in given.items() if name in ENDPOINT_KEYS})
-
+    if (proxy := args.get("proxy")) is not None and not _PROXY.fullmatch(proxy):
+        raise PortkeyConfigError(f"client_args['proxy'] must be {_WANTED['proxy']}; got another text")
     key = routing.get("api_key")
     has_key = bool(key.strip() if isinstance(key, str) else key)
     base_url = args.get("base_url")
@@ -258,7 +259,7 @@ def split_client_args(client_args: object) -> tuple[Endpoint, dict[str, object]]
         clocks=to_clocks(args["timeout"]) if "timeout" in args else Clocks(),
         verify=args.get("verify", True),
         cert=args.get("cert"),
-        proxy=args.get("proxy"),
+        proxy=proxy,
         trust_env=args.get("trust_env", True),
         http2=args.get("http2", False),
         max_event_bytes=args.get("max_event_bytes", 16 * 2**20),
@@ -343,17 +344,16 @@ def check_model_config(model_config: Mapping[str, object]) -> None:
         raise PortkeyConfigError(f"{', '.join(misplaced)} must stand in client_args, not beside it")
     if unknown := model_config.keys() - known:
         names = ", ".join(map(name_of, sorted(unknown)))
-        message = f"unknown configuration keys {names}; known are {sorted(known)}"
+        message = f"unknown configuration keys {names} are left out; known are {sorted(known)}"
         warnings.warn(message, stacklevel=3)  # Points at the caller of PortkeyModel() or update_config().
     for key, check in _CHECKS.items():
         if key in model_config and (wanted := check(value := model_config[key])):
             raise PortkeyConfigError(f"{key} must be {wanted}; got {_given(value)}")
 
 
-def mask_unknown(model_config: Mapping[str, object]) -> dict[str, object]:
-    """Return a configuration in which the values of unknown names are masked: one may be a key in the wrong place."""
-    known = PortkeyConfig.__annotations__.keys()
-    return {name: value if name in known else masked(value) for name, value in model_config.items()}
+def known_config(model_config: Mapping[str, object]) -> dict[str, object]:
+    """Return what is known of a configuration: the rest has no use, and may hold a key in the wrong place."""
+    return {name: value for name, value in model_config.items() if name in PortkeyConfig.__annotations__}
 
 
 def _given(value: object) -> str:
@@ -422,13 +422,11 @@ _CHECKS: Final[Mapping[str, Callable[[object], str | None]]] = {
 
 def _endpoint_args(given: Mapping[str, object]) -> _EndpointArgs:
     try:
-        args = cast("_EndpointArgs", masked(_ENDPOINT_ARGS.validate_python(given)))
+        return cast("_EndpointArgs", masked(_ENDPOINT_ARGS.validate_python(given)))
     except ValidationError as error:
         name = str(error.errors(include_url=False, include_input=False)[0]["loc"][0])
-        raise PortkeyConfigError(f"client_args[{name!r}] must be {_WANTED[name]}; got {_given(given[name])}") from None
-    if (proxy := args.get("proxy")) is not None and not _PROXY.fullmatch(proxy):
-        raise PortkeyConfigError(f"client_args['proxy'] must be {_WANTED['proxy']}; got another text")
-    return args
+    # Out here, since what pydantic raised quotes names.
+    raise PortkeyConfigError(f"client_args[{name!r}] must be {_WANTED[name]}; got {_given(given[name])}")
 
 
 def _environment(name: str) -> str:

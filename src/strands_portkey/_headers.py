@@ -269,7 +269,7 @@ def _to_text(setting: str, value: object, settings: Mapping[str, object]) -> str
     if not isinstance(value, (str, int, float)):
         message = f"client_args[{name_of(setting)}] must be text, a number or a bool; got {type_of(value)}"
         raise PortkeyConfigError(message)
-    return str(value)
+    return value if isinstance(value, str) else str(value)  # Which would not be masked.
 
 
 def _to_json(setting: str, value: object) -> str:

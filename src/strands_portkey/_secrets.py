@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Set as AbstractSet
 from typing import Final
 
 from typing_extensions import Self, override
 
-from ._json import is_list, is_mapping
+from ._json import is_list, is_mapping, is_set
 
 # How keys of providers begin; Portkey's own have no prefix. See each provider's page on API keys.
 _PROVIDER_KEY: Final = re.compile(
@@ -51,7 +50,7 @@ def masked(value: object) -> object:
     if is_list(value):
         parts = [masked(part) for part in value]
         return tuple(parts) if isinstance(value, tuple) else parts
-    if isinstance(value, AbstractSet):
+    if is_set(value):
         return {masked(part) for part in value}
     if isinstance(value, (bytes, bytearray)):
         return type(value)()  # No setting takes bytes: an error needs no more of them than their type.

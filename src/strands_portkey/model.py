@@ -30,7 +30,7 @@ from ._config import (
     PortkeyConfig,
     PortkeyConfigUpdate,
     check_model_config,
-    mask_unknown,
+    known_config,
     split_client_args,
 )
 from ._dialects import Dialect, find_dialect
@@ -99,9 +99,11 @@ class PortkeyModel(Model):
             PortkeyConfigError: If a setting is missing or wrong.
         """
         settings = masked(client_args or {})
-        self.config = cast("PortkeyConfig", mask_unknown(model_config))
-        del client_args, model_config  # Keys in them would show in this frame.
-        check_model_config({"model_id": None, **self.config})
+        try:
+            check_model_config({"model_id": None, **model_config})
+            self.config = cast("PortkeyConfig", known_config(model_config))
+        finally:
+            del client_args, model_config  # Keys in them would show in this frame.
         endpoint, self._routing = split_client_args(settings)
         # Finds wrong values early, save those that functions will return.
         request_headers({name: value for name, value in self._routing.items() if not callable(value)})
@@ -126,7 +128,7 @@ class PortkeyModel(Model):
         except PortkeyConfigError:
             del model_config  # Keys in it would show in this frame.
             raise
-        self.config = cast("PortkeyConfig", {**self.config, **mask_unknown(model_config)})
+        self.config = cast("PortkeyConfig", {**self.config, **known_config(model_config)})
 
     @override
     def get_config(self) -> PortkeyConfig:
