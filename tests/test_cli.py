@@ -12,6 +12,7 @@ import ssl
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.error import URLError
@@ -19,7 +20,7 @@ from urllib.error import URLError
 import pytest
 from strands.types.exceptions import EventLoopException
 
-from strands_portkey import PortkeyStreamError, __version__
+from strands_portkey import PortkeyConfigError, PortkeyStreamError, __version__
 from strands_portkey._cli import _make_parser, main, parse
 from strands_portkey._cli_doctor import _Answer, _check_output
 from strands_portkey._cli_gateway import check_connection
@@ -745,3 +746,19 @@ def test_what_strands_wraps_is_explained_by_its_cause():
 
     assert explain(wrapped) == ("it broke", "set --provider")
     assert explain(ValueError("a\nb")) == ("ValueError: a b", None)
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [["--metadata", "broken"], ["--upstream", "unknown"], ["--config", '{"api_key": "top-secret-0123", "n": NaN}']],
+    ids=["metadata", "upstream", "config"],
+)
+def test_no_variable_shows_a_key_where_an_option_is_wrong(monkeypatch, argv):
+    monkeypatch.setenv("MY_KEY", "top-secret-4567")
+    args = parse(["doctor", "--authorization", "MY_KEY", "--header", "x-own: top-secret-8901", *argv])
+
+    with pytest.raises(PortkeyConfigError) as caught:
+        read_settings(args)
+
+    frames = traceback.TracebackException.from_exception(caught.value, capture_locals=True).stack[1:]  # Not this one.
+    assert [frame.name for frame in frames if "top-secret" in str(frame.locals)] == []

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import re
 import ssl
+import traceback
 import warnings
+from collections.abc import Callable
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -15,8 +19,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strands.models.model import CacheConfig
 
+import strands_portkey
 from strands_portkey import PortkeyConfigError, PortkeyModel
 from strands_portkey._config import (
+    ENDPOINT_KEYS,
     HOSTED_BASE_URL,
     LOCAL_BASE_URL,
     Clocks,
@@ -38,6 +44,8 @@ STANDARD = Endpoint(
     max_event_bytes=16 * 2**20,
 )
 TLS = ssl.create_default_context()
+KEY = "sk-proj-Qw7Zx81LmNpRt55KjHgFd"
+PACKAGE = str(Path(strands_portkey.__file__).parent)
 
 
 def test_without_settings_the_local_gateway_is_meant():
@@ -192,12 +200,13 @@ def test_a_base_url_once_read_stays_as_it_is(url):
         "https://api.portkey.ai/v1/chat/completions",
     ],
 )
-def test_what_is_no_url_of_a_gateway_raises_and_is_quoted(url):
+def test_what_is_no_url_of_a_gateway_raises_without_being_quoted(url):
     with pytest.raises(PortkeyConfigError) as caught:
         split_client_args({"base_url": url})
 
     assert str(caught.value) == (
-        f"client_args['base_url'] must be the gateway's http(s) URL, such as 'http://localhost:8787/v1'; got {url!r}"
+        "client_args['base_url'] must be the gateway's http(s) URL, such as 'http://localhost:8787/v1'"
+        "; got another text"
     )
 
 
@@ -222,6 +231,7 @@ def test_a_base_url_with_a_secret_raises_without_quoting_it(url):
         split_client_args({"base_url": url})
 
     assert "secret" not in str(caught.value)
+    assert ("Hint: credentials belong in api_key or Authorization" in str(caught.value)) == ("@" in url)
 
 
 @pytest.mark.parametrize(
@@ -436,7 +446,9 @@ def test_a_wrong_update_changes_nothing():
 def test_an_unknown_key_warns_where_the_model_is_made():
     misspelt: Any = {"temprature": 1}
 
-    with pytest.warns(UserWarning, match=r"unknown configuration keys 'temprature'; known are \['cache_c") as caught:
+    with pytest.warns(
+        UserWarning, match=r"unknown configuration keys 'temprature' are left out; known are \['cache_c"
+    ) as caught:
         PortkeyModel(model_id="m", **misspelt)
 
     assert [warning.filename for warning in caught] == [__file__]
@@ -452,12 +464,29 @@ def test_an_unknown_key_warns_where_the_model_is_updated():
     assert [warning.filename for warning in caught] == [__file__]
 
 
+@pytest.mark.filterwarnings("ignore:unknown configuration keys")
+def test_what_stands_under_an_unknown_key_is_left_out(caplog):
+    caplog.set_level(logging.DEBUG, "strands_portkey")
+    misplaced: Any = {"openai_api_key": KEY, KEY: 1}
+    model = PortkeyModel(model_id="m", **misplaced)
+    model.update_config(**misplaced, stream=False)
+
+    assert model.get_config() == {"model_id": "m", "stream": False}
+    assert caplog.messages == ["model_id=<m>, keys=<['model_id']> | initialized"]
+
+
 @pytest.mark.parametrize(
     "key", ["sk-proj-0123456789", "sk-ant-0123456789", "gsk_0123456789", "AIza0123456789", "xai-0123456789"]
 )
-@pytest.mark.parametrize("source", ["setting", "environment", "function", "call"])
+@pytest.mark.parametrize("source", ["setting", "environment", "function", "call", "header", "headers of a function"])
 async def test_a_key_of_a_provider_is_refused_where_portkeys_belongs(monkeypatch, source, key):
-    client_args: dict[str, object] = {"setting": {"api_key": key}, "function": {"api_key": lambda: key}}.get(source, {})
+    sources: dict[str, dict[str, object]] = {
+        "setting": {"api_key": key},
+        "function": {"api_key": lambda: key},
+        "header": {"headers": {"X-Portkey-Api-Key": key}},
+        "headers of a function": {"headers": lambda: {"x-portkey-api-key": key}},
+    }
+    client_args = sources.get(source, {})
     state = {"portkey": {"api_key": key}} if source == "call" else {}
     if source == "environment":
         monkeypatch.setenv("PORTKEY_API_KEY", key)
@@ -483,3 +512,113 @@ def test_a_name_that_may_be_a_key_is_not_quoted(name):
         PortkeyModel({"headers": {name: 1}}, model_id="m")
 
     assert str(name) not in str(caught.value).replace("characters", "")
+
+
+def shown_by(error: BaseException, *, without: str = "") -> str:
+    """Return what an error says and what a tool that prints variables shows of this package's frames."""
+    shown = [repr(vars(error))]
+    raised: BaseException | None = error
+    while raised is not None:
+        shown.append(str(raised))
+        for frame in traceback.TracebackException.from_exception(raised, capture_locals=True).stack:
+            if frame.filename.startswith(PACKAGE):
+                shown += [text for name, text in (frame.locals or {}).items() if name != without]
+        raised = raised.__cause__ or raised.__context__
+    return "\n".join(shown)
+
+
+WRONG_CONFIGS: dict[str, Any] = {
+    "extra_headers": {"params": {"extra_headers": {"x-portkey-api-key": KEY}}},
+    "extra_body": {"params": {"extra_body": {"key": KEY}}},
+    "a model in params": {"params": {"model": KEY}},
+    "messages in params": {"params": {"messages": KEY}},
+    "n": {"params": {"n": KEY}},
+    "params as text": {"params": KEY},
+    "params in a list": {"params": [KEY]},
+    "an upstream": {"upstream": KEY},
+    "phrases as text": {"context_overflow_phrases": KEY},
+    "a broken phrase": {"context_overflow_phrases": [f"{KEY}("]},
+    "caching": {"cache_config": KEY},
+    "stream": {"stream": KEY},
+    "a guardrail": {"on_guardrail": KEY},
+    "a window": {"context_window_limit": KEY},
+}
+
+
+@pytest.mark.parametrize("config", WRONG_CONFIGS.values(), ids=WRONG_CONFIGS)
+@pytest.mark.parametrize("source", ["model", "update", "call"])
+async def test_a_wrong_configuration_shows_no_key(config, source):
+    model = PortkeyModel(model_id="m")
+
+    with pytest.raises(PortkeyConfigError) as caught:
+        if source == "model":
+            PortkeyModel(**{"model_id": "m", **config})
+        elif source == "update":
+            model.update_config(**config)
+        else:
+            await anext(model.stream([], invocation_state={"portkey": config}))
+
+    assert KEY not in shown_by(caught.value, without="invocation_state")  # Which is the caller's own.
+
+
+class Odd:
+    """What no setting takes."""
+
+
+WRONG_SETTINGS: dict[str, dict[Any, Any]] = {
+    "an API key": {"api_key": KEY},
+    "an API key as bytes": {"api_key": KEY.encode()},
+    "a provider's key as bytes": {"Authorization": bytearray(KEY, "ascii")},
+    "a provider's key in a list": {"Authorization": [KEY]},
+    "a provider's key of two lines": {"Authorization": f"{KEY}\n{KEY}"},
+    "a virtual key of two lines": {"virtual_key": f"{KEY}\n{KEY}"},
+    "headers as text": {"headers": KEY},
+    "a header of no text": {"headers": {"x-a": [KEY]}},
+    "one header after another": {"headers": {"x-a": KEY, "x-b": 1}},
+    "a key as a header's name": {"headers": {KEY: "a"}},
+    "a key as a name": {KEY: "a"},
+    "a key as a name in lower case": {KEY.lower().replace("-", "_"): Odd()},
+    "a key as a name of a list": {"forward_headers": {KEY: 1}},
+    "a config of broken JSON": {"config": "{" + KEY},
+    "a config of JSON that is no number": {"config": f'{{"api_key": "{KEY}", "n": NaN}}'},
+    "a config of an odd object": {"config": {"api_key": KEY, "odd": Odd()}},
+    "a config of a set": {"config": {"api_key": {KEY}}},
+    "metadata": {"metadata": KEY},
+    "a setting after a key": {"Authorization": KEY, "virtual_key": KEY, "odd": Odd()},
+    "a setting after a config": {"config": {"api_key": KEY}, "odd": Odd()},
+    "a base URL": {"base_url": KEY},
+    "a base URL with a password": {"base_url": f"https://user:{KEY}@host"},
+    "a timeout": {"timeout": KEY},
+    "a timeout of a wrong name": {"timeout": {KEY: 1}},
+    "a password of a certificate": {"cert": ("a.pem", "b.pem", KEY), "verify": 5},
+    "a proxy": {"proxy": KEY},
+    "a proxy beside another wrong setting": {"proxy": f"http://user:{KEY}@host", "base_url": "host"},
+}
+
+
+def returns(value: object) -> Callable[[], object]:
+    return lambda: value
+
+
+@pytest.mark.parametrize("settings", WRONG_SETTINGS.values(), ids=WRONG_SETTINGS)
+@pytest.mark.parametrize("source", ["model", "call", "function"])
+async def test_a_wrong_setting_shows_no_key(settings, source):
+    if source == "function":
+        settings = {name: value if name in ENDPOINT_KEYS else returns(value) for name, value in settings.items()}
+
+    with pytest.raises(PortkeyConfigError) as caught:
+        model = PortkeyModel({} if source == "call" else settings, model_id="m")
+        await anext(model.stream([], invocation_state={"portkey": settings} if source == "call" else None))
+
+    assert KEY not in shown_by(caught.value, without="invocation_state")  # Which is the caller's own.
+    assert KEY.lower().replace("-", "_") not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["PORTKEY_API_KEY", "PORTKEY_BASE_URL"])
+def test_a_key_in_the_wrong_variable_of_the_environment_is_not_shown(monkeypatch, name):
+    monkeypatch.setenv(name, KEY)
+
+    with pytest.raises(PortkeyConfigError) as caught:
+        PortkeyModel(model_id="m")
+
+    assert KEY not in shown_by(caught.value)

@@ -7,7 +7,7 @@ from typing import Final, cast
 
 from pydantic_core import from_json
 
-from ._config import ENDPOINT_KEYS, PortkeyConfig, check_api_key, check_model_config, to_settings
+from ._config import ENDPOINT_KEYS, PortkeyConfig, check_model_config, to_settings
 from ._errors import PortkeyConfigError
 from ._json import is_mapping
 from ._secrets import masked
@@ -26,11 +26,10 @@ def for_call(
     Raises:
         PortkeyConfigError: If a setting makes no sense for one call, such as ``base_url``, or has a wrong value.
     """
-    given = (invocation_state or {}).get("portkey")
+    given = masked((invocation_state or {}).get("portkey"))
     if given is None:
         return routing, config
-    settings = to_settings("invocation_state['portkey']", masked(given))
-    check_api_key(settings.get("api_key"))
+    settings = to_settings("invocation_state['portkey']", given)
     if fixed := sorted(settings.keys() & (ENDPOINT_KEYS | _OF_MODEL)):
         message = f"invocation_state['portkey'] holds {fixed}, which a model has for good; make another model for it"
         raise PortkeyConfigError(message)
@@ -55,6 +54,6 @@ def _to_object(metadata: object) -> object:
     if metadata is None:
         return {}
     try:
-        return from_json(metadata) if isinstance(metadata, str) else metadata
+        return masked(from_json(metadata)) if isinstance(metadata, str) else metadata
     except ValueError:
         return metadata

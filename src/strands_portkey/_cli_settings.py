@@ -24,6 +24,7 @@ from typing_extensions import override
 from ._config import Endpoint, PortkeyConfig, Timeouts, split_client_args
 from ._errors import PortkeyConfigError, PortkeyError
 from ._headers import request_headers, secrets
+from ._secrets import masked
 from .model import OnResponse, PortkeyModel
 
 _PARAMS: Final = TypeAdapter(dict[str, JsonValue])
@@ -121,7 +122,7 @@ def read_settings(args: argparse.Namespace) -> Settings:
         PortkeyConfigError: If one is wrong; its message holds no key.
     """
     key_source = _find_key(args)
-    client_args: dict[str, object] = {
+    options = {
         "base_url": args.base_url,
         "provider": args.provider,
         "config": _read_config(args.config),
@@ -129,6 +130,8 @@ def read_settings(args: argparse.Namespace) -> Settings:
         "authorization": os.environ[key_source] if key_source else None,
         "headers": dict(args.header),
     }
+    client_args = {name: masked(value) for name, value in options.items()}
+    del options  # Its keys would show in this frame.
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         endpoint, routing = split_client_args(client_args)
@@ -138,13 +141,12 @@ def read_settings(args: argparse.Namespace) -> Settings:
         config["params"] = args.params
     if args.upstream is not None:
         config["upstream"] = args.upstream
-    own = {value for name, value in args.header if not name.lower().startswith("x-portkey-")}
     settings = Settings(
         endpoint=endpoint,
         headers=headers,
         model_id=args.model,
         key_source=key_source,
-        secrets=frozenset({*secrets(headers), *(each for each in own if len(each) >= _SECRET_LENGTH)}),
+        secrets=frozenset(secrets(headers)),
         warnings=tuple(str(each.message) for each in caught),
         _client_args=client_args,
         _config=config,

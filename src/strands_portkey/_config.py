@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from ssl import SSLContext
-from typing import Final, Literal, Protocol, runtime_checkable
+from typing import Final, Literal, Protocol, cast, runtime_checkable
 from urllib.parse import urlsplit
 
 from pydantic import ConfigDict, JsonValue, NonNegativeFloat, PositiveInt, TypeAdapter, ValidationError, with_config
@@ -22,7 +22,7 @@ from typing_extensions import Required, TypedDict
 
 from ._errors import PortkeyConfigError
 from ._json import is_list, is_mapping
-from ._secrets import is_provider_key, masked, name_of, type_of
+from ._secrets import Masked, is_key_as_name, masked, name_of, type_of
 from ._upstreams import find_upstreams
 
 HOSTED_BASE_URL: Final = "https://api.portkey.ai/v1"
@@ -241,10 +241,10 @@ def split_client_args(client_args: object) -> tuple[Endpoint, dict[str, object]]
         raise PortkeyConfigError(f"client_args has {strangers}, which are arguments of PortkeyModel")
     routing = {name: value for name, value in given.items() if name not in ENDPOINT_KEYS}
     if "api_key" not in routing and (api_key := _environment("PORTKEY_API_KEY")):
-        routing["api_key"] = masked(api_key)
-    check_api_key(routing.get("api_key"))
+        routing["api_key"] = api_key
     args = _endpoint_args({name: value for name, value in given.items() if name in ENDPOINT_KEYS})
-
+    if (proxy := args.get("proxy")) is not None and not _PROXY.fullmatch(proxy):
+        raise PortkeyConfigError(f"client_args['proxy'] must be {_WANTED['proxy']}; got another text")
     key = routing.get("api_key")
     has_key = bool(key.strip() if isinstance(key, str) else key)
     base_url = args.get("base_url")
@@ -259,19 +259,12 @@ def split_client_args(client_args: object) -> tuple[Endpoint, dict[str, object]]
         clocks=to_clocks(args["timeout"]) if "timeout" in args else Clocks(),
         verify=args.get("verify", True),
         cert=args.get("cert"),
-        proxy=args.get("proxy"),
+        proxy=proxy,
         trust_env=args.get("trust_env", True),
         http2=args.get("http2", False),
         max_event_bytes=args.get("max_event_bytes", 16 * 2**20),
     )
     return endpoint, routing
-
-
-def check_api_key(api_key: object) -> None:
-    """Refuse a provider's key where Portkey's belongs: it would go to the hosted gateway."""
-    if isinstance(api_key, str) and is_provider_key(api_key):
-        message = "client_args['api_key'] must be Portkey's key; got one of a provider"
-        raise PortkeyConfigError(message, hint="give it as client_args['Authorization']")
 
 
 def to_settings(where: str, given: object) -> dict[str, object]:
@@ -280,7 +273,7 @@ def to_settings(where: str, given: object) -> dict[str, object]:
         raise PortkeyConfigError(f"{where} must be a mapping of settings; got {type_of(given)}")
     settings: dict[str, object] = {}
     for spelling, value in given.items():
-        if not isinstance(spelling, str):
+        if not isinstance(spelling, str) or is_key_as_name(spelling):
             raise PortkeyConfigError(f"{where} must have names of settings; got {name_of(spelling)}")
         name = to_setting(spelling)
         if name in settings:
@@ -299,26 +292,31 @@ def to_setting(key: str) -> str:
 
 def to_base_url(url: str) -> str:
     """Return the gateway's URL with ``/v1`` and without a trailing slash."""
-    # A URL that may hold a password or a key is not quoted, and neither is what Python says of it.
-    shown = "a URL with '@', '?' or '#'" if re.search("[@?#]", url) else repr(url)
-    wrong = PortkeyConfigError(f"client_args['base_url'] must be {_WANTED['base_url']}; got {shown}")
+    if (base_url := _read_base_url(url)) is None:
+        # Not quoted, since it may hold a password or be a key.
+        hint = "credentials belong in api_key or Authorization" if "@" in url else None
+        message = f"client_args['base_url'] must be {_WANTED['base_url']}; got another text"
+        raise PortkeyConfigError(message, hint=hint)
+    return base_url
+
+
+def _read_base_url(url: str) -> str | None:
     try:
         parts = urlsplit(url.strip())
         parts.port  # noqa: B018 - raises where the port is no number
     except ValueError:
-        raise wrong from None
-    if parts.scheme in ("http", "https") and "@" in parts.netloc:
-        raise PortkeyConfigError("client_args['base_url'] holds credentials; pass api_key or Authorization instead")
+        return None
     path = parts.path.rstrip("/")
     if (
         parts.scheme not in ("http", "https")
         or not parts.hostname
+        or "@" in parts.netloc
         or parts.query
         or parts.fragment
         or path.endswith("/chat/completions")
         or not re.fullmatch(r"[^\s\x00-\x1f\x7f]+", url.strip())
     ):
-        raise wrong
+        return None
     return f"{parts.scheme}://{parts.netloc}{path.removesuffix('/v1')}/v1"
 
 
@@ -340,16 +338,22 @@ def to_clocks(timeout: float | Timeouts | HttpxTimeout | None) -> Clocks:
 
 def check_model_config(model_config: Mapping[str, object]) -> None:
     """Check what was given of a `PortkeyConfig`, and warn of keys that it does not have."""
+    model_config = {name: masked(value) for name, value in model_config.items()}
     known = PortkeyConfig.__annotations__.keys()
     if misplaced := sorted(model_config.keys() & ClientArgs.__annotations__.keys()):
         raise PortkeyConfigError(f"{', '.join(misplaced)} must stand in client_args, not beside it")
     if unknown := model_config.keys() - known:
         names = ", ".join(map(name_of, sorted(unknown)))
-        message = f"unknown configuration keys {names}; known are {sorted(known)}"
+        message = f"unknown configuration keys {names} are left out; known are {sorted(known)}"
         warnings.warn(message, stacklevel=3)  # Points at the caller of PortkeyModel() or update_config().
     for key, check in _CHECKS.items():
         if key in model_config and (wanted := check(value := model_config[key])):
             raise PortkeyConfigError(f"{key} must be {wanted}; got {_given(value)}")
+
+
+def known_config(model_config: Mapping[str, object]) -> dict[str, object]:
+    """Return what is known of a configuration: the rest has no use, and may hold a key in the wrong place."""
+    return {name: value for name, value in model_config.items() if name in PortkeyConfig.__annotations__}
 
 
 def _given(value: object) -> str:
@@ -418,17 +422,15 @@ _CHECKS: Final[Mapping[str, Callable[[object], str | None]]] = {
 
 def _endpoint_args(given: Mapping[str, object]) -> _EndpointArgs:
     try:
-        args = _ENDPOINT_ARGS.validate_python(given)
+        return cast("_EndpointArgs", masked(_ENDPOINT_ARGS.validate_python(given)))
     except ValidationError as error:
         name = str(error.errors(include_url=False, include_input=False)[0]["loc"][0])
-        raise PortkeyConfigError(f"client_args[{name!r}] must be {_WANTED[name]}; got {_given(given[name])}") from None
-    if (proxy := args.get("proxy")) is not None and not _PROXY.fullmatch(proxy):
-        raise PortkeyConfigError(f"client_args['proxy'] must be {_WANTED['proxy']}; got another text")
-    return args
+    # Out here, since what pydantic raised quotes names.
+    raise PortkeyConfigError(f"client_args[{name!r}] must be {_WANTED[name]}; got {_given(given[name])}")
 
 
 def _environment(name: str) -> str:
-    return os.environ.get(name, "").strip()
+    return Masked(os.environ.get(name, "").strip())
 
 
 def _is_readable_on_the_way(base_url: str) -> bool:

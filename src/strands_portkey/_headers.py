@@ -18,7 +18,7 @@ from pydantic_core import from_json
 from ._config import to_setting
 from ._errors import PortkeyConfigError
 from ._json import is_list, is_mapping
-from ._secrets import Masked, name_of, type_of
+from ._secrets import Masked, is_key_as_name, is_provider_key, masked, name_of, type_of
 from ._usage import to_cost, to_reasoning_tokens
 from ._version import __version__
 from ._wire import CompletionUsage
@@ -46,7 +46,8 @@ _HARMLESS: Final = frozenset(
     {"accept", "accept-encoding", "connection", "content-length", "content-type", "host", "user-agent"}
     | {"anthropic-beta", "anthropic-version", "openai-beta", "baggage", "traceparent", "tracestate", "x-request-id"}
 )
-_SECRET_NAME: Final = re.compile(r"(?i)authorization|key|secret|token|password|passphrase|cookie|credential")
+_SECRET_NAME: Final = re.compile(r"(?i)auth|key|secret|token|pass|pwd|cookie|credential")
+_QUERY: Final = re.compile(r"[?&]([^=&#]*)=([^&#]*)")
 
 
 @dataclass(frozen=True)
@@ -133,9 +134,12 @@ def request_headers(routing: Mapping[str, object], tracing: Mapping[str, str] | 
             header = name if name in names else _PREFIX + name
             if not _HEADER_NAME.fullmatch(header):
                 raise PortkeyConfigError(f"client_args must have names of headers; got {name_of(setting)}")
-            headers[header] = _checked(f"client_args[{setting!r}]", _to_text(setting, value, settings))
+            headers[header] = _checked(f"client_args[{name_of(setting)}]", _to_text(setting, value, settings))
     headers |= _extra_headers(settings.get("headers", {}))
-    return {name: Masked(text) for name, text in headers.items()}
+    if is_provider_key(headers.get(f"{_PREFIX}api-key", "")):  # It would go to the hosted gateway.
+        message = "client_args['api_key'] must be Portkey's key; got one of a provider"
+        raise PortkeyConfigError(message, hint="give it as client_args['Authorization']")
+    return headers
 
 
 def secrets(headers: Mapping[str, str]) -> list[str]:
@@ -148,15 +152,8 @@ def secrets(headers: Mapping[str, str]) -> list[str]:
     found: set[str] = set()
     for header, text in headers.items():
         name = header.removeprefix(_PREFIX)  # Which has a key in it.
-        if text.startswith(("{", "[")):
-            with suppress(ValueError):
-                is_secret = _is_secret(header) or not sensitive.isdisjoint((header, name))
-                found.update(_secrets_within(from_json(text), is_secret=is_secret))
-                continue
-        if _is_secret(header) or name in sensitive or header in sensitive:
-            found.update(_words(text))
-        elif name == "custom-host" and "@" in text:
-            found.update(_credentials(text))
+        is_secret = _is_secret(header) or not sensitive.isdisjoint((header, name))
+        found.update(_credentials(text) if name == "custom-host" else _secrets_within(text, is_secret=is_secret))
     # A shorter text is no key, and taking it out of every word would spoil what is said.
     forms = {form for each in found if len(each) >= _SHORTEST_SECRET for form in _forms(each)}
     return sorted(forms, key=lambda secret: (-len(secret), secret))
@@ -183,6 +180,7 @@ def _words(text: str) -> Iterator[str]:
     yield text
     words = [word for word in re.split(r"[\s;]+", text) if word.lower() not in ("bearer", "basic")]
     yield from words
+    yield from (word.partition("=")[2] for word in words)
     if text[:6].lower() == "basic ":
         with suppress(ValueError):
             decoded = b64decode(words[-1]).decode()
@@ -190,23 +188,29 @@ def _words(text: str) -> Iterator[str]:
 
 
 def _credentials(url: str) -> Iterator[str]:
-    """Yield name and password of a URL, as they stand there and as they are meant."""
+    """Yield name and password of a URL and the keys in its query, as they stand there and as they are meant."""
     given = url.rpartition("@")[0].partition("://")[2]
-    for text in (given, given.partition(":")[2]):
+    keys = [value for name, value in _QUERY.findall(url) if _SECRET_NAME.search(name)]
+    for text in (given, given.partition(":")[2], *keys):
         yield from (text, unquote(text))
 
 
 def _secrets_within(value: JsonValue, *, is_secret: bool = False) -> Iterator[str]:
     if isinstance(value, dict):
         for name, part in value.items():
-            if name.replace("-", "_") == "custom_host" and isinstance(part, str) and "@" in part:
+            if name.replace("-", "_") == "custom_host" and isinstance(part, str):
                 yield from _credentials(part)
             yield from _secrets_within(part, is_secret=is_secret or bool(_SECRET_NAME.search(name)))
     elif isinstance(value, list):
         for part in value:
             yield from _secrets_within(part, is_secret=is_secret)
-    elif isinstance(value, str) and is_secret:
-        yield from _words(value)
+    elif isinstance(value, str):
+        if value.startswith(("{", "[")):
+            with suppress(ValueError):
+                yield from _secrets_within(from_json(value), is_secret=is_secret)
+                return
+        if is_secret:
+            yield from _words(value)
 
 
 def _is_left_out(value: object) -> bool:
@@ -221,7 +225,7 @@ def _names(setting: str, value: object) -> list[str]:
         names = _NAMES.validate_python(value)
     except ValidationError:
         wanted = "a list of names, or these with commas between"
-        message = f"client_args[{setting!r}] must be {wanted}; got {type_of(value)}"
+        message = f"client_args[{name_of(setting)}] must be {wanted}; got {type_of(value)}"
         raise PortkeyConfigError(message) from None
     return [name.strip() for name in names if name.strip()]
 
@@ -233,7 +237,7 @@ def _authorization(value: object) -> str:
     text = _checked("client_args['authorization']", value)
     if text.lower() in ("bearer", "basic"):
         raise PortkeyConfigError(f"{must}; got a scheme without a key")
-    return text if " " in text else f"Bearer {text}"
+    return text if " " in text else Masked(f"Bearer {text}")
 
 
 def _extra_headers(value: object) -> dict[str, str]:
@@ -242,7 +246,7 @@ def _extra_headers(value: object) -> dict[str, str]:
         raise PortkeyConfigError(message)
     headers: dict[str, str] = {}
     for name, text in value.items():
-        if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
+        if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name) or is_key_as_name(name):
             raise PortkeyConfigError(f"client_args['headers'] must have names of headers; got {name_of(name)}")
         where = f"client_args['headers'][{name_of(name)}]"
         if not isinstance(text, str):
@@ -263,9 +267,9 @@ def _to_text(setting: str, value: object, settings: Mapping[str, object]) -> str
     if is_mapping(value) or is_list(value):
         return _dump(setting, value)
     if not isinstance(value, (str, int, float)):
-        message = f"client_args[{setting!r}] must be text, a number or a bool; got {type_of(value)}"
+        message = f"client_args[{name_of(setting)}] must be text, a number or a bool; got {type_of(value)}"
         raise PortkeyConfigError(message)
-    return str(value)
+    return value if isinstance(value, str) else str(value)  # Which would not be masked.
 
 
 def _to_json(setting: str, value: object) -> str:
@@ -274,11 +278,11 @@ def _to_json(setting: str, value: object) -> str:
         if setting == "config" and not value.lstrip().startswith(("{", "[")):
             return value
         try:
-            value = from_json(value)
+            value = masked(from_json(value))
         except ValueError:
-            raise PortkeyConfigError(f"client_args[{setting!r}] must be JSON; got other text") from None
+            raise PortkeyConfigError(f"client_args[{name_of(setting)}] must be JSON; got other text") from None
     if not is_mapping(value):
-        message = f"client_args[{setting!r}] must be a mapping or its JSON; got {type_of(value)}"
+        message = f"client_args[{name_of(setting)}] must be a mapping or its JSON; got {type_of(value)}"
         raise PortkeyConfigError(message)
     return _dump(setting, value)
 
@@ -288,7 +292,7 @@ def _dump(setting: str, value: object) -> str:
     try:
         return json.dumps(value, separators=(",", ":"), allow_nan=False, default=_plain)
     except (TypeError, ValueError, RecursionError) as error:
-        raise PortkeyConfigError(f"client_args[{setting!r}] cannot be sent as JSON: {error}") from None
+        raise PortkeyConfigError(f"client_args[{name_of(setting)}] cannot be sent as JSON: {error}") from None
 
 
 def _plain(value: object) -> object:
@@ -302,4 +306,4 @@ def _checked(where: str, text: str) -> str:
         # The text itself may be a key and stays out of the message.
         message = f"{where} must be ASCII without line breaks, as all that a header can carry; got other characters"
         raise PortkeyConfigError(message)
-    return text.strip()
+    return Masked(text.strip())

@@ -7,7 +7,7 @@ from typing import Final
 
 from typing_extensions import Self, override
 
-from ._json import is_list, is_mapping
+from ._json import is_list, is_mapping, is_set
 
 # How keys of providers begin; Portkey's own have no prefix. See each provider's page on API keys.
 _PROVIDER_KEY: Final = re.compile(
@@ -39,20 +39,32 @@ class Masked(str):
 
 
 def masked(value: object) -> object:
-    """Return settings with all texts in them masked, however deep."""
+    """Return settings with all texts in them masked, however deep; of names, those that may be keys."""
     if isinstance(value, str):
         return Masked(value)
     if is_mapping(value):
-        return {name: masked(part) for name, part in value.items()}
+        return {
+            Masked(name) if isinstance(name, str) and not _is_name(name) else name: masked(part)
+            for name, part in value.items()
+        }
     if is_list(value):
         parts = [masked(part) for part in value]
         return tuple(parts) if isinstance(value, tuple) else parts
+    if is_set(value):
+        return {masked(part) for part in value}
+    if isinstance(value, (bytes, bytearray)):
+        return type(value)()  # No setting takes bytes: an error needs no more of them than their type.
     return value
 
 
 def is_provider_key(text: str) -> bool:
     """Whether a text is a key of a provider, by how it begins."""
     return bool(_PROVIDER_KEY.match(text.strip().removeprefix("Bearer ")))
+
+
+def is_key_as_name(name: str) -> bool:
+    """Whether a provider's key stands in the place of a name."""
+    return bool(_RANDOM.fullmatch(name)) and is_provider_key(name)
 
 
 def type_of(value: object) -> str:
@@ -64,6 +76,9 @@ def name_of(name: object) -> str:
     """Return a name for an error to show, or what it is instead where it may be a key in the place of one."""
     if not isinstance(name, str):
         return f"one of type {type_of(name)}"
-    if not _NAME.fullmatch(name) or is_provider_key(name) or _RANDOM.fullmatch(name):
-        return f"one of {len(name)} characters"
-    return repr(str.__str__(name))
+    return repr(str.__str__(name)) if _is_name(name) else f"one of {len(name)} characters"
+
+
+def _is_name(text: str) -> bool:
+    """Whether a text looks like a name and not like a key."""
+    return bool(_NAME.fullmatch(text)) and not is_provider_key(text) and not _RANDOM.fullmatch(text)

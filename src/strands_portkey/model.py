@@ -29,13 +29,13 @@ from ._config import (
     ClientArgs,
     PortkeyConfig,
     PortkeyConfigUpdate,
-    check_api_key,
     check_model_config,
+    known_config,
     split_client_args,
 )
 from ._dialects import Dialect, find_dialect
 from ._endpoints import read_count, read_models, read_prompt, to_count_body, to_feedback
-from ._errors import PortkeyAPIError, PortkeyError, PortkeyGuardrailError
+from ._errors import PortkeyAPIError, PortkeyConfigError, PortkeyError, PortkeyGuardrailError
 from ._headers import ResponseMetadata, request_headers, response_metadata
 from ._judgement import Judge
 from ._limits import find_context_window_limit
@@ -99,9 +99,11 @@ class PortkeyModel(Model):
             PortkeyConfigError: If a setting is missing or wrong.
         """
         settings = masked(client_args or {})
-        del client_args  # Its keys would show in this frame.
-        check_model_config({"model_id": None, **model_config})
-        self.config = model_config
+        try:
+            check_model_config({"model_id": None, **model_config})
+            self.config = cast("PortkeyConfig", known_config(model_config))
+        finally:
+            del client_args, model_config  # Keys in them would show in this frame.
         endpoint, self._routing = split_client_args(settings)
         # Finds wrong values early, save those that functions will return.
         request_headers({name: value for name, value in self._routing.items() if not callable(value)})
@@ -121,8 +123,12 @@ class PortkeyModel(Model):
         Raises:
             PortkeyConfigError: If a value is wrong; nothing is changed then.
         """
-        check_model_config(model_config)
-        self.config = {**self.config, **model_config}
+        try:
+            check_model_config(model_config)
+        except PortkeyConfigError:
+            del model_config  # Keys in it would show in this frame.
+            raise
+        self.config = cast("PortkeyConfig", {**self.config, **known_config(model_config)})
 
     @override
     def get_config(self) -> PortkeyConfig:
@@ -436,8 +442,8 @@ async def _call_all(routing: Mapping[str, object]) -> dict[str, object]:
     for name, value in routing.items():
         if callable(value):
             result = value()
-            called[name] = masked(await result if inspect.isawaitable(result) else result)
-    check_api_key(called.get("api_key"))
+            result = masked(await result if inspect.isawaitable(result) else result)
+            called[name] = result
     return called
 
 
