@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
@@ -264,3 +265,31 @@ def test_no_line_break_or_escape_of_an_answer_is_in_an_error(name, sign):
         text for text in (str(error), error.code, error.type, error.param, error.provider) if sign in (text or "")
     ] == []
     assert str(error).startswith("p ")
+
+
+@pytest.mark.parametrize("source", ["setting", "environment"])
+async def test_no_password_of_a_proxy_is_shown(server, monkeypatch, source):
+    for name in ("HTTP_PROXY", "ALL_PROXY", "http_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    proxy = server.url.replace("://", f"://user:{KEY}@")  # It answers for a gateway that does not exist.
+    if source == "environment":
+        monkeypatch.setenv("http_proxy", proxy)
+    credentials = b64encode(f"user:{KEY}".encode()).decode()
+    server.reply(json_reply({"error": {"message": f"{credentials} is the code of user:{KEY}"}}, 407))
+    client_args = {"base_url": "http://gateway.internal/v1", "proxy": proxy if source == "setting" else None}
+
+    with pytest.raises(PortkeyError) as caught:
+        await anext(PortkeyModel(client_args, model_id="m").stream(HELLO))
+
+    shown = f"{caught.value} {vars(caught.value)}"
+    assert "*** is the code of ***" in shown
+    assert [part for part in (*PIECES, credentials[8:16], credentials[-16:]) if part in shown] == []
+
+
+def test_a_header_that_became_secret_is_hidden_after_keys_were_renewed():
+    judge = Judge()
+    sensitive = {"x-portkey-sensitive-headers": "tenant"}
+    judge.sent({**sensitive, "x-portkey-tenant": "first-tenant"})
+    judge.sent({**sensitive, "x-portkey-tenant": "second-tenant"})
+
+    assert judge.quote("first-tenant, second-tenant") == "***, ***"

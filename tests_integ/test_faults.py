@@ -503,14 +503,7 @@ def test_a_second_answer_to_one_request_is_not_taken_for_the_answer_to_the_next(
 # -- beneath TLS -------------------------------------------------------------------------------------------------------
 
 
-_SSL_ERROR = pytest.mark.xfail(
-    reason="httpcore leaves a socket open when a clock runs out in its handshake", strict=False
-)
-
-
-@pytest.mark.parametrize(
-    "kind", ["fin", "rst", pytest.param("garbage", marks=_SSL_ERROR), pytest.param("loss", marks=_SSL_ERROR)]
-)
+@pytest.mark.parametrize("kind", ["fin", "rst", "garbage", "loss"])
 def test_a_fault_beneath_tls_is_an_error(
     gateway: Gateway, upstream: Upstream, tally: Tally, tmp_path: Path, kind: Kind
 ) -> None:
@@ -545,9 +538,6 @@ def test_a_fault_beneath_tls_is_an_error(
             asyncio.run(main(bench, proxy))
 
 
-@pytest.mark.xfail(
-    raises=AssertionError, reason="httpcore leaves a socket open when its handshake is cancelled", strict=False
-)
 def test_a_cancellation_amid_the_handshake_of_tls_leaves_nothing_behind(
     bench: Bench, gateway: Gateway, tmp_path: Path
 ) -> None:

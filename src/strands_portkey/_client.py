@@ -21,7 +21,7 @@ from pydantic_core import from_json
 from typing_extensions import Self
 
 from ._config import Endpoint
-from ._connections import PROXY_SETTING, Client, Connections, is_reusable, module_problem
+from ._connections import PROXY_SETTING, Client, Connections, find_proxy_headers, is_reusable, module_problem
 from ._errors import (
     PortkeyAPIError,
     PortkeyConfigError,
@@ -74,6 +74,7 @@ class GatewayClient:
 
     Attributes:
         endpoint: The gateway and how to reach it.
+        proxy_headers: What proxies are sent of the passwords in their URLs, which their answers may quote.
     """
 
     def __init__(self, endpoint: Endpoint, http_client: object = None) -> None:
@@ -83,8 +84,9 @@ class GatewayClient:
             PortkeyConfigError: If `http_client` is something else.
         """
         if not isinstance(http_client, AsyncClient | None):
-            raise PortkeyConfigError(f"http_client is a {type(http_client).__name__}; wanted is an httpx.AsyncClient")
+            raise PortkeyConfigError(f"http_client must be an httpx.AsyncClient; got {type(http_client).__name__}")
         self.endpoint = endpoint
+        self.proxy_headers = find_proxy_headers(endpoint.proxy, trust_env=endpoint.trust_env)
         self._http_client = http_client
         self._connections = Connections(endpoint)
 
@@ -194,7 +196,8 @@ class GatewayClient:
     def _failure(self, error: Exception, headers: Mapping[str, str], request: httpx.Request | None) -> PortkeyError:
         """Return the error for an exception that came instead of an answer, without its frames and without keys."""
         judge = Judge()
-        judge.sent(headers if request is None else request.headers)
+        for sent in (headers if request is None else request.headers, *self.proxy_headers):
+            judge.sent(sent)
         error = _innermost(error)
         said = judge.quote(_words(error), _SHOWN)
         if request is None or _is_of_the_request(error):
@@ -330,7 +333,8 @@ class GatewayResponse:
     ) -> None:
         """Prepare a request; nothing is sent yet."""
         self._judge = judge or Judge()
-        self._judge.sent(headers)
+        for sent in (headers, *client.proxy_headers):
+            self._judge.sent(sent)
         self._client = client
         self._request = path, body, headers, watch
         self._watch = watch

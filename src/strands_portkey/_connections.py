@@ -10,20 +10,24 @@ import asyncio
 import os
 import ssl
 import sys
+from base64 import b64encode
 from bisect import bisect_right
-from collections.abc import AsyncGenerator, Callable, Collection, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from contextvars import Context
 from functools import lru_cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from operator import attrgetter
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
+from urllib.request import getproxies
 from weakref import WeakValueDictionary
 
 import httpx
 
 from ._config import Endpoint
 from ._errors import PortkeyConfigError
+from ._secrets import Masked
 
 T = TypeVar("T")
 
@@ -236,6 +240,17 @@ def module_problem(error: Exception) -> str | None:
         return None
     found = f"; {' and '.join(shadows)}, which is another module" if shadows else ""
     return f"http2=True needs the package h2, and a SOCKS proxy socksio: {error}{found}"
+
+
+def find_proxy_headers(proxy: str | None, *, trust_env: bool) -> list[Mapping[str, str]]:
+    """Return the header with the password of each proxy that may be used: the given one, else the environment's."""
+    urls = [proxy] if proxy else list(getproxies().values()) if trust_env else []
+    headers: list[Mapping[str, str]] = []
+    for url in urls:
+        with suppress(ValueError, httpx.InvalidURL):  # What is no proxy's URL is refused when it is used.
+            if auth := httpx.Proxy(url).raw_auth:
+                headers.append({"proxy-authorization": Masked(f"Basic {b64encode(b':'.join(auth)).decode()}")})
+    return headers
 
 
 def ssl_context(

@@ -258,6 +258,7 @@ def is_failure(finish_reason: str) -> bool:
     return reason in _FAILURES or reason.endswith("_error") or reason.startswith("malformed_")
 
 
+_ABOUT_OTHERS: Final = ("x-portkey-sensitive-headers",)  # Says which of the others are secret.
 _SHOWN: Final = 500  # Characters of an answer that a message quotes.
 _WORD: Final = 80  # Characters of a code, a type or an id that an error quotes.
 _KEPT: Final = 4000  # Characters of a message that are judged, and of an answer that an error keeps.
@@ -289,7 +290,9 @@ class Judge:
             found: set[str] = set()
             seen: dict[str, str] = {}
             for headers in self._sent:  # Most are the same each time.
-                fresh = {name: value for name, value in headers.items() if seen.get(name) != value}
+                fresh = {
+                    name: value for name, value in headers.items() if seen.get(name) != value or name in _ABOUT_OTHERS
+                }
                 found.update(secrets(fresh))
                 seen |= fresh
             found |= {to_json(key).decode()[1:-1] for key in found}
