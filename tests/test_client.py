@@ -33,7 +33,7 @@ from strands_portkey import (
     PortkeyThrottledError,
     PortkeyTimeoutError,
 )
-from strands_portkey._client import GatewayClient, GatewayResponse
+from strands_portkey._client import GatewayClient, GatewayResponse, StaleConnectionError
 from strands_portkey._config import Clocks, split_client_args
 from strands_portkey._connections import is_reusable, ssl_context
 from strands_portkey._watch import RequestCancelledError, Watch
@@ -67,12 +67,15 @@ def whole() -> Reply:
 
 
 def request(client: GatewayClient) -> GatewayResponse:
-    return client.stream(b"{}", {}, Watch(client.endpoint.clocks, None))
+    return client.request("/chat/completions", b"{}", {}, Watch(client.endpoint.clocks, None))
 
 
 async def ask(client: GatewayClient, cancel_signal: threading.Event | None = None) -> list:
     with Watch(client.endpoint.clocks, cancel_signal) as watch:
-        async with client.stream(b"{}", {"x-test": "1"}, watch) as response, aclosing(response.chunks()) as chunks:
+        async with (
+            client.request("/chat/completions", b"{}", {"x-test": "1"}, watch) as response,
+            aclosing(response.chunks()) as chunks,
+        ):
             return [chunk async for chunk in chunks]
 
 
@@ -339,9 +342,9 @@ async def test_a_length_of_the_callers_own_that_is_wrong_is_a_matter_of_settings
     client = make_client(server)
 
     with pytest.raises(PortkeyConfigError, match="content-length"):
-        await client.stream(b"{}", {"Content-Length": length}, Watch(Clocks(), None)).__aenter__()
+        await client.request("/chat/completions", b"{}", {"Content-Length": length}, Watch(Clocks(), None)).__aenter__()
     with pytest.raises(PortkeyConfigError, match="content-length"):
-        await client.fetch("/models", {"content-length": length}, Watch(Clocks(), None))
+        await client.request("/models", None, {"content-length": length}, Watch(Clocks(), None)).__aenter__()
 
     assert server.requests == []
 
@@ -556,37 +559,40 @@ def test_each_event_loop_has_connections_of_its_own_and_closes_them(server):
     server.gone(1).result(1)
 
 
-async def test_a_stale_connection_is_replaced_silently(server):
-    server.reply(whole(), Reply(None), whole())
+async def test_a_stale_connection_says_so(server):
+    server.reply(whole(), Reply(None))
     client = make_client(server)
 
     await ask(client)
-    assert await ask(client) == [SAYS_HI]
-
-    assert [request.connection for request in server.requests] == [0, 0, 1]
-
-
-async def test_a_request_is_repeated_once_at_most(server):
-    server.reply(whole(), Reply(None), Reply(None), whole())
-    client = make_client(server)
-
-    await ask(client)
-    with pytest.raises(PortkeyConnectionError):
+    with pytest.raises(StaleConnectionError):
         await ask(client)
 
-    assert len(server.requests) == 3
+    assert [request.connection for request in server.requests] == [0, 0]
 
 
-async def test_a_request_on_a_new_connection_is_not_repeated(server):
+async def test_a_request_that_may_not_reuse_a_connection_has_a_new_one(server):
+    server.reply(whole(), whole())
+    client = make_client(server)
+
+    await ask(client)
+    watch = Watch(client.endpoint.clocks, None)
+    async with client.request("/models", None, {}, watch, may_reuse=False) as response:
+        assert response.status_code == 200
+
+    assert [request.connection for request in server.requests] == [0, 1]
+
+
+async def test_a_new_connection_is_never_stale(server):
     server.reply(Reply(None), whole())
 
-    with pytest.raises(PortkeyConnectionError):
+    with pytest.raises(PortkeyConnectionError) as caught:
         await ask(make_client(server))
 
+    assert type(caught.value) is PortkeyConnectionError
     assert len(server.requests) == 1
 
 
-async def test_a_request_that_the_server_worked_on_is_not_repeated(server):
+async def test_a_connection_that_ends_after_a_second_is_not_stale(server):
     gate = Gate()
     server.reply(whole(), Reply(None, hold=gate), whole())
     client = make_client(server)
@@ -597,8 +603,9 @@ async def test_a_request_that_the_server_worked_on_is_not_repeated(server):
 
     loop.call_later(1.1, gate.open)
 
-    with pytest.raises(PortkeyConnectionError):
+    with pytest.raises(PortkeyConnectionError) as caught:
         await asking
+    assert type(caught.value) is PortkeyConnectionError
     assert len(server.requests) == 2
 
 
@@ -1179,9 +1186,11 @@ async def test_a_transfer_encoding_of_the_callers_own_is_a_matter_of_settings(se
     client = make_client(server)
 
     with pytest.raises(PortkeyConfigError, match="transfer-encoding must be absent"):
-        await client.stream(b"{}", {"Transfer-Encoding": given}, Watch(Clocks(), None)).__aenter__()
+        await client.request(
+            "/chat/completions", b"{}", {"Transfer-Encoding": given}, Watch(Clocks(), None)
+        ).__aenter__()
     with pytest.raises(PortkeyConfigError, match="transfer-encoding must be absent"):
-        await client.fetch("/models", {"transfer-encoding": given}, Watch(Clocks(), None))
+        await client.request("/models", None, {"transfer-encoding": given}, Watch(Clocks(), None)).__aenter__()
 
     assert server.requests == []
 
@@ -1191,7 +1200,9 @@ async def test_a_header_that_leaves_the_framing_alone_is_sent(server, name):
     values = {"connection": "close", "te": "trailers", "expect": "100-continue", "upgrade": "h2c", "host": "a.test"}
     server.reply(whole())
 
-    async with make_client(server).stream(b"{}", {name: values[name]}, Watch(Clocks(), None)) as response:
+    async with make_client(server).request(
+        "/chat/completions", b"{}", {name: values[name]}, Watch(Clocks(), None)
+    ) as response:
         assert [chunk async for chunk in response.chunks()] == [SAYS_HI]
 
     assert server.requests[0].header(name) == values[name]

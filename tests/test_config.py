@@ -371,6 +371,8 @@ def test_a_configuration_that_will_do_passes(model_config):
         ({"model_id": " "}, "model_id must be a model's id, such as 'gpt-4o'; got str"),
         ({"model_id": 4}, "model_id must be a model's id, such as 'gpt-4o'; got 4"),
         ({"params": [1]}, "params must be a mapping of request parameters; got list of int"),
+        ({"params": {"user": {"x"}}}, "params must be JSON values throughout; got dict"),
+        ({"params": {"top_p": math.nan}}, "params must be JSON values throughout; got dict"),
         (
             {"params": {"model": "b"}},
             "params must be without 'messages' (the agent's) and 'model' (model_id); got dict",
@@ -622,3 +624,13 @@ def test_a_key_in_the_wrong_variable_of_the_environment_is_not_shown(monkeypatch
         PortkeyModel(model_id="m")
 
     assert KEY not in shown_by(caught.value)
+
+
+def test_settings_that_hold_themselves_are_refused():
+    loop: dict[str, Any] = {}
+    loop["a"] = loop
+
+    with pytest.raises(PortkeyConfigError, match=r"^settings must not hold themselves; got such a dict$"):
+        PortkeyModel(model_id="gpt-4o", params=loop)
+    with pytest.raises(PortkeyConfigError, match=r"^settings must not hold themselves; got such a dict$"):
+        PortkeyModel({"config": loop}, model_id="gpt-4o")

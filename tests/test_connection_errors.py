@@ -41,7 +41,7 @@ async def ask(http_client: httpx.AsyncClient | None = None, **client_args: objec
     client = GatewayClient(split_client_args({"base_url": BASE_URL, **client_args})[0], http_client)
     with Watch(client.endpoint.clocks, None) as watch:
         async with (
-            client.stream(b"{}", {"x-portkey-api-key": KEY}, watch) as answer,
+            client.request("/chat/completions", b"{}", {"x-portkey-api-key": KEY}, watch) as answer,
             aclosing(answer.chunks()) as chunks,
         ):
             return [chunk async for chunk in chunks]
@@ -343,7 +343,7 @@ async def test_a_header_that_http_forbids_is_not_quoted():
     async with httpx.AsyncClient(headers={"x-own": f"{KEY}\n"}) as http_client:
         client = GatewayClient(split_client_args({"base_url": f"http://{address}"})[0], http_client)
         with pytest.raises(PortkeyConfigError, match=r"Illegal header value$") as caught:
-            await client.fetch("/models", {}, Watch(client.endpoint.clocks, None))
+            await client.request("/models", None, {}, Watch(client.endpoint.clocks, None)).__aenter__()
     thread.join()
 
     assert_holds_no_key(caught.value)

@@ -27,6 +27,7 @@ from strands.types.exceptions import ContextWindowOverflowException, ModelThrott
 from strands_portkey import (
     PortkeyAPIError,
     PortkeyConfigError,
+    PortkeyConnectionError,
     PortkeyContextOverflowError,
     PortkeyGuardrailError,
     PortkeyModel,
@@ -749,6 +750,28 @@ async def test_what_a_function_for_a_key_raises_comes_through(gateway):
 
     with pytest.raises(LookupError, match="no such secret"):
         await ask(make_model(gateway, {"api_key": key}))
+
+
+async def test_a_stale_connection_is_replaced_silently(gateway):
+    gateway.reply(says("Hi"), Reply(None), says("Hi"), Reply(None), json_reply({"data": [{"id": "gpt-4o"}]}))
+    model = make_model(gateway)
+
+    first = await answer(model)
+    assert (await answer(model))[1] == first[1]
+    assert await model.list_models() == ["gpt-4o"]
+
+    assert [request.connection for request in gateway.requests] == [0, 0, 1, 1, 2]
+
+
+async def test_a_request_is_repeated_once_at_most(gateway):
+    gateway.reply(says("Hi"), Reply(None), Reply(None), says("Hi"))
+    model = make_model(gateway)
+
+    await answer(model)
+    with pytest.raises(PortkeyConnectionError):
+        await answer(model)
+
+    assert len(gateway.requests) == 3
 
 
 @pytest.mark.skipif(Version(version("strands-agents")) < Version("1.54"), reason="its agents keep their signal")

@@ -131,7 +131,7 @@ async def read_chunks(name: str, pieces: Sequence[bytes]) -> list[object]:
         client = GatewayClient(split_client_args({})[0], http_client)
         try:
             async with (
-                client.stream(b"{}", {}, Watch(client.endpoint.clocks, None)) as response,
+                client.request("/chat/completions", b"{}", {}, Watch(client.endpoint.clocks, None)) as response,
                 aclosing(response.chunks()) as chunks,
             ):
                 async for chunk in chunks:

@@ -33,7 +33,7 @@ def make_client(base_url: str, **client_args: object) -> GatewayClient:
 
 async def ask(client: GatewayClient) -> list:
     with Watch(client.endpoint.clocks, None) as watch:
-        async with client.stream(b"{}", {}, watch) as response:
+        async with client.request("/chat/completions", b"{}", {}, watch) as response:
             return [chunk async for chunk in response.chunks()]
 
 

@@ -69,6 +69,10 @@ _CONNECT_HINT: Final = (
 _BLANK: Final = b" \t\r\n\xef\xbb\xbf"  # A byte order mark counts as blank.
 
 
+class StaleConnectionError(PortkeyConnectionError):
+    """A connection that was kept was dead, and the request on it unread. Never leaves the package."""
+
+
 class GatewayClient:
     """Sends requests to one gateway from any event loop or thread.
 
@@ -90,50 +94,48 @@ class GatewayClient:
         self._http_client = http_client
         self._connections = Connections(endpoint)
 
-    def stream(
-        self, body: bytes, headers: Mapping[str, str], watch: Watch, judge: Judge | None = None
-    ) -> GatewayResponse:
-        """Prepare a request, to be sent and ended by ``async with``; the judge learns what was sent."""
-        return GatewayResponse(self, "/chat/completions", body, headers, watch, judge=judge)
-
-    async def fetch(
+    def request(
         self,
         path: str,
+        body: bytes | None,
         headers: Mapping[str, str],
         watch: Watch,
-        body: bytes | None = None,
         judge: Judge | None = None,
-    ) -> JsonValue:
-        """Return the JSON that the gateway answers to a GET, or to a POST where there is a body."""
-        async with GatewayResponse(self, path, body, headers, watch, judge=judge) as answer:
-            return await answer.json()
+        *,
+        may_reuse: bool = True,
+    ) -> GatewayResponse:
+        """Prepare a POST, or a GET where there is no body, to be sent and ended by ``async with``.
+
+        The judge learns what was sent. With `may_reuse` a connection that was kept may carry it.
+        """
+        return GatewayResponse(self, path, body, headers, watch, judge=judge, may_reuse=may_reuse)
 
     async def aclose(self) -> None:
         """Close the idle connections of the running loop."""
         await self._connections.aclose()
 
     async def send(
-        self, path: str, body: bytes | None, headers: Mapping[str, str], watch: Watch
+        self, path: str, body: bytes | None, headers: Mapping[str, str], watch: Watch, *, may_reuse: bool
     ) -> tuple[httpx.Response, AsyncClient]:
-        """Send a request, once more if the connection was stale, and return the answer with the client that has it."""
+        """Send a request and return the answer with the client that has it.
+
+        Raises:
+            StaleConnectionError: If a connection that was kept was dead.
+            PortkeyConnectionError: If no answer comes.
+        """
         if self._http_client is not None:
             return await self._send_by(self._http_client, path, body, headers, watch), self._http_client
-        client, reused = await self._connections.take()
+        client, is_kept = await self._connections.take(may_reuse=may_reuse)
         started = watch.now()
         try:
             return await self._send_by(client, path, body, headers, watch), client
         except BaseException as error:
             await self.give_back(client, usable=False)
             # An idle connection that the other side has dropped fails at once, and the request with it unread.
-            stale = isinstance(error.__cause__, (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError))
-            if not (reused and stale and watch.now() - started < _STALE):
+            dropped = isinstance(error.__cause__, (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError))
+            if not (is_kept and dropped and watch.now() - started < _STALE):
                 raise
-        client = await self._connections.make()
-        try:
-            return await self._send_by(client, path, body, headers, watch), client
-        except BaseException:
-            await self.give_back(client, usable=False)
-            raise
+        raise StaleConnectionError("a connection that was kept was dead", retryable=True)
 
     async def give_back(self, client: AsyncClient, *, usable: bool) -> None:
         """End the use of a client: its connection is kept if the answer was read to its end."""
@@ -319,6 +321,7 @@ class GatewayResponse:
         headers: Headers, with lower-case names.
         is_stream: Whether the body is a stream of server-sent events.
         is_whole: Whether the body was read to its end.
+        error: The error that it is, once that was read.
     """
 
     def __init__(
@@ -330,6 +333,7 @@ class GatewayResponse:
         watch: Watch,
         *,
         judge: Judge | None = None,
+        may_reuse: bool = True,
     ) -> None:
         """Prepare a request; nothing is sent yet."""
         self._judge = judge or Judge()
@@ -337,9 +341,11 @@ class GatewayResponse:
             self._judge.sent(sent)
         self._client = client
         self._request = path, body, headers, watch
+        self._may_reuse = may_reuse
         self._watch = watch
         self._limit = client.endpoint.max_event_bytes
         self.is_whole = False
+        self.error: PortkeyAPIError | None = None
         self._pending = 0  # Bytes since the last event.
         self._received = 0
         self._is_done = False  # [DONE] has come.
@@ -351,7 +357,7 @@ class GatewayResponse:
             PortkeyConnectionError: If none comes.
             RequestCancelledError: If the signal is set first.
         """
-        self._response, self._http_client = await self._client.send(*self._request)
+        self._response, self._http_client = await self._client.send(*self._request, may_reuse=self._may_reuse)
         self._judge.sent(self._response.request.headers)  # A client of the caller's own adds headers.
         self.status_code = self._response.status_code
         self.headers: dict[str, str] = dict(self._response.headers)
@@ -465,7 +471,8 @@ class GatewayResponse:
         return bytes(body)
 
     def _error(self, body: bytes) -> PortkeyAPIError:
-        return self._judge.response_error(self.status_code, self.headers, body.decode(errors="replace"))
+        self.error = self._judge.response_error(self.status_code, self.headers, body.decode(errors="replace"))
+        return self.error
 
     def _unreadable(self, problem: str, data: str) -> PortkeyStreamError:
         said = f"{self._judge.quote(problem, _SHOWN)}: {self._judge.quote(data, _SHOWN)!r}"

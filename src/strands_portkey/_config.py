@@ -6,6 +6,7 @@ What is wrong raises `PortkeyConfigError`.
 from __future__ import annotations
 
 import ipaddress
+import json
 import math
 import os
 import re
@@ -374,7 +375,15 @@ def _check_params(value: object) -> str | None:
         return "without 'messages' (the agent's) and 'model' (model_id)"
     if value.keys() & _SDK_PARAMS:
         return f"without {sorted(_SDK_PARAMS)}, which only the OpenAI SDK takes apart"
-    return None
+    return None if _is_json(value) else "JSON values throughout"
+
+
+def _is_json(value: object) -> bool:
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return True
 
 
 def _check_upstream(value: object) -> str | None:

@@ -58,10 +58,10 @@ class Connections:
         """Let a copy of the model, also in another process, begin without connections."""
         return Connections, (self._endpoint,)
 
-    async def take(self) -> tuple[Client, bool]:
+    async def take(self, *, may_reuse: bool = True) -> tuple[Client, bool]:
         """Return a client, and whether it has been used before."""
         here = await self._here()
-        client = here.pop()
+        client = here.pop() if may_reuse else None
         return (client, True) if client is not None else (await self.make(), False)
 
     async def make(self) -> Client:

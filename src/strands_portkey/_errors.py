@@ -15,12 +15,11 @@ Each class says when it happens; all are caught as the first one.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import JsonValue
 from strands.types.exceptions import ContextWindowOverflowException, ModelThrottledException
-from typing_extensions import Self
 
 Origin = Literal["gateway", "provider", "network"]
 """Who failed: the gateway itself, the provider behind it, or the way to the gateway."""
@@ -60,15 +59,6 @@ class PortkeyError(Exception):
         self.received = received
         self.hint = hint
         self.retryable = retryable
-
-    def without(self, secrets: Collection[str]) -> Self:
-        """Return this error with secrets taken out of all that it says: an answer may quote a key."""
-        for secret in sorted(filter(None, secrets), key=len, reverse=True):  # One key may begin with another.
-            super().__init__(str(self).replace(secret, "***"))
-            for name, value in vars(self).items():
-                if isinstance(value, str):
-                    setattr(self, name, value.replace(secret, "***"))
-        return self
 
 
 class PortkeyConfigError(PortkeyError, ValueError):

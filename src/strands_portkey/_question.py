@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pydantic import JsonValue
+from pydantic import BaseModel, JsonValue
 from strands.models.model import CacheConfig
 from strands.types.content import Message, SystemContentBlock
 from strands.types.tools import ToolChoice, ToolSpec
@@ -13,7 +13,7 @@ from strands.types.tools import ToolChoice, ToolSpec
 from ._config import PortkeyConfig
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Question:
     """What a model is asked, and how it is to answer.
 
@@ -26,6 +26,7 @@ class Question:
         system: The system prompt's blocks.
         tool_specs: Tools that the model may call.
         tool_choice: Which of them it must call.
+        output_model: What the answer must fit.
         output_schema: What the upstream is to hold the answer to: ``name``, ``schema``, and whether it is ``strict``.
         session_id: The agent's session, the default key of the prompt cache.
         trailing_blocks: How many blocks at the end of the last message change with every call.
@@ -39,6 +40,7 @@ class Question:
     system: Sequence[SystemContentBlock] = ()
     tool_specs: Sequence[ToolSpec] = ()
     tool_choice: ToolChoice | None = None
+    output_model: type[BaseModel] | None = None
     output_schema: Mapping[str, JsonValue] | None = None
     session_id: str | None = None
     trailing_blocks: int = 0

@@ -7,6 +7,7 @@ from typing import Final
 
 from typing_extensions import Self, override
 
+from ._errors import PortkeyConfigError
 from ._json import is_list, is_mapping, is_set
 
 # How keys of providers begin; Portkey's own have no prefix. See each provider's page on API keys.
@@ -39,19 +40,30 @@ class Masked(str):
 
 
 def masked(value: object) -> object:
-    """Return settings with all texts in them masked, however deep; of names, those that may be keys."""
+    """Return settings with all texts in them masked, however deep; of names, those that may be keys.
+
+    Raises:
+        PortkeyConfigError: If they are too deep, as what holds itself is.
+    """
+    try:
+        return _masked(value)
+    except RecursionError:
+        raise PortkeyConfigError(f"settings must not hold themselves; got such a {type_of(value)}") from None
+
+
+def _masked(value: object) -> object:
     if isinstance(value, str):
         return Masked(value)
     if is_mapping(value):
         return {
-            Masked(name) if isinstance(name, str) and not _is_name(name) else name: masked(part)
+            Masked(name) if isinstance(name, str) and not _is_name(name) else name: _masked(part)
             for name, part in value.items()
         }
     if is_list(value):
-        parts = [masked(part) for part in value]
+        parts = [_masked(part) for part in value]
         return tuple(parts) if isinstance(value, tuple) else parts
     if is_set(value):
-        return {masked(part) for part in value}
+        return {_masked(part) for part in value}
     if isinstance(value, (bytes, bytearray)):
         return type(value)()  # No setting takes bytes: an error needs no more of them than their type.
     return value

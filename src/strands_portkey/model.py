@@ -5,11 +5,9 @@ from __future__ import annotations
 import inspect
 import logging
 import threading
-from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import replace
-from http.client import UNAUTHORIZED
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 from urllib.parse import quote
 
@@ -22,6 +20,7 @@ from strands.types.streaming import StreamEvent
 from strands.types.tools import ToolChoice, ToolChoiceToolDict, ToolSpec
 from typing_extensions import Self, Unpack, override
 
+from ._attempts import Call, Plan, first_plan, next_plan, to_headers, to_request
 from ._body import dump_body, to_body
 from ._call import for_call
 from ._client import AsyncClient, GatewayClient, GatewayResponse
@@ -33,16 +32,16 @@ from ._config import (
     known_config,
     split_client_args,
 )
-from ._dialects import Dialect, find_dialect
+from ._dialects import find_dialect
 from ._endpoints import read_count, read_models, read_prompt, to_count_body, to_feedback
 from ._errors import PortkeyAPIError, PortkeyConfigError, PortkeyError, PortkeyGuardrailError
 from ._headers import ResponseMetadata, request_headers, response_metadata
 from ._judgement import Judge
 from ._limits import find_context_window_limit
-from ._question import to_question
+from ._question import Question, to_question
 from ._secrets import masked
 from ._stream import StreamTranslator
-from ._structured_output import Mechanism, find_mechanisms, is_rejection, to_output, to_output_schema, to_tool_spec
+from ._structured_output import Mechanism, to_output, to_tool_spec
 from ._tools import Body
 from ._tracing import describe_response, trace_headers
 from ._usage import Stopwatch
@@ -54,6 +53,7 @@ if TYPE_CHECKING:
 logger: Final = logging.getLogger(__name__)
 
 T = TypeVar("T", bound=BaseModel)
+Result = TypeVar("Result")
 
 OnResponse = Callable[[ResponseMetadata], Awaitable[None] | None]
 """What is called with the gateway's facts about a request."""
@@ -98,16 +98,17 @@ class PortkeyModel(Model):
         Raises:
             PortkeyConfigError: If a setting is missing or wrong.
         """
-        settings = masked(client_args or {})
         try:
             check_model_config({"model_id": None, **model_config})
             self.config = cast("PortkeyConfig", known_config(model_config))
+            endpoint, self._routing = split_client_args(masked(client_args or {}))
+            # Finds wrong values early, save those that functions will return.
+            request_headers({name: value for name, value in self._routing.items() if not callable(value)})
+            self._client = GatewayClient(endpoint, http_client)
+        except PortkeyConfigError as error:
+            raise error.with_traceback(None) from error.__cause__  # Keys would show in its frames, and in this one.
         finally:
-            del client_args, model_config  # Keys in them would show in this frame.
-        endpoint, self._routing = split_client_args(settings)
-        # Finds wrong values early, save those that functions will return.
-        request_headers({name: value for name, value in self._routing.items() if not callable(value)})
-        self._client = GatewayClient(endpoint, http_client)
+            del client_args, model_config
         self._on_response = on_response
         # What the upstreams of this model have refused. Not kept for the process: a gateway's routing may change.
         self._rejected: set[tuple[str, Mechanism]] = set()
@@ -125,9 +126,9 @@ class PortkeyModel(Model):
         """
         try:
             check_model_config(model_config)
-        except PortkeyConfigError:
-            del model_config  # Keys in it would show in this frame.
-            raise
+        except PortkeyConfigError as error:
+            del model_config
+            raise error.with_traceback(None) from error.__cause__  # Keys would show in its frames, and in this one.
         self.config = cast("PortkeyConfig", {**self.config, **known_config(model_config)})
 
     @override
@@ -151,7 +152,7 @@ class PortkeyModel(Model):
         await self._client.aclose()
 
     @override
-    async def stream(  # noqa: C901 - one request from its settings to its last event, in order
+    def stream(
         self,
         messages: Messages,
         tool_specs: list[ToolSpec] | None = None,
@@ -189,65 +190,58 @@ class PortkeyModel(Model):
             PortkeyStreamError: If the answer breaks off.
             PortkeyAPIError: If the gateway or the provider answers with an error.
         """
-        routing, config = for_call(self._routing, self.config, invocation_state)
-        tracing = trace_headers(invocation_state) if config.get("tracing", True) else {}
-        with suppress(RequestCancelledError), Watch(self._client.endpoint.clocks, cancel_signal) as watch:
-            called = await watch.wait(lambda: _call_all(routing), "keys")
-            headers = request_headers(called, tracing)
-            dialect = find_dialect(config.get("upstream"), called, config["model_id"])
-            trailing_blocks = kwargs.get("dynamic_trailing_blocks")
+        trailing_blocks = kwargs.get("dynamic_trailing_blocks")
+
+        def begin() -> tuple[Call, Question]:
+            call = self._call(invocation_state)
             question = replace(
-                to_question(config, messages, tool_specs, system_prompt, system_prompt_content),
+                to_question(call.config, messages, tool_specs, system_prompt, system_prompt_content),
+                tool_choice=tool_choice,
+                output_model=structured_output_model,
                 session_id=agent_metadata.session_id if agent_metadata else None,
                 trailing_blocks=trailing_blocks if isinstance(trailing_blocks, int) else 0,
             )
-            judge = _judge(kwargs.get("judge"), config)
-            mechanisms = deque(self._mechanisms(structured_output_model, dialect, config))
-            may_refresh = any(callable(value) for value in routing.values())
-            while True:
-                mechanism = mechanisms[0]
-                schema_model = structured_output_model if mechanism == "schema" else None
-                asked = replace(
-                    question,
-                    tool_specs=() if schema_model else question.tool_specs,
-                    tool_choice=tool_choice if mechanism in (None, "forced") else None,
-                    output_schema=to_output_schema(schema_model) if schema_model else None,
-                )
-                body = to_body(asked, dialect)
-                translator = StreamTranslator(judge)
-                stopwatch = Stopwatch()
-                metadata: ResponseMetadata | None = None
-                try:
-                    async with self._client.stream(dump_body(body), headers, watch, judge) as response:
-                        try:
-                            async with aclosing(response.chunks()) as chunks:
+            return call, question
+
+        return self._answer(begin, cancel_signal)
+
+    async def _answer(
+        self, begin: Callable[[], tuple[Call, Question]], cancel_signal: threading.Event | None
+    ) -> AsyncGenerator[StreamEvent, None]:
+        """Send the requests of a call, as many as its errors lead to, and yield the events of the answer."""
+        chunk = event = None
+        try:
+            call, question = begin()
+            with suppress(RequestCancelledError), Watch(self._client.endpoint.clocks, cancel_signal) as watch:
+                plan: Plan | None = first_plan(call, await _called(call, watch), question, self._rejected)
+                while plan:
+                    translator = StreamTranslator(call.judge)
+                    stopwatch = Stopwatch()
+                    metadata: ResponseMetadata | None = None
+                    response = self._ask(call, plan, question, watch)
+                    try:
+                        async with response, aclosing(response.chunks()) as chunks:
+                            try:
                                 async for chunk in chunks:
                                     if not translator.received:
                                         stopwatch.first_byte()
                                     for event in translator.feed(chunk):
                                         yield event
-                        except PortkeyGuardrailError as error:
-                            translator.hook_results.update(error.hook_results or {})
-                            raise
-                        finally:
-                            metadata = await self._report(response, translator, judge)
-                except PortkeyError as error:
-                    error.without(judge.keys)  # What httpx says is not the judge's.
-                    if self._is_rejected(mechanism, error, translator, config):
-                        mechanisms.popleft()
-                        continue
-                    if may_refresh and error.status_code == UNAUTHORIZED:
-                        may_refresh = False  # A key that changes with every call is no fresh one.
-                        renewed = request_headers(await watch.wait(lambda: _call_all(routing), "keys"), tracing)
-                        if renewed != headers:
-                            headers = renewed
+                            finally:
+                                metadata = await self._report(response, translator, call.judge)
+                    except PortkeyError as error:
+                        plan = await self._plan_after(error, translator.received, plan, call, watch)
+                        if plan:
                             continue
-                    last_events = _last_events(error, translator, config, stopwatch.metrics(), metadata)
-                else:
-                    last_events = translator.finish(stopwatch.metrics(), metadata)
-                for event in last_events:
-                    yield event
-                return
+                        last_events = _last_events(error, translator, call.config, stopwatch.metrics(), metadata)
+                    else:
+                        plan = None
+                        last_events = translator.finish(stopwatch.metrics(), metadata)
+                    for event in last_events:
+                        yield event
+        except PortkeyError as error:
+            chunk = event = None
+            raise error.with_traceback(None) from error.__cause__  # Its frames hold what came, which may quote keys.
 
     @override
     async def structured_output(
@@ -279,25 +273,26 @@ class PortkeyModel(Model):
             PortkeyError: As `stream` does.
         """
         spec = to_tool_spec(output_model)
-        judge = _judge(None, self.config)
         choice: ToolChoiceToolDict = {"tool": {"name": spec["name"]}}
-        events = self.stream(
-            prompt,
-            [spec],
-            system_prompt,
-            tool_choice=choice,
-            cancel_signal=cancel_signal,
-            structured_output_model=output_model,
-            judge=judge,
-        )
+        call = self._call(None)
+
+        def begin() -> tuple[Call, Question]:
+            question = to_question(call.config, prompt, [spec], system_prompt, None)
+            return call, replace(question, tool_choice=choice, output_model=output_model)
+
         message: Message = {"role": "assistant", "content": []}
-        async with aclosing(events):
-            async for event in process_stream(events):
-                if "stop" in event:
-                    message = cast("Message", event["stop"][1])
-                yield event
-        if cancel_signal is None or not cancel_signal.is_set():
-            yield {"output": to_output(output_model, message, spec["name"], judge)}
+        event = None
+        try:
+            async with aclosing(self._answer(begin, cancel_signal)) as events:
+                async for event in process_stream(events):
+                    if "stop" in event:
+                        message = cast("Message", event["stop"][1])
+                    yield event
+            if cancel_signal is None or not cancel_signal.is_set():
+                yield {"output": to_output(output_model, message, spec["name"], call.judge)}
+        except PortkeyError as error:
+            del event, message
+            raise error.with_traceback(None) from error.__cause__  # Its frames hold what came, which may quote keys.
 
     @property
     @override
@@ -327,7 +322,7 @@ class PortkeyModel(Model):
             question = to_question(config, messages, tool_specs, system_prompt, system_prompt_content)
             try:
                 body = to_count_body(to_body(question, dialect))
-                return read_count(*await self._fetch("/messages/count_tokens", body))
+                return await self._fetch("/messages/count_tokens", read_count, body)
             except PortkeyError as error:
                 logger.debug("error=<%s> | tokens are estimated", type(error).__name__)
         return await super().count_tokens(messages, tool_specs, system_prompt, system_prompt_content)
@@ -341,7 +336,7 @@ class PortkeyModel(Model):
         Raises:
             PortkeyAPIError: If the gateway or the provider refuses.
         """
-        return read_models(*await self._fetch("/models"))
+        return await self._fetch("/models", read_models)
 
     async def feedback(
         self, trace_id: str, value: int, weight: float = 1.0, metadata: Mapping[str, JsonValue] | None = None
@@ -361,7 +356,7 @@ class PortkeyModel(Model):
             PortkeyConfigError: If a value is out of range.
             PortkeyAPIError: If the gateway refuses.
         """
-        await self._fetch("/feedback", to_feedback(trace_id, value, weight, metadata))
+        await self._fetch("/feedback", lambda answer, _: answer, to_feedback(trace_id, value, weight, metadata))
 
     async def render_prompt(
         self, prompt_id: str, variables: Mapping[str, JsonValue] | None = None
@@ -380,46 +375,61 @@ class PortkeyModel(Model):
             PortkeyStreamError: If the prompt holds what Strands cannot.
         """
         path = f"/prompts/{quote(prompt_id, safe='')}/render"
-        return read_prompt(*await self._fetch(path, {"variables": dict(variables or {})}))
+        return await self._fetch(path, read_prompt, {"variables": dict(variables or {})})
 
-    async def _fetch(self, path: str, body: Body | None = None) -> tuple[JsonValue, Judge]:
-        """Return what another endpoint answers, and who judges it."""
-        judge = Judge()
-        with Watch(self._client.endpoint.clocks, None) as watch:
-            headers = request_headers(await watch.wait(lambda: _call_all(self._routing), "keys"))
-            try:
-                sent = None if body is None else dump_body(body)
-                return await self._client.fetch(path, headers, watch, sent, judge), judge
-            except PortkeyError as error:
-                raise error.without(judge.keys) from error.__cause__
+    async def _fetch(self, path: str, read: Callable[[JsonValue, Judge], Result], body: Body | None = None) -> Result:
+        """Return what another endpoint answers, as `read` makes it of the JSON."""
+        call = Call(self.config, self._routing, Judge())
+        sent = None if body is None else dump_body(body)
+        try:
+            with Watch(self._client.endpoint.clocks, None) as watch:
+                plan = first_plan(call, await _called(call, watch))
+                while True:
+                    headers = to_headers(call, plan)
+                    response = self._client.request(path, sent, headers, watch, call.judge, may_reuse=plan.may_reuse)
+                    try:
+                        async with response:
+                            return read(await response.json(), call.judge)
+                    except PortkeyError as error:
+                        following = await self._plan_after(error, 0, plan, call, watch)
+                        if following is None:
+                            raise
+                        plan = following
+        except PortkeyError as error:
+            raise error.with_traceback(None) from error.__cause__  # Its frames hold what came, which may quote keys.
 
-    def _mechanisms(
-        self, output_model: type[BaseModel] | None, dialect: Dialect, config: PortkeyConfig
-    ) -> Sequence[Mechanism | None]:
-        """Return the ways to hold an answer to a schema, without those that the upstream has refused."""
-        if output_model is None:
-            return [None]
-        found = find_mechanisms(dialect, config.get("params") or {})
-        return [each for each in found if (config["model_id"], each) not in self._rejected] or found
+    def _call(self, invocation_state: dict[str, Any] | None) -> Call:
+        """Return what the requests of a call have in common."""
+        routing, config = for_call(self._routing, self.config, invocation_state)
+        judge = Judge(config.get("context_overflow_phrases", ()))
+        tracing = trace_headers(invocation_state) if config.get("tracing", True) else {}
+        return Call(config, routing, judge, tracing)
 
-    def _is_rejected(
-        self, mechanism: Mechanism | None, error: PortkeyError, translator: StreamTranslator, config: PortkeyConfig
-    ) -> bool:
-        """Whether the next mechanism is worth a try; remembers what was refused."""
-        if mechanism is None or translator.received or not isinstance(error, PortkeyAPIError):
-            return False
-        if not is_rejection(error, mechanism):
-            return False
-        self._rejected.add((config["model_id"], mechanism))
-        return True
+    def _ask(self, call: Call, plan: Plan, question: Question, watch: Watch) -> GatewayResponse:
+        headers = to_headers(call, plan)
+        body = to_request(call, plan, question)
+        return self._client.request("/chat/completions", body, headers, watch, call.judge, may_reuse=plan.may_reuse)
+
+    async def _plan_after(
+        self, error: PortkeyError, received: int, plan: Plan, call: Call, watch: Watch
+    ) -> Plan | None:
+        """Return the request that may avoid an error, with keys fetched anew if it needs them; remember a refusal."""
+        following = next_plan(plan, error, received)
+        if following and following.routing is None:
+            called = await _called(call, watch)
+            following = None if called == plan.routing else replace(following, routing=called)
+        if following and (refused := plan.mechanisms[0]) not in following.mechanisms and refused:
+            self._rejected.add((call.config["model_id"], refused))
+        return following
 
     async def _report(self, response: GatewayResponse, translator: StreamTranslator, judge: Judge) -> ResponseMetadata:
         """Tell the caller and the current span what the gateway said; a failure there must not spoil the answer."""
+        denied = response.error.hook_results if isinstance(response.error, PortkeyGuardrailError) else None
         metadata = response_metadata(
             response.status_code,
             {name: judge.hide(value) for name, value in response.headers.items()},
             model=judge.hide(translator.model) if translator.model else None,
-            hook_results=judge.hide_within(translator.hook_results),
+            hook_results=judge.hide_within({**translator.hook_results, **(denied or {})}),
             usage=translator.usage,
         )
         try:
@@ -431,20 +441,19 @@ class PortkeyModel(Model):
         return metadata
 
 
-def _judge(given: object, config: PortkeyConfig) -> Judge:
-    """Return the judge of a call, which may be part of another that quotes the answer too."""
-    return given if isinstance(given, Judge) else Judge(config.get("context_overflow_phrases", ()))
+async def _called(call: Call, watch: Watch) -> dict[str, object]:
+    """Return the settings of a call, each that is a sync or async function replaced by what it returns."""
 
+    async def call_all() -> dict[str, object]:
+        called = dict(call.routing)
+        for name, value in call.routing.items():
+            if callable(value):
+                result = value()
+                result = masked(await result if inspect.isawaitable(result) else result)
+                called[name] = result
+        return called
 
-async def _call_all(routing: Mapping[str, object]) -> dict[str, object]:
-    """Return the settings, each that is a sync or async function replaced by what it returns."""
-    called = dict(routing)
-    for name, value in routing.items():
-        if callable(value):
-            result = value()
-            result = masked(await result if inspect.isawaitable(result) else result)
-            called[name] = result
-    return called
+    return await watch.wait(call_all, "keys")
 
 
 def _last_events(

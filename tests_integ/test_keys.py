@@ -2,9 +2,6 @@
 
 It looks at errors with all that they were raised from, at the variables in this package's frames, at what is logged, at
 OpenTelemetry's spans, at the gateway's facts and at the conversation. No part of 8 characters of a key may be there.
-
-It is not among the integration tests yet, since it still finds keys, most of them in the variables of frames:
-`python -m pytest tests_integ/hunt_for_keys.py`.
 """
 
 from __future__ import annotations
