@@ -9,13 +9,13 @@ import pytest
 from pydantic import BaseModel
 
 from strands_portkey import PortkeyAPIError, PortkeyConnectionError, PortkeyError
+from strands_portkey._answer.judgement import Judge
 from strands_portkey._attempts import Call, Plan, first_plan, next_plan
-from strands_portkey._client import StaleConnectionError
-from strands_portkey._judgement import Judge
-from strands_portkey._question import Question
-from strands_portkey._structured_output import Mechanism
+from strands_portkey._http.client import StaleConnectionError
+from strands_portkey._request.question import Question
+from strands_portkey._request.schemas import Mechanism
 
-PLAN = Plan({"provider": "openai"}, ("schema", "forced", "auto"), may_renew_keys=True)
+PLAN = Plan({"provider": "openai"}, mechanisms=("schema", "forced", "auto"), may_renew_keys=True)
 UNAUTHORIZED = PortkeyAPIError("no", status_code=401)
 NO_SCHEMA = PortkeyAPIError("response_format is not supported", status_code=400)
 NO_FORCE = PortkeyAPIError("tool_choice is not supported", status_code=400)
@@ -60,7 +60,7 @@ def test_a_first_request_has_all_mechanisms_that_were_not_refused():
     question = Question((), "gpt-4o", output_model=City)
     plan = first_plan(make_call(), {"provider": "openai"}, question, {("gpt-4o", "schema"), ("gpt-5", "auto")})
 
-    assert plan == Plan({"provider": "openai"}, ["forced", "auto"])
+    assert plan == Plan({"provider": "openai"}, mechanisms=["forced", "auto"])
 
 
 def test_where_all_mechanisms_were_refused_all_are_tried_again():

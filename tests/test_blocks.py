@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 from strands.types.streaming import StreamEvent
 
-from strands_portkey._blocks import BlockLine
-from strands_portkey._tool_calls import ToolCall
+from strands_portkey._answer.blocks import BlockLine, ToolCall
 
 STOP: StreamEvent = {"contentBlockStop": {}}
 START: StreamEvent = {"contentBlockStart": {"start": {}}}

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from strands.models.model import CacheConfig
 
 from strands_portkey import PortkeyConfigError
-from strands_portkey._body import dump_body, to_body
-from strands_portkey._dialects import DIALECTS, OPENAI, find_dialect
-from strands_portkey._question import Question
+from strands_portkey._json import dump_body
+from strands_portkey._request.question import Question
+from strands_portkey._wires.chat.body import to_body
+from strands_portkey._wires.chat.dialects import DIALECTS, OPENAI, find_dialect
 
 MARK = {"type": "ephemeral"}
 POINT = {"cachePoint": {"type": "default"}}
@@ -257,7 +258,7 @@ def test_the_user_does_not_follow_results_in_a_message_of_its_own_for_mistral():
 
 
 def test_a_point_behind_results_that_upstreams_take_in_different_places_warns():
-    dialect = find_dialect(None, {"config": {"targets": [{"provider": "anthropic"}, {"provider": "bedrock"}]}}, "m")
+    dialect = find_dialect({"anthropic", "bedrock"})
     messages: Any = [{"role": "user", "content": [result({"text": "1"}), POINT]}]
 
     with pytest.warns(

@@ -10,8 +10,8 @@ from typing import Literal
 import pytest
 from strands.models.model import CacheConfig
 
-from strands_portkey._caching import Caching
-from strands_portkey._dialects import DIALECTS
+from strands_portkey._request.caching import Caching
+from strands_portkey._wires.chat.dialects import DIALECTS
 
 
 @dataclass

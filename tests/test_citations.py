@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from strands_portkey._blocks import to_citation
+from strands_portkey._answer.citations import to_citation
 
 
 @pytest.mark.parametrize(

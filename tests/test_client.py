@@ -33,10 +33,11 @@ from strands_portkey import (
     PortkeyThrottledError,
     PortkeyTimeoutError,
 )
-from strands_portkey._client import GatewayClient, GatewayResponse, StaleConnectionError
-from strands_portkey._config import Clocks, split_client_args
-from strands_portkey._connections import is_reusable, ssl_context
-from strands_portkey._watch import RequestCancelledError, Watch
+from strands_portkey._http.cancellation import RequestCancelledError, Watch
+from strands_portkey._http.client import GatewayClient, GatewayResponse, StaleConnectionError
+from strands_portkey._http.connections import is_reusable, ssl_context
+from strands_portkey._settings.config import Clocks, split_client_args
+from tests.chat import chunks_of, request_chat
 from tests_integ.echo import ask as ask_echo
 from tests_integ.echo import running_echo
 from tests_integ.upstream import Ending, Gate, Reply, Upstream, json_reply
@@ -67,14 +68,14 @@ def whole() -> Reply:
 
 
 def request(client: GatewayClient) -> GatewayResponse:
-    return client.request("/chat/completions", b"{}", {}, Watch(client.endpoint.clocks, None))
+    return request_chat(client, {}, Watch(client.endpoint.clocks, None))
 
 
 async def ask(client: GatewayClient, cancel_signal: threading.Event | None = None) -> list:
     with Watch(client.endpoint.clocks, cancel_signal) as watch:
         async with (
-            client.request("/chat/completions", b"{}", {"x-test": "1"}, watch) as response,
-            aclosing(response.chunks()) as chunks,
+            request_chat(client, {"x-test": "1"}, watch) as response,
+            aclosing(chunks_of(response)) as chunks,
         ):
             return [chunk async for chunk in chunks]
 
@@ -158,7 +159,7 @@ async def test_a_stream_that_goes_by_another_name_is_read_as_it_comes(server):
     gate = Gate()
     server.reply(Reply(200, {"content-type": "application/octet-stream"}, [b"data: " + CHUNK + b"\n\n", gate, DONE]))
 
-    async with request(make_client(server)) as response, aclosing(response.chunks()) as chunks:
+    async with request(make_client(server)) as response, aclosing(chunks_of(response)) as chunks:
         first = await anext(chunks)
         gate.open()
 
@@ -255,7 +256,7 @@ async def test_a_connection_that_breaks_raises_with_what_had_come(server, ending
     got: list[object] = []
 
     with pytest.raises(PortkeyStreamError, match="broke off after 1 chunks") as caught:
-        async with request(make_client(server)) as response, aclosing(response.chunks()) as chunks:
+        async with request(make_client(server)) as response, aclosing(chunks_of(response)) as chunks:
             async for chunk in chunks:
                 got.append(chunk)
                 gate.open()
@@ -342,7 +343,7 @@ async def test_a_length_of_the_callers_own_that_is_wrong_is_a_matter_of_settings
     client = make_client(server)
 
     with pytest.raises(PortkeyConfigError, match="content-length"):
-        await client.request("/chat/completions", b"{}", {"Content-Length": length}, Watch(Clocks(), None)).__aenter__()
+        await request_chat(client, {"Content-Length": length}, Watch(Clocks(), None)).__aenter__()
     with pytest.raises(PortkeyConfigError, match="content-length"):
         await client.request("/models", None, {"content-length": length}, Watch(Clocks(), None)).__aenter__()
 
@@ -462,7 +463,7 @@ async def test_leaving_early_closes_the_connection(server):
     server.reply(sse_reply(b"data: " + CHUNK + b"\n\n", Gate()), whole())
     client = make_client(server)
 
-    async with request(client) as response, aclosing(response.chunks()) as chunks:
+    async with request(client) as response, aclosing(chunks_of(response)) as chunks:
         async for _ in chunks:
             break
 
@@ -1186,9 +1187,7 @@ async def test_a_transfer_encoding_of_the_callers_own_is_a_matter_of_settings(se
     client = make_client(server)
 
     with pytest.raises(PortkeyConfigError, match="transfer-encoding must be absent"):
-        await client.request(
-            "/chat/completions", b"{}", {"Transfer-Encoding": given}, Watch(Clocks(), None)
-        ).__aenter__()
+        await request_chat(client, {"Transfer-Encoding": given}, Watch(Clocks(), None)).__aenter__()
     with pytest.raises(PortkeyConfigError, match="transfer-encoding must be absent"):
         await client.request("/models", None, {"transfer-encoding": given}, Watch(Clocks(), None)).__aenter__()
 
@@ -1200,10 +1199,8 @@ async def test_a_header_that_leaves_the_framing_alone_is_sent(server, name):
     values = {"connection": "close", "te": "trailers", "expect": "100-continue", "upgrade": "h2c", "host": "a.test"}
     server.reply(whole())
 
-    async with make_client(server).request(
-        "/chat/completions", b"{}", {name: values[name]}, Watch(Clocks(), None)
-    ) as response:
-        assert [chunk async for chunk in response.chunks()] == [SAYS_HI]
+    async with request_chat(make_client(server), {name: values[name]}, Watch(Clocks(), None)) as response:
+        assert [chunk async for chunk in chunks_of(response)] == [SAYS_HI]
 
     assert server.requests[0].header(name) == values[name]
 

@@ -21,7 +21,7 @@ from strands.models.model import CacheConfig
 
 import strands_portkey
 from strands_portkey import PortkeyConfigError, PortkeyModel
-from strands_portkey._config import (
+from strands_portkey._settings.config import (
     ENDPOINT_KEYS,
     HOSTED_BASE_URL,
     LOCAL_BASE_URL,

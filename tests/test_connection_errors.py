@@ -17,11 +17,12 @@ import httpx
 import pytest
 
 from strands_portkey import PortkeyConfigError, PortkeyConnectionError, PortkeyError, PortkeyStreamError
-from strands_portkey._cli_gateway import get_page
-from strands_portkey._client import GatewayClient
-from strands_portkey._config import split_client_args
-from strands_portkey._connections import ssl_context
-from strands_portkey._watch import Watch
+from strands_portkey._cli.gateway import get_page
+from strands_portkey._http.cancellation import Watch
+from strands_portkey._http.client import GatewayClient
+from strands_portkey._http.connections import ssl_context
+from strands_portkey._settings.config import split_client_args
+from tests.chat import chunks_of, request_chat
 from tests_integ.upstream import Gate, Reply, Upstream
 
 KEY = "pk-planted-0123456789"
@@ -41,8 +42,8 @@ async def ask(http_client: httpx.AsyncClient | None = None, **client_args: objec
     client = GatewayClient(split_client_args({"base_url": BASE_URL, **client_args})[0], http_client)
     with Watch(client.endpoint.clocks, None) as watch:
         async with (
-            client.request("/chat/completions", b"{}", {"x-portkey-api-key": KEY}, watch) as answer,
-            aclosing(answer.chunks()) as chunks,
+            request_chat(client, {"x-portkey-api-key": KEY}, watch) as answer,
+            aclosing(chunks_of(answer)) as chunks,
         ):
             return [chunk async for chunk in chunks]
 
@@ -373,7 +374,7 @@ async def test_a_connection_that_is_cancelled_in_the_making_is_closed():
 
 
 def test_a_page_that_drips_is_not_waited_for(server, monkeypatch):
-    monkeypatch.setattr("strands_portkey._cli_gateway._GET_SECONDS", 0.2)
+    monkeypatch.setattr("strands_portkey._cli.gateway._GET_SECONDS", 0.2)
     gate = Gate()
     server.reply(Reply(200, {}, [b"x", gate]))
 

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from strands_portkey import PortkeyStreamError
-from strands_portkey._body import to_body
-from strands_portkey._dialects import DIALECTS
+from strands_portkey._answer.judgement import Judge
 from strands_portkey._endpoints import read_count, to_count_body
-from strands_portkey._judgement import Judge
-from strands_portkey._question import Question
+from strands_portkey._request.question import Question
+from strands_portkey._wires.chat.body import to_body
+from strands_portkey._wires.chat.dialects import DIALECTS
 
 MARK = {"type": "ephemeral"}
 POINT = {"cachePoint": {"type": "default"}}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from strands_portkey._dialects import DIALECTS, OPENAI, Dialect, find_dialect
-from strands_portkey._upstreams import FAMILIES
+from strands_portkey._settings.upstreams import FAMILIES, find_upstreams
+from strands_portkey._wires.chat.dialects import DIALECTS, OPENAI, Dialect, find_dialect
 
 CLAUDE = "claude-sonnet-4-5"
 
@@ -27,7 +27,7 @@ CLAUDE = "claude-sonnet-4-5"
     ],
 )
 def test_a_request_is_written_in_the_dialect_of_who_may_answer(upstream, routing, model_id, dialect):
-    assert find_dialect(upstream, routing, model_id) == dialect
+    assert find_dialect(find_upstreams(upstream, routing, model_id)) == dialect
 
 
 def test_each_family_of_upstreams_has_a_dialect():
@@ -35,7 +35,8 @@ def test_each_family_of_upstreams_has_a_dialect():
 
 
 def mixed(*providers: str) -> Dialect:
-    return find_dialect(None, {"config": {"targets": [{"provider": provider} for provider in providers]}}, "m")
+    targets = [{"provider": provider} for provider in providers]
+    return find_dialect(find_upstreams(None, {"config": {"targets": targets}}, "m"))
 
 
 @pytest.mark.parametrize(

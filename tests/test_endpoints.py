@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from strands_portkey import PortkeyConfigError, PortkeyStreamError
+from strands_portkey._answer.judgement import Judge
 from strands_portkey._endpoints import read_models, read_prompt, to_feedback
-from strands_portkey._judgement import Judge
 
 # -- feedback ----------------------------------------------------------------------------------------------------------
 

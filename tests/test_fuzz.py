@@ -14,7 +14,7 @@ from strands.event_loop.streaming import process_stream
 from strands.types.content import Messages
 
 from strands_portkey import PortkeyConnectionError, PortkeyError, PortkeyModel
-from strands_portkey._judgement import Judge
+from strands_portkey._answer.judgement import Judge
 
 HELLO: Messages = [{"role": "user", "content": [{"text": "Hello"}]}]
 SECONDS = 5  # A wait that ends this way is a failure.

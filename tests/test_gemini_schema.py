@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from strands_portkey._gemini_schema import to_gemini_schema
+from strands_portkey._request.gemini_schema import to_gemini_schema
 
 PLACE = {"type": "object", "properties": {"city": {"type": "string"}}, "additionalProperties": False}
 PLAIN_PLACE = {"type": "object", "properties": {"city": {"type": "string"}}}

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from strands_portkey import PortkeyConfigError, ResponseMetadata, __version__
-from strands_portkey._headers import request_headers, response_metadata, secrets
+from strands_portkey._answer.metadata import response_metadata
+from strands_portkey._settings.headers import request_headers, secrets
 
 ALWAYS = {
     "content-type": "application/json",

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from strands_portkey._answer.judgement import Judge, is_failure
 from strands_portkey._errors import (
     PortkeyAPIError,
     PortkeyContextOverflowError,
     PortkeyGuardrailError,
     PortkeyThrottledError,
 )
-from strands_portkey._judgement import Judge, is_failure
 
 GATEWAY = {"x-portkey-trace-id": "t-1", "x-portkey-provider": "openai"}
 EXCEPTION = {"x-portkey-gateway-exception": "true"}

@@ -8,8 +8,8 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from strands_portkey import _limits
-from strands_portkey._limits import find_context_window_limit
+from strands_portkey._settings import context_window as _limits
+from strands_portkey._settings.context_window import find_context_window_limit
 
 TABLE = {
     "gpt-4o": 128_000,

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from strands_portkey import PortkeyConfigError
-from strands_portkey._anthropic import anthropic_media
-from strands_portkey._chat_media import media_parts, name_apart
-from strands_portkey._dialects import DIALECTS
+from strands_portkey._request.anthropic import anthropic_media
+from strands_portkey._wires.chat.dialects import DIALECTS
+from strands_portkey._wires.chat.media import media_parts, name_apart
 
 PNG = {"image": {"format": "png", "source": {"bytes": b"png"}}}
 PDF = {"document": {"format": "pdf", "name": "report", "source": {"bytes": b"pdf"}}}

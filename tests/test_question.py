@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from strands.models.model import CacheConfig
 
-from strands_portkey._question import Question, to_question
+from strands_portkey._request.question import Question, to_question
 
 MESSAGES: list[Any] = [{"role": "user", "content": [{"text": "Hi"}]}]
 SPEC: Any = {"name": "sum", "description": "Adds.", "inputSchema": {"json": {"type": "object"}}}

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from strands.types.content import Messages
 
 from strands_portkey import PortkeyError, PortkeyModel, ResponseMetadata
-from strands_portkey._judgement import Judge
+from strands_portkey._answer.judgement import Judge
 from tests_integ.upstream import Reply, Upstream, json_reply
 
 HELLO: Messages = [{"role": "user", "content": [{"text": "Hello"}]}]

@@ -17,9 +17,8 @@ from strands.models.model import BaseModelConfig
 
 import strands_portkey
 from strands_portkey import ClientArgs, PortkeyConfig, PortkeyError, ResponseMetadata, Timeouts
-from strands_portkey._cli import _make_parser
-from strands_portkey._dialects import DIALECTS, Dialect
-from strands_portkey._structured_output import find_mechanisms
+from strands_portkey._cli.main import _make_parser
+from strands_portkey._wires.chat.dialects import DIALECTS, Dialect, find_mechanisms
 from tests_integ.bench.report import INSTALLED, ROWS
 
 README = Path(__file__).parent.parent / "README.md"

@@ -11,9 +11,10 @@ import respx
 from strands.event_loop.streaming import process_stream
 
 from strands_portkey import PortkeyError, PortkeyModel, ResponseMetadata
-from strands_portkey._client import GatewayClient
-from strands_portkey._config import split_client_args
-from strands_portkey._watch import Watch
+from strands_portkey._http.cancellation import Watch
+from strands_portkey._http.client import GatewayClient
+from strands_portkey._settings.config import split_client_args
+from tests.chat import chunks_of, request_chat
 
 RECORDINGS = Path(__file__).parent / "recordings"
 NAMES = sorted(str(path.relative_to(RECORDINGS).with_suffix("")) for path in RECORDINGS.rglob("*.http"))
@@ -131,8 +132,8 @@ async def read_chunks(name: str, pieces: Sequence[bytes]) -> list[object]:
         client = GatewayClient(split_client_args({})[0], http_client)
         try:
             async with (
-                client.request("/chat/completions", b"{}", {}, Watch(client.endpoint.clocks, None)) as response,
-                aclosing(response.chunks()) as chunks,
+                request_chat(client, {}, Watch(client.endpoint.clocks, None)) as response,
+                aclosing(chunks_of(response)) as chunks,
             ):
                 async for chunk in chunks:
                     got.append(chunk)  # noqa: PERF401 - what came before an error counts

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from strands.event_loop.streaming import process_stream
 
 from strands_portkey._errors import PortkeyError
-from strands_portkey._stream import StreamTranslator
-from strands_portkey._wire import parse_chunk
+from strands_portkey._wires.chat.shapes import parse_chunk
+from strands_portkey._wires.chat.stream import ChatTranslator
 
 
 def translate(chunks):
-    translator = StreamTranslator()
-    events = [event for each in chunks for event in translator.feed(parse_chunk(json.dumps(each)))]
+    translator = ChatTranslator()
+    events = [event for each in chunks for event in translator.take(parse_chunk(json.dumps(each)))]
     return [*events, *translator.finish({"latencyMs": 1})]
 
 

@@ -1,4 +1,4 @@
-"""StreamTranslator: what the chunks of each upstream become."""
+"""ChatTranslator: what the chunks of each upstream become."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import logging
 import pytest
 from strands.types.streaming import StreamEvent
 
+from strands_portkey._answer.judgement import Judge
 from strands_portkey._errors import (
     PortkeyAPIError,
     PortkeyContextOverflowError,
@@ -14,8 +15,7 @@ from strands_portkey._errors import (
     PortkeyStreamError,
     PortkeyThrottledError,
 )
-from strands_portkey._judgement import Judge
-from strands_portkey._stream import StreamTranslator
+from strands_portkey._wires.chat.stream import ChatTranslator
 
 BEGIN: StreamEvent = {"messageStart": {"role": "assistant"}}
 START: StreamEvent = {"contentBlockStart": {"start": {}}}
@@ -45,8 +45,8 @@ def call(arguments=None, **more):
 
 def translate(*chunks):
     """Return the events between the start and the end of the message, and the stop reason."""
-    translator = StreamTranslator()
-    events = [event for each in chunks for event in translator.feed(each)]
+    translator = ChatTranslator()
+    events = [event for each in chunks for event in translator.take(each)]
     events += translator.finish({"latencyMs": 7})
     assert events[0] == BEGIN
     assert events[-1]["metadata"]["metrics"] == {"latencyMs": 7}
@@ -319,9 +319,9 @@ def test_an_open_call_at_the_length_limit_is_no_error():
     ids=["half arguments", "no name"],
 )
 def test_a_call_that_is_not_whole_is_never_handed_over(tool_call, finish_reason):
-    translator = StreamTranslator()
-    translator.feed(chunk(tool_calls=[tool_call]))
-    translator.feed(chunk(finish_reason))
+    translator = ChatTranslator()
+    translator.take(chunk(tool_calls=[tool_call]))
+    translator.take(chunk(finish_reason))
 
     with pytest.raises(PortkeyStreamError, match="not whole") as caught:
         translator.finish({"latencyMs": 0})
@@ -331,9 +331,9 @@ def test_a_call_that_is_not_whole_is_never_handed_over(tool_call, finish_reason)
 
 @pytest.mark.parametrize("last", [[], [chunk("")], [chunk(content="b")]], ids=["none", "openai: empty", "text"])
 def test_an_answer_without_a_finish_reason_is_broken(last):
-    translator = StreamTranslator()
+    translator = ChatTranslator()
     for each in [chunk(content="a"), *last]:
-        translator.feed(each)
+        translator.take(each)
 
     assert not translator.is_finished
     with pytest.raises(PortkeyStreamError, match=f"broke off after {1 + len(last)} chunk") as caught:
@@ -385,11 +385,11 @@ def test_an_answer_without_a_finish_reason_is_broken(last):
     ],
 )
 def test_an_error_in_the_stream_raises(failure, kind, code, retryable):
-    translator = StreamTranslator()
-    translator.feed(chunk(role="assistant", content=""))
+    translator = ChatTranslator()
+    translator.take(chunk(role="assistant", content=""))
 
     with pytest.raises(PortkeyAPIError) as caught:
-        translator.feed(failure)
+        translator.take(failure)
 
     error = caught.value
     assert (type(error), error.type, error.retryable, error.status_code) == (kind, code, retryable, None)
@@ -397,24 +397,24 @@ def test_an_error_in_the_stream_raises(failure, kind, code, retryable):
 
 
 def test_an_empty_error_is_none():
-    assert StreamTranslator().feed({"error": {}}) == []
+    assert ChatTranslator().take({"error": {}}) == []
 
 
 def test_an_overload_after_output_is_not_for_strands_to_retry():
-    translator = StreamTranslator()
-    translator.feed(chunk(content="a"))
+    translator = ChatTranslator()
+    translator.take(chunk(content="a"))
 
     with pytest.raises(PortkeyAPIError) as caught:
-        translator.feed(chunk("overloaded_error"))
+        translator.take(chunk("overloaded_error"))
 
     assert (type(caught.value), caught.value.retryable) == (PortkeyAPIError, True)
 
 
 def test_the_users_own_words_for_an_overflow_count():
-    translator = StreamTranslator(Judge(["far too much"]))
+    translator = ChatTranslator(Judge(["far too much"]))
 
     with pytest.raises(PortkeyContextOverflowError):
-        translator.feed({"error": "That is far too much text"})
+        translator.take({"error": "That is far too much text"})
 
 
 USAGE = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
@@ -433,9 +433,9 @@ USAGE = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
     ids=["with the end", "openrouter: after the end", "early", "vertex claude: in parts", "groq: twice", "then null"],
 )
 def test_the_last_usage_counts_wherever_it_stands(chunks):
-    translator = StreamTranslator()
+    translator = ChatTranslator()
     for each in chunks:
-        translator.feed(each)
+        translator.take(each)
 
     assert translator.finish({"latencyMs": 3})[-1] == {
         "metadata": {
@@ -446,25 +446,25 @@ def test_the_last_usage_counts_wherever_it_stands(chunks):
 
 
 def test_without_usage_none_is_claimed():
-    translator = StreamTranslator()
-    translator.feed(chunk("stop"))
+    translator = ChatTranslator()
+    translator.take(chunk("stop"))
 
     assert translator.finish({"latencyMs": 3})[-1] == {"metadata": {"metrics": {"latencyMs": 3}}}
 
 
 def test_what_the_gateway_says_beside_the_answer_is_kept():
-    translator = StreamTranslator()
-    translator.feed({"hook_results": {"before_request_hooks": [1]}})
-    translator.feed(chunk("stop") | {"model": "m"})
-    translator.feed({"hook_results": {"after_request_hooks": [2]}})
+    translator = ChatTranslator()
+    translator.take({"hook_results": {"before_request_hooks": [1]}})
+    translator.take(chunk("stop") | {"model": "m"})
+    translator.take({"hook_results": {"after_request_hooks": [2]}})
 
     assert (translator.model, translator.received, translator.is_finished) == ("m", 3, True)
     assert translator.hook_results == {"before_request_hooks": [1], "after_request_hooks": [2]}
 
 
 def test_a_denial_ends_an_answer_that_has_begun():
-    translator = StreamTranslator()
-    translator.feed(chunk(content="Hel"))
+    translator = ChatTranslator()
+    translator.take(chunk(content="Hel"))
     error = PortkeyGuardrailError("the gateway said no")
     error.denial = "Denied."
 
@@ -483,7 +483,7 @@ def test_a_denial_becomes_an_answer(denial):
     error = PortkeyGuardrailError("the gateway said no")
     error.denial = denial
 
-    assert StreamTranslator().deny(error, {"latencyMs": 4}) == [
+    assert ChatTranslator().deny(error, {"latencyMs": 4}) == [
         BEGIN,
         START,
         delta(text=denial or "the gateway said no"),

@@ -10,15 +10,14 @@ from pydantic import AnyUrl, BaseModel, Field, RootModel
 from strands.tools.structured_output import convert_pydantic_to_tool_spec
 
 from strands_portkey import PortkeyAPIError, PortkeyStreamError
-from strands_portkey._dialects import DIALECTS
-from strands_portkey._judgement import Judge
-from strands_portkey._structured_output import (
-    find_mechanisms,
+from strands_portkey._answer.judgement import Judge
+from strands_portkey._answer.output import to_output
+from strands_portkey._request.schemas import (
     is_rejection,
-    to_output,
     to_output_schema,
     to_tool_spec,
 )
+from strands_portkey._wires.chat.dialects import DIALECTS, find_mechanisms
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from strands_portkey import PortkeyConfigError
-from strands_portkey._upstreams import UNKNOWN, find_upstreams
+from strands_portkey._settings.upstreams import UNKNOWN, find_upstreams
 
 CLAUDE = "claude-sonnet-4-5"
 

@@ -9,9 +9,10 @@ from contextlib import suppress
 import pytest
 
 from strands_portkey import PortkeyAPIError, PortkeyTimeoutError
-from strands_portkey._client import GatewayClient
-from strands_portkey._config import Clocks, split_client_args
-from strands_portkey._watch import Watch
+from strands_portkey._http.cancellation import Watch
+from strands_portkey._http.client import GatewayClient
+from strands_portkey._settings.config import Clocks, split_client_args
+from tests.chat import chunks_of, request_chat
 from tests_integ.upstream import Gate, Reply, Upstream
 
 CHUNK = b'data: {"choices":[{"delta":{"content":"Hi"}}]}\n\n'
@@ -33,8 +34,8 @@ def make_client(base_url: str, **client_args: object) -> GatewayClient:
 
 async def ask(client: GatewayClient) -> list:
     with Watch(client.endpoint.clocks, None) as watch:
-        async with client.request("/chat/completions", b"{}", {}, watch) as response:
-            return [chunk async for chunk in response.chunks()]
+        async with request_chat(client, {}, watch) as response:
+            return [chunk async for chunk in chunks_of(response)]
 
 
 def block_the_loop(seconds: float) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strands_portkey._wire import UnreadableChunkError, parse_chunk
+from strands_portkey._wires.chat.shapes import UnreadableChunkError, parse_chunk
 
 
 @pytest.mark.parametrize("data", ['{"model":"m","new":{"x":1}}', b'{"model":"m","new":{"x":1}}'], ids=["text", "bytes"])

@@ -26,7 +26,8 @@ from strands.types.content import ContentBlock, Messages, SystemContentBlock
 from strands.types.tools import ToolSpec
 
 from strands_portkey import PortkeyConfigError, PortkeyModel
-from strands_portkey._dialects import DIALECTS, find_dialect
+from strands_portkey._settings.upstreams import find_upstreams
+from strands_portkey._wires.chat.dialects import DIALECTS, find_dialect
 from tests_integ.enforcing import enforcing, rules
 from tests_integ.gateway import Gateway, running_gateway
 from tests_integ.record.providers import (
@@ -277,7 +278,7 @@ def requests_of(way: Way, provider: Provider) -> Iterator[tuple[str, dict[str, A
 
 
 def test_each_dialect_has_kept_requests() -> None:
-    shown = {find_dialect(None, {"provider": provider.slug}, provider.model).name for provider in PATHS}
+    shown = {find_dialect(find_upstreams(None, {"provider": provider.slug}, provider.model)).name for provider in PATHS}
 
     assert shown == set(DIALECTS)
     assert {path.name.split(".")[0] for path in KEPT.glob("*.json")} == {provider.folder for provider in PATHS}
@@ -297,7 +298,7 @@ def test_the_upstream_receives_what_is_kept(way: Way, provider: Provider) -> Non
 @providers(REFUSED)
 def test_what_cannot_be_sent_raises_and_says_what_would_work(way: Way, provider: Provider) -> None:
     way.upstream.script = answering(provider)
-    dialect = find_dialect(None, {"provider": provider.slug}, provider.model).name
+    dialect = find_dialect(find_upstreams(None, {"provider": provider.slug}, provider.model)).name
     messages = CONVERSATION
 
     for kind in REFUSED[provider]:

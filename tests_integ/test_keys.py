@@ -39,7 +39,7 @@ from strands_portkey import (
     PortkeyTimeoutError,
     ResponseMetadata,
 )
-from strands_portkey._cli import main
+from strands_portkey._cli.main import main
 from tests_integ.upstream import Gate, Reply, Request, Upstream, json_reply
 from tests_integ.wires import openai
 

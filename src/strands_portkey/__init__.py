@@ -1,7 +1,7 @@
 """Reach any model through a Portkey gateway from a Strands agent, with nothing but httpx in between."""
 
-from ._config import ClientArgs, PortkeyConfig, Timeouts
-from ._errors import (
+from strands_portkey._answer.metadata import ResponseMetadata
+from strands_portkey._errors import (
     PortkeyAPIError,
     PortkeyConfigError,
     PortkeyConnectionError,
@@ -12,9 +12,9 @@ from ._errors import (
     PortkeyThrottledError,
     PortkeyTimeoutError,
 )
-from ._headers import ResponseMetadata
-from ._version import __version__
-from .model import PortkeyModel
+from strands_portkey._settings.config import ClientArgs, PortkeyConfig, Timeouts
+from strands_portkey._version import __version__
+from strands_portkey.model import PortkeyModel
 
 __all__ = [
     "ClientArgs",

@@ -6,15 +6,17 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from http.client import UNAUTHORIZED
 
-from ._body import dump_body, to_body
-from ._client import StaleConnectionError
-from ._config import PortkeyConfig
-from ._dialects import Dialect, find_dialect
-from ._errors import PortkeyAPIError, PortkeyError
-from ._headers import request_headers
-from ._judgement import Judge
-from ._question import Question
-from ._structured_output import Mechanism, find_mechanisms, is_rejection, to_output_schema
+from strands_portkey._answer.judgement import Judge
+from strands_portkey._errors import PortkeyAPIError, PortkeyError
+from strands_portkey._http.client import StaleConnectionError
+from strands_portkey._json import dump_body
+from strands_portkey._request.question import Question
+from strands_portkey._request.schemas import Mechanism, is_rejection, to_output_schema
+from strands_portkey._settings.config import PortkeyConfig
+from strands_portkey._settings.headers import request_headers
+from strands_portkey._settings.upstreams import find_upstreams
+from strands_portkey._wires import WIRES
+from strands_portkey._wires.wire import Wire
 
 
 @dataclass(frozen=True, repr=False)
@@ -40,12 +42,14 @@ class Plan:
 
     Attributes:
         routing: The settings that become headers, with functions called; None where these are to be called anew.
+        wire: The protocol that it speaks.
         mechanisms: How the answer is held to a schema, with the others to try after it; None where there is none.
         may_renew_keys: Whether keys come from functions and have not been fetched anew.
         may_reuse: Whether a connection that was kept may carry it.
     """
 
     routing: Mapping[str, object] | None
+    wire: Wire = WIRES["chat"]
     mechanisms: Sequence[Mechanism | None] = (None,)
     may_renew_keys: bool = False
     may_reuse: bool = True
@@ -62,7 +66,7 @@ def first_plan(
     plan = Plan(called, may_renew_keys=may_renew_keys)
     if question is None or question.output_model is None:
         return plan
-    found = find_mechanisms(_dialect(call, plan), question.params)
+    found = plan.wire.mechanisms(replace(question, upstreams=_upstreams(call, plan)))
     left = [each for each in found if (question.model_id, each) not in rejected]
     return replace(plan, mechanisms=left or found)
 
@@ -100,12 +104,13 @@ def to_request(call: Call, plan: Plan, question: Question) -> bytes:
     by_schema = question.output_model if mechanism == "schema" else None
     question = replace(
         question,
+        upstreams=_upstreams(call, plan),
         tool_specs=() if by_schema else question.tool_specs,
         tool_choice=question.tool_choice if mechanism in (None, "forced") else None,
         output_schema=to_output_schema(by_schema) if by_schema else None,
     )
-    return dump_body(to_body(question, _dialect(call, plan)))
+    return dump_body(plan.wire.to_body(question))
 
 
-def _dialect(call: Call, plan: Plan) -> Dialect:
-    return find_dialect(call.config.get("upstream"), plan.routing or {}, call.config["model_id"])
+def _upstreams(call: Call, plan: Plan) -> frozenset[str]:
+    return find_upstreams(call.config.get("upstream"), plan.routing or {}, call.config["model_id"])

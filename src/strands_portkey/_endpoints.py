@@ -17,9 +17,9 @@ from pydantic_core import from_json, to_json
 from strands.types.content import ContentBlock, Messages
 from typing_extensions import Required, TypedDict
 
-from ._errors import PortkeyConfigError, PortkeyStreamError
-from ._judgement import Judge
-from ._tools import Body
+from strands_portkey._answer.judgement import Judge
+from strands_portkey._errors import PortkeyConfigError, PortkeyStreamError
+from strands_portkey._json import Body
 
 T = TypeVar("T")
 

@@ -1,11 +1,21 @@
-"""Guards for values of which nothing is known."""
+"""JSON, and guards for values of which nothing is known."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from typing import Final
 
+from pydantic import JsonValue
 from typing_extensions import TypeIs
+
+from strands_portkey._errors import PortkeyConfigError
+
+Body = dict[str, JsonValue]
+"""A JSON object to be sent."""
+
+_BODY_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def is_mapping(value: object) -> TypeIs[Mapping[object, object]]:
@@ -21,3 +31,17 @@ def is_list(value: object) -> TypeIs[Sequence[object]]:
 def is_set(value: object) -> TypeIs[AbstractSet[object]]:
     """Whether a value is a set of whatever."""
     return isinstance(value, AbstractSet)
+
+
+def dump_body(body: Body) -> bytes:
+    """Return the body as JSON.
+
+    Raises:
+        PortkeyConfigError: If a parameter or a tool's schema is no JSON.
+    """
+    try:
+        return _BODY_ENCODER.encode(body).encode()
+    except UnicodeEncodeError:  # Half a surrogate pair, as tools read from files, can be sent escaped.
+        return json.dumps(body, allow_nan=False, separators=(",", ":")).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise PortkeyConfigError(f"the request must be JSON; got something else: {error}") from None

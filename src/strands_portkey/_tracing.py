@@ -13,7 +13,7 @@ from weakref import ref
 from opentelemetry import propagate, trace
 from strands import Agent
 
-from ._headers import ResponseMetadata
+from strands_portkey._answer.metadata import ResponseMetadata
 
 
 def trace_headers(invocation_state: MutableMapping[str, object] | None) -> dict[str, str]:

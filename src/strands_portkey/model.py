@@ -20,11 +20,20 @@ from strands.types.streaming import StreamEvent
 from strands.types.tools import ToolChoice, ToolChoiceToolDict, ToolSpec
 from typing_extensions import Self, Unpack, override
 
-from ._attempts import Call, Plan, first_plan, next_plan, to_headers, to_request
-from ._body import dump_body, to_body
-from ._call import for_call
-from ._client import AsyncClient, GatewayClient, GatewayResponse
-from ._config import (
+from strands_portkey._answer.counts import Stopwatch
+from strands_portkey._answer.judgement import Judge
+from strands_portkey._answer.metadata import ResponseMetadata, response_metadata
+from strands_portkey._answer.output import to_output
+from strands_portkey._answer.translator import Translator
+from strands_portkey._attempts import Call, Plan, first_plan, next_plan, to_headers, to_request
+from strands_portkey._endpoints import read_count, read_models, read_prompt, to_count_body, to_feedback
+from strands_portkey._errors import PortkeyAPIError, PortkeyConfigError, PortkeyError, PortkeyGuardrailError
+from strands_portkey._http.cancellation import RequestCancelledError, Watch
+from strands_portkey._http.client import AsyncClient, GatewayClient, GatewayResponse
+from strands_portkey._json import Body, dump_body
+from strands_portkey._request.question import Question, to_question
+from strands_portkey._request.schemas import Mechanism, to_tool_spec
+from strands_portkey._settings.config import (
     ClientArgs,
     PortkeyConfig,
     PortkeyConfigUpdate,
@@ -32,20 +41,13 @@ from ._config import (
     known_config,
     split_client_args,
 )
-from ._dialects import find_dialect
-from ._endpoints import read_count, read_models, read_prompt, to_count_body, to_feedback
-from ._errors import PortkeyAPIError, PortkeyConfigError, PortkeyError, PortkeyGuardrailError
-from ._headers import ResponseMetadata, request_headers, response_metadata
-from ._judgement import Judge
-from ._limits import find_context_window_limit
-from ._question import Question, to_question
-from ._secrets import masked
-from ._stream import StreamTranslator
-from ._structured_output import Mechanism, to_output, to_tool_spec
-from ._tools import Body
-from ._tracing import describe_response, trace_headers
-from ._usage import Stopwatch
-from ._watch import RequestCancelledError, Watch
+from strands_portkey._settings.context_window import find_context_window_limit
+from strands_portkey._settings.headers import request_headers
+from strands_portkey._settings.invocation import for_call
+from strands_portkey._settings.secrets import masked
+from strands_portkey._settings.upstreams import find_upstreams
+from strands_portkey._tracing import describe_response, trace_headers
+from strands_portkey._wires import WIRES
 
 if TYPE_CHECKING:
     from strands.agent.agent_metadata import AgentMetadata
@@ -209,23 +211,23 @@ class PortkeyModel(Model):
         self, begin: Callable[[], tuple[Call, Question]], cancel_signal: threading.Event | None
     ) -> AsyncGenerator[StreamEvent, None]:
         """Send the requests of a call, as many as its errors lead to, and yield the events of the answer."""
-        chunk = event = None
+        message = event = None
         try:
             call, question = begin()
             with suppress(RequestCancelledError), Watch(self._client.endpoint.clocks, cancel_signal) as watch:
                 plan: Plan | None = first_plan(call, await _called(call, watch), question, self._rejected)
                 while plan:
-                    translator = StreamTranslator(call.judge)
+                    translator = plan.wire.translator(call.judge)
                     stopwatch = Stopwatch()
                     metadata: ResponseMetadata | None = None
                     response = self._ask(call, plan, question, watch)
                     try:
-                        async with response, aclosing(response.chunks()) as chunks:
+                        async with response, aclosing(response.messages()) as received:
                             try:
-                                async for chunk in chunks:
+                                async for message in received:
                                     if not translator.received:
                                         stopwatch.first_byte()
-                                    for event in translator.feed(chunk):
+                                    for event in translator.feed(*message):
                                         yield event
                             finally:
                                 metadata = await self._report(response, translator, call.judge)
@@ -240,7 +242,7 @@ class PortkeyModel(Model):
                     for event in last_events:
                         yield event
         except PortkeyError as error:
-            chunk = event = None
+            message = event = None
             raise error.with_traceback(None) from error.__cause__  # Its frames hold what came, which may quote keys.
 
     @override
@@ -317,11 +319,11 @@ class PortkeyModel(Model):
             system_prompt_content: System prompt as blocks; goes before `system_prompt`.
         """
         config = self.config
-        dialect = find_dialect(config.get("upstream"), self._routing, config["model_id"])
-        if config.get("native_token_count") and dialect.name == "anthropic":
+        upstreams = find_upstreams(config.get("upstream"), self._routing, config["model_id"])
+        if config.get("native_token_count") and upstreams == frozenset({"anthropic"}):
             question = to_question(config, messages, tool_specs, system_prompt, system_prompt_content)
             try:
-                body = to_count_body(to_body(question, dialect))
+                body = to_count_body(WIRES["chat"].to_body(replace(question, upstreams=upstreams)))
                 return await self._fetch("/messages/count_tokens", read_count, body)
             except PortkeyError as error:
                 logger.debug("error=<%s> | tokens are estimated", type(error).__name__)
@@ -408,7 +410,10 @@ class PortkeyModel(Model):
     def _ask(self, call: Call, plan: Plan, question: Question, watch: Watch) -> GatewayResponse:
         headers = to_headers(call, plan)
         body = to_request(call, plan, question)
-        return self._client.request("/chat/completions", body, headers, watch, call.judge, may_reuse=plan.may_reuse)
+        may_reuse, wire = plan.may_reuse, plan.wire
+        return self._client.request(
+            wire.path, body, headers, watch, call.judge, may_reuse=may_reuse, is_last=wire.is_last
+        )
 
     async def _plan_after(
         self, error: PortkeyError, received: int, plan: Plan, call: Call, watch: Watch
@@ -422,15 +427,14 @@ class PortkeyModel(Model):
             self._rejected.add((call.config["model_id"], refused))
         return following
 
-    async def _report(self, response: GatewayResponse, translator: StreamTranslator, judge: Judge) -> ResponseMetadata:
+    async def _report(self, response: GatewayResponse, translator: Translator, judge: Judge) -> ResponseMetadata:
         """Tell the caller and the current span what the gateway said; a failure there must not spoil the answer."""
-        denied = response.error.hook_results if isinstance(response.error, PortkeyGuardrailError) else None
         metadata = response_metadata(
             response.status_code,
             {name: judge.hide(value) for name, value in response.headers.items()},
             model=judge.hide(translator.model) if translator.model else None,
-            hook_results=judge.hide_within({**translator.hook_results, **(denied or {})}),
-            usage=translator.usage,
+            hook_results=judge.hide_within({**translator.hook_results, **response.hook_results}),
+            counts=translator.counts,
         )
         try:
             describe_response(metadata)
@@ -458,7 +462,7 @@ async def _called(call: Call, watch: Watch) -> dict[str, object]:
 
 def _last_events(
     error: PortkeyError,
-    translator: StreamTranslator,
+    translator: Translator,
     config: PortkeyConfig,
     metrics: Metrics,
     metadata: ResponseMetadata | None,

@@ -1,0 +1,230 @@
+"""The queue of content blocks that a message is made of, and the calls of tools in it.
+
+Strands puts a message together from blocks that follow one another, while the wire may interleave the fragments of
+several tool calls. So blocks stand in line: the first one is open and its deltas become events at once; those behind
+it keep theirs until it closes. A block closes when another one waits and it is whole: text and reasoning always are,
+a tool call is when its arguments are.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import deque
+from typing import Final, Literal
+
+from strands.types.content import ContentBlockStart
+from strands.types.streaming import CitationsDelta, ContentBlockDelta, StreamEvent
+
+_Kind = Literal["text", "reasoning", "redacted", "tool"]
+
+
+_BRACE: Final = re.compile("[{}]")
+_JSON_WHITESPACE: Final = " \t\n\r"
+
+
+class ToolCall:
+    """One call of a tool, as far as it has come.
+
+    Attributes:
+        id: Unique in the message; made up where the wire gives none.
+        name: Name of the tool, or "" until it comes.
+        signature: Gemini's signature of the thought that led to the call.
+        arguments: The fragments of its JSON so far.
+    """
+
+    __slots__ = ("_end", "_is_whole", "_read", "arguments", "id", "index", "name", "signature", "wire_id")
+
+    def __init__(self, index: int | None, wire_id: str | None, call_id: str) -> None:
+        """Begin a call that has neither name nor arguments yet."""
+        self.index = index
+        self.wire_id = wire_id
+        self.id = call_id
+        self.name = ""
+        self.signature: str | None = None
+        self.arguments: list[str] = []
+        self._end = _ObjectEnd()
+        self._read = 0
+        self._is_whole: bool | None = None  # None while more may make it so.
+
+    def is_whole(self) -> bool:
+        """Whether the arguments so far are a JSON object, which nothing can follow.
+
+        However often this is asked, each fragment is looked at once, and the whole is parsed once.
+        """
+        came = "".join(self.arguments[self._read :])
+        self._read = len(self.arguments)
+        if self._is_whole is None and self._end.is_in(came):
+            self._is_whole = _is_json("".join(self.arguments), dict)
+        elif self._is_whole:
+            self._is_whole = not came.strip(_JSON_WHITESPACE)
+        return bool(self._is_whole)
+
+    def is_broken(self) -> bool:
+        """Whether the arguments, if they end here, are something else than JSON or nothing."""
+        arguments = "".join(self.arguments).strip()
+        return bool(arguments) and not _is_json(arguments, object)
+
+
+class _ObjectEnd:
+    """Finds where a JSON object ends, in text that comes in pieces. What it finds in other text means nothing."""
+
+    __slots__ = ("_depth", "_escape", "_in_string")
+
+    def __init__(self) -> None:
+        self._depth = 0
+        self._escape = ""
+        self._in_string = False
+
+    def is_in(self, text: str) -> bool:
+        """Whether the object's last brace is in this next piece."""
+        text = (self._escape + text).replace("\\\\", "").replace('\\"', "")
+        self._escape = "\\" if text.endswith("\\") else ""
+        parts = text.split('"')
+        outside_strings = "".join(parts[self._in_string :: 2])
+        self._in_string ^= len(parts) % 2 == 0
+        for brace in _BRACE.findall(outside_strings):
+            self._depth += 1 if brace == "{" else -1
+            if self._depth <= 0:
+                return True
+        return False
+
+
+class _Block:
+    """A content block that is open, or waits for the one before it to close."""
+
+    __slots__ = ("call", "deltas", "index", "kind", "signed")
+
+    def __init__(self, kind: _Kind, index: int | None = None, call: ToolCall | None = None) -> None:
+        self.kind = kind
+        self.index = index
+        self.call = call
+        self.signed = False
+        self.deltas: list[ContentBlockDelta] = []
+
+    def is_whole(self) -> bool:
+        return self.call is None or self.call.is_whole()
+
+    def start(self) -> ContentBlockStart:
+        if self.call is None:
+            return {}
+        if self.call.signature is None:
+            return {"toolUse": {"toolUseId": self.call.id, "name": self.call.name}}
+        return {
+            "toolUse": {
+                "toolUseId": self.call.id,
+                "name": self.call.name,
+                "reasoningSignature": self.call.signature,
+            }
+        }
+
+
+class BlockLine:
+    """Puts deltas into blocks, and blocks into an order that Strands can follow.
+
+    Attributes:
+        events: The events brought about and not yet taken away.
+        has_begun: Whether any block has opened: whether the model has said anything.
+    """
+
+    def __init__(self) -> None:
+        """Begin without any block."""
+        self.events: list[StreamEvent] = []
+        self.has_begun = False
+        self._line: deque[_Block] = deque()
+        self._tools: dict[ToolCall, _Block] = {}
+
+    def text(self, index: int | None, text: str) -> None:
+        """Add text, to a new block where the wire's block index changes."""
+        self._put(self._last("text", index), {"text": text})
+
+    def reasoning(self, index: int | None, text: str) -> None:
+        """Add a thought, to a new block where the wire's block index changes or the last one is signed."""
+        self._put(self._last("reasoning", index), {"reasoningContent": {"text": text}})
+
+    def citation(self, index: int | None, citation: CitationsDelta) -> None:
+        """Add a source of a text's claims; Strands keeps it only in a block that has text."""
+        self._put(self._last("text", index), {"citation": citation})
+
+    def signature(self, index: int | None, signature: str) -> None:
+        """Sign the last thought, or one without words. A signature may come in pieces."""
+        last = self._line[-1] if self._line else None
+        if last and last.signed and index is not None and last.index == index:
+            block = last
+        else:
+            block = self._last("reasoning", index)
+        block.signed = True
+        self._put(block, {"reasoningContent": {"signature": signature}})
+
+    def redacted(self, data: str) -> None:
+        """Add redacted reasoning, kept as the text that it is so that it goes back as it came."""
+        block = _Block("redacted")
+        self._line_up(block)
+        self._put(block, {"reasoningContent": {"redactedContent": data.encode()}})
+
+    def tool_input(self, call: ToolCall, arguments: str) -> None:
+        """Add a fragment of a call's arguments. The block begins when the call's name is known."""
+        if not call.name:
+            return
+        block = self._tools.get(call)
+        if block is None:
+            block = self._tools[call] = _Block("tool", call=call)
+            self._line_up(block)
+            arguments = "".join(call.arguments)
+        if arguments:
+            self._put(block, {"toolUse": {"input": arguments}})
+            self._advance()
+
+    def close(self) -> None:
+        """Close all blocks, in line."""
+        while self._line:
+            self._close()
+
+    def _last(self, kind: _Kind, index: int | None) -> _Block:
+        """Return the last block in line if what comes belongs to it, or a new one behind it."""
+        if self._line:
+            last = self._line[-1]
+            if last.kind == kind and not last.signed and (index is None or last.index in (None, index)):
+                if index is not None:
+                    last.index = index
+                return last
+        block = _Block(kind, index)
+        self._line_up(block)
+        return block
+
+    def _put(self, block: _Block, delta: ContentBlockDelta) -> None:
+        if self._line and block is self._line[0]:
+            self.events.append({"contentBlockDelta": {"delta": delta}})
+        else:
+            block.deltas.append(delta)
+
+    def _line_up(self, block: _Block) -> None:
+        self._line.append(block)
+        if len(self._line) == 1:
+            self._open()
+        else:
+            self._advance()
+
+    def _advance(self) -> None:
+        while len(self._line) > 1 and self._line[0].is_whole():
+            self._close()
+
+    def _open(self) -> None:
+        block = self._line[0]
+        self.has_begun = True
+        self.events.append({"contentBlockStart": {"start": block.start()}})
+        self.events.extend({"contentBlockDelta": {"delta": delta}} for delta in block.deltas)
+
+    def _close(self) -> None:
+        self._line.popleft()
+        self.events.append({"contentBlockStop": {}})
+        if self._line:
+            self._open()
+
+
+def _is_json(text: str, kind: type) -> bool:
+    """Whether Strands, which reads arguments by the same means, will make this kind of value of them."""
+    try:
+        return isinstance(json.loads(text), kind)
+    except (ValueError, RecursionError):
+        return False

@@ -1,0 +1,474 @@
+"""The judgement of an error that the gateway passes on or makes itself, and the quoting of what the other side said.
+
+Two steps, both pure: `to_complaint` reads what an answer says, whatever its form; `Judge.api_error` decides what that
+means. Status and code are judged first. Phrases are judged only where an upstream gives nothing better. Between the two
+`Judge` hides the keys that were sent and cuts each text to a bound, so that no regular expression sees a longer one.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+from pydantic import JsonValue
+from pydantic_core import from_json, to_json
+
+from strands_portkey._errors import (
+    Origin,
+    PortkeyAPIError,
+    PortkeyContextOverflowError,
+    PortkeyGuardrailError,
+    PortkeyThrottledError,
+)
+from strands_portkey._settings.headers import secrets
+
+# -- what an answer complains of ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Complaint:
+    """What an error says, whatever its form, as it came: of any length, and with keys if it quotes them.
+
+    Attributes:
+        message: The words, without the gateway's prefix.
+        code: Error code as text.
+        type: Error type as text.
+        param: The parameter that is at fault.
+        provider: The provider that said it.
+        by_gateway: Whether the form is one that only the gateway itself uses.
+        hook_results: Guardrail verdicts beside the error.
+    """
+
+    message: str = ""
+    code: str | None = None
+    type: str | None = None
+    param: str | None = None
+    provider: str | None = None
+    by_gateway: bool = False
+    hook_results: dict[str, JsonValue] | None = None
+
+
+_DEEPEST: Final = 12  # Levels of an error that are read; a list that the gateway has wrapped has six.
+_WRAPPED: Final = re.compile(r"Invalid response received from ([\w.-]{1,80}): (.*)", re.DOTALL)
+
+
+def read_complaint(text: str, depth: int = 0, *, is_whole: bool = True) -> Complaint:
+    """Read an error body, or its beginning: JSON of any known form, HTML or plain text."""
+    data = text.encode(errors="replace")  # A half of a character is no JSON.
+    try:
+        said: JsonValue = from_json(data, allow_partial=False if is_whole else "trailing-strings")
+    except ValueError:
+        return Complaint(text)
+    return to_complaint(said, depth)
+
+
+def to_complaint(said: JsonValue, depth: int = 0) -> Complaint:
+    """Read the JSON of an error body, or of the ``error`` that a chunk carries, that stands `depth` errors deep."""
+    if depth >= _DEEPEST:
+        return Complaint(_words(said))
+    if isinstance(said, dict):
+        return _from_object(said, depth + 1)
+    if isinstance(said, list) and said:  # Gemini answers a stream request with a list of errors.
+        return to_complaint(said[0], depth + 1)
+    if isinstance(said, str) and (wrapped := _WRAPPED.fullmatch(said)):
+        complaint = read_complaint(wrapped[2], depth + 1)
+        return replace(complaint, provider=complaint.provider or wrapped[1])
+    return Complaint(_words(said))
+
+
+def _from_object(said: dict[str, JsonValue], depth: int) -> Complaint:
+    by_gateway = said.get("status") == "failure"
+    match said:
+        case {"error": str() | dict() | list() as error} if error:
+            inner = to_complaint(error, depth)
+            hook_results = said.get("hook_results")
+            complaint = replace(
+                inner,
+                message=_unprefixed(inner.message, said.get("provider")),
+                provider=_text(said.get("provider")) or inner.provider,
+                by_gateway=by_gateway or inner.by_gateway,
+                hook_results=hook_results if isinstance(hook_results, dict) else None,
+            )
+        case {"success": False, "data": dict() as reply}:  # The hosted control plane.
+            complaint = Complaint(_words(reply.get("message")), code=_text(reply.get("errorCode")), by_gateway=True)
+        case {"promptFeedback": {"blockReason": reason}}:
+            said_plainly = f"the prompt was blocked: {_words(reason)}"
+            complaint = Complaint(said_plainly, code=_text(reason), type="content_filter")
+        case {"message": "Provider returned error", "metadata": {"raw": str() as raw}}:  # OpenRouter
+            inner = read_complaint(raw, depth)
+            complaint = replace(inner, code=inner.code or _text(said.get("code")))
+        case {"message": message}:  # x-ai puts the whole error here.
+            inner = to_complaint(message, depth)
+            complaint = replace(
+                inner,
+                code=_text(said.get("code")) or inner.code,
+                type=_text(said.get("type")) or inner.type or (None if by_gateway else _text(said.get("status"))),
+                param=_text(said.get("param")) or inner.param,
+                by_gateway=by_gateway or inner.by_gateway,
+            )
+        case {"html-message": words} | {"detail": [{"msg": words}, *_]} | {"detail": words}:
+            complaint = Complaint(_words(words))
+        case {"0": first}:  # Gemini's list, turned into an object by the gateway.
+            complaint = to_complaint(first, depth)
+        case _:
+            complaint = Complaint(_words(said))
+    return complaint
+
+
+def _unprefixed(message: str, provider: JsonValue) -> str:
+    """Return a message without the gateway's prefix, unless nothing of worth is left."""
+    rest = message.removeprefix(f"{_words(provider)} error: ")
+    return message if rest == "undefined" else rest
+
+
+def _words(said: JsonValue) -> str:
+    """Return text as it is, and what is no text as JSON."""
+    if said is None:
+        return ""
+    return said if isinstance(said, str) else to_json(said, inf_nan_mode="constants").decode()
+
+
+def _text(said: JsonValue) -> str | None:
+    return str(said) if isinstance(said, (str, int, float)) and said != "" else None
+
+
+# -- judgement ---------------------------------------------------------------------------------------------------------
+
+_LOWEST_ERROR: Final = 300  # Redirects are not followed.
+_DENIED: Final = 446
+_TIMEOUT: Final = 408
+_UNAVAILABLE: Final = 503
+_RETRYABLE: Final = frozenset({_TIMEOUT, 409, 425, 429, 500, 502, _UNAVAILABLE, 504, 529})
+_THROTTLE_STATUS: Final = frozenset({429, 529})
+_THROTTLE_CODE: Final = frozenset({"overloaded_error", "rate_limit_error", "rate_limit_exceeded"})
+# Finish reasons that are errors, beside all that end in `_error` or begin with `malformed_` (Gemini, Bedrock).
+_FAILURES: Final = frozenset(
+    {
+        "error",  # OpenRouter, Mistral, Cohere
+        "timeout",  # Cohere
+        "unexpected_tool_call",  # Gemini
+        "insufficient_system_resource",  # DeepSeek
+    }
+)
+# What an error inside a stream is called, where there is no status to tell that a later try may succeed.
+_PASSING: Final = re.compile(
+    "|".join(
+        [*_THROTTLE_CODE, *_FAILURES, "api_error", "server_error", "stream_error", "timeout_error", "malformed_.*"]
+    )
+)
+# Codes that a later try cannot mend although they come with 429.
+_FINAL_CODE: Final = frozenset({"insufficient_quota"})
+_OVERLOADED: Final = re.compile(
+    r"\b(is|are) (currently |temporarily )?overloaded\b|^overloaded$|\bhigh demand\b|\brate limit|\btoo many requests",
+    re.IGNORECASE,
+)
+_WORDED_STATUS: Final = frozenset({None, 400, 403, _UNAVAILABLE})  # Some proxies put their limits under these.
+_TOO_LARGE: Final = 413
+_NO_OVERFLOW: Final = frozenset({401, 403, 404, *_THROTTLE_STATUS})
+_TIMED_OUT: Final = "Request exceeded the timeout sent in the request"
+
+_OVERFLOW_CODE: Final = frozenset({"context_length_exceeded", "3051"})
+CONTEXT_OVERFLOW_PHRASES: Final = (
+    r"context length",  # OpenAI and all that copy it; Mistral; Ollama
+    r"exceeds the context window|tokens exceed the configured limit",  # OpenAI's newer models
+    r"^(?!.*max_\w{0,40}tokens).*exceed(s|ed)?( customer)? model maximum",  # OpenAI, Bedrock
+    r"too many total text bytes|exceeds the max_model_len",  # Databricks, vLLM
+    r"^request too large for ",  # Groq
+    r"prompt is too long",  # Anthropic, Fireworks
+    r"exceed context limit",  # Anthropic: input length and `max_tokens`
+    r"input token count .{0,200}exceeds the maximum number of tokens",  # Gemini
+    r"input is too long for requested model",  # Bedrock
+    r"^(?=(.*(?:please wait| per )|))\1.*too many tokens",  # Cohere; not Bedrock's throttling, which says when
+    r"maximum prompt length is",  # xAI
+    r"exceeds the available context size",  # llama.cpp
+    r"`inputs` tokens \+ `max_new_tokens` must be",  # Text Generation Inference
+)
+"""How upstreams say that the conversation is too long, as regular expressions, in any case.
+
+These and the hints take a time that grows with the text, not with its square: ``^(?=(.*?a))\\1.*b`` finds an ``a``
+before a ``b`` and, since what a lookahead has matched stays, tries no second ``a``.
+"""
+
+# What to do, by a pattern for "<status> <origin> <message>".
+_HINTS: Final[tuple[tuple[str, str], ...]] = (
+    (
+        r"x-portkey-config or x-portkey-provider header is required|x-portkey-provider needs to be passed",
+        (
+            "set client_args['provider'] (such as 'openai') or client_args['config'] (a mapping with targets). The"
+            " open-source gateway reads neither '@slug/model' ids nor virtual keys"
+        ),
+    ),
+    (
+        r"Invalid config passed\. You need to pass a valid json",
+        "the open-source gateway knows no config ids ('pc-...'); pass the config itself as a mapping",
+    ),
+    (r"Invalid provider passed", "provider names are lower case, such as 'openai'; '@slug' needs a hosted gateway"),
+    (
+        r"Invalid custom host",
+        "the open-source gateway refuses private hosts unless its TRUSTED_CUSTOM_HOSTS variable names them",
+    ),
+    (
+        r"^500 gateway Something went wrong$",
+        (
+            "the gateway could not translate the request or the provider's answer. If all streams end so, it was"
+            " installed by plain `npx` or `npm install`: pin @hono/node-server to 1.13.5 and hono to 4.9.7, use the"
+            " Docker image, or set stream=False"
+        ),
+    ),
+    (r"\bfetch failed\b", "the gateway did not reach the provider: check its network, and custom_host if it is set"),
+    (
+        r"^408 gateway ",
+        "the provider was slower than request_timeout, in client_args or the gateway's config, allows",
+    ),
+    (r"^431 ", "the request's headers are over the gateway's limit of about 16 KB; shorten config or metadata"),
+    (r"^412 .*(budget|exhausted|Error Code: 04)", "the budget of the key is used up"),
+    (
+        r"^40[01] (?=(.*?\b(?:key|token|bearer)\b))\1.*\bundefined\b",
+        "no provider key reached the gateway: set client_args['Authorization'], or 'api_key' in each target",
+    ),
+    (r"^401 .*expired", "the key has expired"),
+    (r"^40[13] gateway ", "check client_args['api_key'], the key for the gateway"),
+    (
+        r"^40[13] provider ",
+        "check the provider's key: client_args['Authorization'], or the one that the gateway keeps",
+    ),
+    (r"^404 ", "check client_args['base_url'] and model_id"),
+    (r"^30", "the address redirects, and keys do not go along; set client_args['base_url'] to where it leads"),
+    (
+        (
+            r"^(?=(.*?reasoning_effort))\1.*v1/responses|^(?=(.*?v1/responses))\2.*reasoning_effort"
+            r"|^(?=(.*?function tools ))\3.*reasoning"
+        ),
+        (
+            "this model takes no tools beside reasoning on /v1/chat/completions: set"
+            " params={'reasoning_effort': 'none'}, or use another model"
+        ),
+    ),
+)
+
+
+def is_failure(finish_reason: str) -> bool:
+    """Whether a finish reason, in any case, is an error in disguise."""
+    reason = finish_reason.lower()
+    return reason in _FAILURES or reason.endswith("_error") or reason.startswith("malformed_")
+
+
+_ABOUT_OTHERS: Final = ("x-portkey-sensitive-headers",)  # Says which of the others are secret.
+_SHOWN: Final = 500  # Characters of an answer that a message quotes.
+_WORD: Final = 80  # Characters of a code, a type or an id that an error quotes.
+_KEPT: Final = 4000  # Characters of a message that are judged, and of an answer that an error keeps.
+_READ: Final = 65_536  # Characters of an answer in which an error is looked for.
+# What could end a line, move a terminal's cursor, turn the direction of a text, or not be encoded.
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]+")
+_TITLE: Final = re.compile(r"<title[^<>]*>([^<]*)</title>", re.IGNORECASE)
+_TAG: Final = re.compile(r"<(style|script)\b.*?(?:</\1>|\Z)|<[^<>]*>", re.DOTALL | re.IGNORECASE)
+
+
+class Judge:
+    """Makes the errors of one call that quote what the other side said, without the keys that the call has sent."""
+
+    def __init__(self, overflow_phrases: Collection[str] = ()) -> None:
+        """Begin a call; `overflow_phrases` are regular expressions to look for beside `CONTEXT_OVERFLOW_PHRASES`."""
+        self._overflow_phrases = (*CONTEXT_OVERFLOW_PHRASES, *overflow_phrases)
+        self._sent: list[Mapping[str, str]] = []
+        self._status_code = 0
+        self._headers: Mapping[str, str] = {}
+        self._keys: list[str] | None = []
+
+    def sent(self, headers: Mapping[str, str]) -> None:
+        """Remember the headers of a request, whose keys no error may show."""
+        self._sent.append(headers)
+        self._keys = None
+
+    def answered(self, status_code: int, headers: Mapping[str, str]) -> None:
+        """Remember what an answer, whose body is still to come, has said of itself."""
+        self._status_code, self._headers = status_code, headers
+
+    @property
+    def trace_id(self) -> str | None:
+        """The trace id of the answer, as an error can show it."""
+        return self.quote(self._headers.get("x-portkey-trace-id", "")) or None
+
+    @property
+    def keys(self) -> list[str]:
+        """The keys of all headers that were sent, the longest first; found when they are first asked for."""
+        if self._keys is None:
+            found: set[str] = set()
+            seen: dict[str, str] = {}
+            for headers in self._sent:  # Most are the same each time.
+                fresh = {
+                    name: value for name, value in headers.items() if seen.get(name) != value or name in _ABOUT_OTHERS
+                }
+                found.update(secrets(fresh))
+                seen |= fresh
+            found |= {to_json(key).decode()[1:-1] for key in found}
+            self._keys = sorted(found, key=len, reverse=True)  # One key may begin with another.
+        return self._keys
+
+    def hide(self, text: str) -> str:
+        """Return a text without keys."""
+        for key in self.keys:
+            text = text.replace(key, "***")
+        return text
+
+    def hide_within(self, verdicts: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        """Return JSON, of any depth, without keys in its names and texts."""
+        text = to_json(verdicts, inf_nan_mode="constants").decode()
+        hidden = self.hide(text)
+        if hidden == text:
+            return verdicts
+        cleared: dict[str, JsonValue] = from_json(hidden)
+        return cleared
+
+    def quote(self, text: str, most: int = _WORD) -> str:
+        """Return a text of the other side as a message can show it: on one line, without keys, and not too long."""
+        shown, is_whole = self._begin(text, most)
+        return _CONTROL.sub(" ", shown) + ("" if is_whole else "...")
+
+    def answer_error(self, body: str) -> PortkeyAPIError:
+        """Judge the body of the answer, which is an error by its status or in spite of it."""
+        return self.response_error(self._status_code, self._headers, body)
+
+    def response_error(self, status_code: int, headers: Mapping[str, str], body: str) -> PortkeyAPIError:
+        """Judge an answer, with headers in lower case, that is an error by its status or holds one in spite of it."""
+        beginning, is_whole = self._begin(body, _READ)
+        complaint = read_complaint(beginning, is_whole=is_whole)
+        is_exception = headers.get("x-portkey-gateway-exception") == "true"
+        if is_exception or not any(name.startswith("x-portkey-") for name in headers):
+            complaint = replace(complaint, by_gateway=complaint.by_gateway or complaint.provider is None)
+        elif complaint.provider is None:
+            complaint = replace(complaint, provider=headers.get("x-portkey-provider"))
+        return self.api_error(complaint, status_code=status_code, headers=headers, body=body)
+
+    def api_error(
+        self,
+        complaint: Complaint,
+        *,
+        status_code: int | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: str = "",
+        received: int = 0,
+        started: bool = False,
+    ) -> PortkeyAPIError:
+        """Judge a complaint, which has no status where it came inside a stream.
+
+        Once the model's output has `started`, a retry is not for Strands to make.
+        """
+        headers = headers or {}
+        complaint = self._bounded(complaint)
+        is_error = status_code is None or status_code >= _LOWEST_ERROR
+        status = status_code if status_code is not None and is_error else _meant_status(complaint.code)
+        by_gateway = complaint.by_gateway or status == _DENIED
+        by_gateway |= status == _TIMEOUT and complaint.message.startswith(_TIMED_OUT)
+        kind, retryable = self._kind(status, complaint, started=started)
+
+        origin: Origin = "gateway" if by_gateway else "provider"
+        trace_id = self.quote(headers.get("x-portkey-trace-id", "")) or None
+        who = "the gateway" if by_gateway else complaint.provider or "the provider"
+        did = "answered with an error" if is_error else "answered, but not with what was asked for"
+        said = complaint.message or "no message"
+        judged = f"{status} {origin} {said}"
+        facts = dict.fromkeys(str(fact) for fact in (status_code, complaint.type, complaint.code) if fact)
+        error = kind(
+            f"{who} {did}"
+            + (f" ({', '.join(facts)})" if facts else "")
+            + f": {said if len(said) <= _SHOWN else said[:_SHOWN] + '...'}"
+            + (f" [trace id {trace_id}]" if trace_id else ""),
+            origin=origin,
+            status_code=status_code,
+            code=complaint.code,
+            type=complaint.type,
+            param=complaint.param,
+            provider=complaint.provider,
+            trace_id=trace_id,
+            body=self._begin(body, _KEPT)[0],
+            received=received,
+            hint=next((hint for pattern, hint in _HINTS if re.search(pattern, judged, re.IGNORECASE)), None),
+            retryable=retryable,
+            retry_after=_retry_after(headers),
+        )
+        if isinstance(error, PortkeyGuardrailError):
+            error.denial = complaint.message
+            error.hook_results = complaint.hook_results
+        return error
+
+    def _begin(self, text: str, most: int) -> tuple[str, bool]:
+        """Return the beginning of a text without keys, also such as lie across its end; and whether it is whole."""
+        longest = len(self.keys[0]) if self.keys else 0
+        window = text[: most + longest]
+        hidden = self.hide(window)
+        if len(window) == len(text):
+            return hidden[:most], len(hidden) <= most
+        return hidden[: min(most, max(0, len(hidden) - longest))], False  # Its end may be a piece of a key.
+
+    def _bounded(self, complaint: Complaint) -> Complaint:
+        """Return a complaint fit to be judged and shown: without keys, HTML and line breaks, and not too long."""
+        text = self._begin(complaint.message, _KEPT)[0]
+        if "<" in text:
+            title = _TITLE.search(text)
+            text = title[1] if title else _TAG.sub(" ", text)
+        return replace(
+            complaint,
+            message=" ".join(_CONTROL.sub(" ", text).split()),
+            code=self.quote(complaint.code or "") or None,
+            type=self.quote(complaint.type or "") or None,
+            param=self.quote(complaint.param or "") or None,
+            provider=self.quote(complaint.provider or "") or None,
+            hook_results=None if complaint.hook_results is None else self.hide_within(complaint.hook_results),
+        )
+
+    def _kind(self, status: int | None, complaint: Complaint, *, started: bool) -> tuple[type[PortkeyAPIError], bool]:
+        """Return the class of an error, and whether a later try may succeed."""
+        codes = {fact.lower() for fact in (complaint.code, complaint.type) if fact}
+        if status is None:
+            retryable = any(_PASSING.fullmatch(code) for code in codes) or not (codes or complaint.message)
+        else:
+            retryable = status in _RETRYABLE and codes.isdisjoint(_FINAL_CODE)
+        is_throttled = codes.isdisjoint(_FINAL_CODE) and _is_throttled(status, codes, complaint.message)
+        if status == _DENIED:
+            return PortkeyGuardrailError, retryable or is_throttled
+        if is_throttled and not started:
+            return PortkeyThrottledError, True
+        if status not in _NO_OVERFLOW and self._is_overflow(codes, complaint.message):
+            return PortkeyContextOverflowError, False
+        return PortkeyAPIError, retryable or is_throttled
+
+    def _is_overflow(self, codes: set[str], message: str) -> bool:
+        if not codes.isdisjoint(_OVERFLOW_CODE):
+            return True
+        return any(re.search(phrase, message, re.IGNORECASE) for phrase in self._overflow_phrases)
+
+
+def _meant_status(code: str | None) -> int | None:
+    """Return the status that an error without one meant: Gemini and OpenRouter put it into the code."""
+    return int(code) if code and re.fullmatch("[45][0-9]{2}", code) else None
+
+
+def _is_throttled(status: int | None, codes: set[str], message: str) -> bool:
+    if status in _THROTTLE_STATUS or (status != _TOO_LARGE and not codes.isdisjoint(_THROTTLE_CODE)):
+        return True
+    is_worded = status in _WORDED_STATUS and codes.isdisjoint(_OVERFLOW_CODE | {"invalid_request_error"})
+    return is_worded and bool(_OVERLOADED.search(message))
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds that the answer asks to wait; a date is counted from now."""
+    for name, unit in (("retry-after-ms", 0.001), ("x-ms-retry-after-ms", 0.001), ("retry-after", 1.0)):
+        value = headers.get(name, "")[:_WORD]
+        if not value:
+            continue
+        try:
+            seconds = float(value) * unit
+        except ValueError:
+            try:
+                seconds = parsedate_to_datetime(value).timestamp() - time.time()
+            except (ValueError, OverflowError, OSError):
+                continue
+        if math.isfinite(seconds):
+            return max(0.0, seconds)
+    return None

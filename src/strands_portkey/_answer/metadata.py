@@ -1,0 +1,73 @@
+"""What the gateway says of one request."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from pydantic import JsonValue
+
+from strands_portkey._answer.counts import Counts
+
+_NUMBER: Final = re.compile(r"-?[0-9]{1,9}")
+
+
+@dataclass(frozen=True)
+class ResponseMetadata:
+    """What the gateway says of one request.
+
+    See https://portkey.ai/docs/api-reference/inference-api/response-schema.
+
+    Attributes:
+        status_code: HTTP status; 246 where a guardrail failed without denying.
+        trace_id: Id in Portkey's logs. The open-source gateway gives back the one it was sent.
+        provider: The provider that answered.
+        model: The model that answered, as the answer names it.
+        cache_status: ``HIT``, ``SEMANTIC HIT``, ``MISS``, ``DISABLED``, ``REFRESH`` and so on.
+        retry_attempt_count: Retries that the gateway made; -1 where it gave up.
+        last_used_option_index: Which target of the config answered, such as ``config.targets[1]``.
+        hook_results: Verdicts of guardrails, as the gateway sent them.
+        reasoning_tokens: Tokens that the model thought in, where the provider counts them.
+        cost: What the provider says that the answer cost, in US dollars: OpenRouter does.
+        headers: All ``x-portkey-*`` headers of the answer, in lower case.
+    """
+
+    status_code: int
+    trace_id: str | None = None
+    provider: str | None = None
+    model: str | None = None
+    cache_status: str | None = None
+    retry_attempt_count: int | None = None
+    last_used_option_index: str | None = None
+    hook_results: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
+    reasoning_tokens: int | None = None
+    cost: float | None = None
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+def response_metadata(
+    status_code: int,
+    headers: Mapping[str, str],
+    *,
+    model: str | None = None,
+    hook_results: Mapping[str, JsonValue] | None = None,
+    counts: Counts | None = None,
+) -> ResponseMetadata:
+    """Read an answer's headers, whose names must be in lower case, beside what its body said."""
+    counts = counts or Counts()
+    retries = headers.get("x-portkey-retry-attempt-count") or ""
+    return ResponseMetadata(
+        status_code=status_code,
+        trace_id=headers.get("x-portkey-trace-id") or None,
+        provider=headers.get("x-portkey-provider") or None,
+        model=model,
+        cache_status=headers.get("x-portkey-cache-status") or None,
+        retry_attempt_count=int(retries) if _NUMBER.fullmatch(retries) else None,
+        last_used_option_index=headers.get("x-portkey-last-used-option-index") or None,
+        hook_results=hook_results or {},
+        reasoning_tokens=counts.reasoning or None,
+        cost=counts.cost,
+        headers={name: value for name, value in headers.items() if name.startswith("x-portkey-")},
+    )

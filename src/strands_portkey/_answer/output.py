@@ -1,0 +1,50 @@
+"""The instance of the output model that an answer holds."""
+
+from __future__ import annotations
+
+from typing import Final, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from strands.types.content import Message
+
+from strands_portkey._answer.judgement import Judge
+from strands_portkey._errors import PortkeyStreamError
+
+T = TypeVar("T", bound=BaseModel)
+
+_SHOWN: Final = 4000  # Characters of an answer that an error quotes.
+_PROBLEMS: Final = 5  # Problems of an answer that an error names.
+_COUNTED: Final = 1000  # With more problems than these it takes too long to describe them.
+
+
+def to_output(output_model: type[T], message: Message | None, tool_name: str, judge: Judge) -> T:
+    """Return the instance that an answer holds, as a tool's input or as JSON text.
+
+    Raises:
+        PortkeyStreamError: If it holds none; the error quotes the answer.
+    """
+    content = message["content"] if message else []
+    text = "".join(block["text"] for block in content if "text" in block)
+    try:
+        for block in content:
+            if "toolUse" in block and block["toolUse"]["name"] == tool_name:
+                return output_model.model_validate(block["toolUse"]["input"])
+        return output_model.model_validate_json(text)
+    except ValidationError as error:
+        problems = _problems(error)
+    # Raised out here, since what pydantic says of it quotes the answer.
+    said = (
+        f"the answer does not fit {output_model.__name__}: {judge.quote(problems, _SHOWN)}"
+        f"\nThe model said: {judge.quote(repr(content), _SHOWN)}"
+    )
+    raise PortkeyStreamError(said, origin="provider", retryable=True)
+
+
+def _problems(error: ValidationError) -> str:
+    """Return what is wrong, without the values, which pydantic would cut in the middle of a key."""
+    count = error.error_count()
+    if count > _COUNTED:
+        return f"{count} problems"
+    found = error.errors(include_url=False, include_context=False, include_input=False)[:_PROBLEMS]
+    said = "; ".join(": ".join(filter(None, (".".join(map(str, each["loc"])), each["msg"]))) for each in found)
+    return said if count <= _PROBLEMS else f"{said}; and {count - _PROBLEMS} more"

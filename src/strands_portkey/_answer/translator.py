@@ -1,0 +1,79 @@
+"""What reads one answer, on any wire."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Final
+
+from pydantic import JsonValue
+from strands.types.event_loop import Metrics
+from strands.types.streaming import StreamEvent
+
+from strands_portkey._answer.counts import Counts
+from strands_portkey._answer.judgement import Judge
+from strands_portkey._answer.metadata import ResponseMetadata
+from strands_portkey._errors import PortkeyGuardrailError, PortkeyStreamError
+
+_SHOWN: Final = 200  # Characters of bad data that an error quotes.
+
+
+class Translator(ABC):
+    """Turns the messages of one answer into Strands stream events.
+
+    Attributes:
+        judge: Makes the errors.
+        model: The model that answered, as the wire names it.
+        hook_results: Verdicts of the gateway's guardrails.
+        received: Number of messages taken in.
+    """
+
+    def __init__(self, judge: Judge | None = None) -> None:
+        """Begin an answer, whose errors the judge makes."""
+        self.judge = judge or Judge()
+        self.model: str | None = None
+        self.hook_results: dict[str, JsonValue] = {}
+        self.received: int = 0
+
+    @property
+    @abstractmethod
+    def counts(self) -> Counts | None:
+        """Tokens and costs as far as they came, or None."""
+
+    @property
+    @abstractmethod
+    def is_finished(self) -> bool:
+        """Whether the answer has said why it ended. Without that it is not whole."""
+
+    @abstractmethod
+    def feed(self, event: str | None, data: str) -> list[StreamEvent]:
+        """Take in one message of a stream, or with None for its event a JSON answer; return the events of it.
+
+        Raises:
+            PortkeyAPIError: If it is an error.
+            PortkeyStreamError: If it cannot be read.
+        """
+
+    @abstractmethod
+    def finish(self, metrics: Metrics, response: ResponseMetadata | None = None) -> list[StreamEvent]:
+        """End the answer: return the remaining events, with ``messageStop`` and ``metadata`` last.
+
+        Raises:
+            PortkeyStreamError: If it is not whole.
+        """
+
+    @abstractmethod
+    def deny(
+        self, error: PortkeyGuardrailError, metrics: Metrics, response: ResponseMetadata | None = None
+    ) -> list[StreamEvent]:
+        """End an answer that a guardrail denied, also one that has begun: the gateway's message, and why it stopped."""
+
+    def unreadable(self, problem: str, data: str) -> PortkeyStreamError:
+        """Return the error for a message that cannot be read."""
+        said = f"{self.judge.quote(problem, _SHOWN)}: {self.judge.quote(data, _SHOWN)!r}"
+        return PortkeyStreamError(
+            f"the gateway sent a chunk that cannot be read: {said}",
+            origin="gateway",
+            trace_id=self.judge.trace_id,
+            received=self.received + 1,
+            retryable=True,
+        )

@@ -1,0 +1,161 @@
+"""`strands-portkey chat`: talks to a model through the gateway in the terminal."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from contextlib import suppress
+from importlib import import_module
+from typing import Final, Literal
+
+from strands import Agent
+
+from strands_portkey._answer.metadata import ResponseMetadata
+from strands_portkey._cli.settings import Settings, Terminal, interruptible, read_settings
+from strands_portkey._errors import PortkeyConfigError
+
+with suppress(ImportError):
+    import_module("readline")  # Lets the prompt be edited, where Python has it.
+
+_FINE: Final = 0
+_FAILED: Final = 1
+_WRONG: Final = 2
+
+
+def chat(args: argparse.Namespace) -> int:
+    """Talk until the end of the input, or answer the one prompt that was given.
+
+    Returns:
+        The exit status: 1 if the one answer failed, 2 if the settings are wrong.
+    """
+    try:
+        settings = read_settings(args)
+    except PortkeyConfigError as error:
+        Terminal(()).complain(error)
+        return _WRONG
+    terminal = Terminal(settings.secrets)
+    for warning in settings.warnings:
+        terminal.aside(f"warning: {warning}\n")
+    printer = _Printer(terminal)
+    try:
+        agent = _make_agent(args, settings, printer)
+    except Exception as error:  # noqa: BLE001 - a tool's module may fail in any way
+        terminal.complain(error)
+        return _WRONG
+    if args.prompt is not None:
+        return _FINE if _answer(agent, printer, terminal, args.prompt, once=True) else _FAILED
+    terminal.aside(f"{settings.model_id} at {settings.endpoint.base_url}; Ctrl-C ends an answer, Ctrl-D the chat\n")
+    while (line := _read_line()) is not None:
+        if line:
+            _answer(agent, printer, terminal, line)
+    return _FINE
+
+
+def _make_agent(args: argparse.Namespace, settings: Settings, printer: _Printer) -> Agent:
+    return Agent(
+        model=settings.model(on_response=printer.responses.append),
+        tools=args.tool,
+        system_prompt=args.system,
+        callback_handler=printer,
+        retry_strategy=None,  # A person decides whether to ask again.
+    )
+
+
+def _read_line() -> str | None:
+    """Return the next line, empty after Ctrl-C; None at the end of the chat."""
+    try:
+        line = input("> " if sys.stdin.isatty() else "").strip()
+    except EOFError:
+        sys.stderr.write("\n")
+        return None
+    except KeyboardInterrupt:
+        sys.stderr.write("\n")
+        return ""
+    return None if line == "/exit" else line
+
+
+def _answer(agent: Agent, printer: _Printer, terminal: Terminal, prompt: str, *, once: bool = False) -> bool:
+    """Let the model answer; what failed or was interrupted is forgotten, so that the chat can go on."""
+    known = len(agent.messages)
+    failure: Exception | None = None
+    with interruptible(agent) as interrupted:
+        try:
+            agent(prompt)
+        except Exception as error:  # noqa: BLE001 - whatever failed, the chat goes on
+            failure = error
+    printer.leave()
+    printer.tell_facts()
+    if interrupted.is_set():
+        if once:
+            raise KeyboardInterrupt
+        terminal.aside("interrupted\n")
+    elif failure is not None:
+        terminal.complain(failure)
+    else:
+        return True
+    del agent.messages[known:]
+    return False
+
+
+class _Printer:
+    """Prints what an agent says as it comes; Strands calls it.
+
+    Attributes:
+        responses: What the gateway said of the requests of this answer.
+    """
+
+    def __init__(self, terminal: Terminal) -> None:
+        self.responses: list[ResponseMetadata] = []
+        self._terminal = terminal
+        self._usages: list[tuple[int, int]] = []
+        self._block: Literal["text", "reasoning", "tool"] | None = None
+
+    def __call__(self, **kwargs: object) -> None:
+        match kwargs:
+            case {"event": {"contentBlockStart": {"start": {"toolUse": {"name": str(name)}}}}}:
+                self._block = "tool"
+                self._terminal.aside(f"{name}(")
+            case {"event": {"contentBlockDelta": {"delta": {"toolUse": {"input": str(piece)}}}}}:
+                self._terminal.aside(piece)
+            case {"event": {"contentBlockDelta": {"delta": {"reasoningContent": {"text": str(piece)}}}}}:
+                self._block = "reasoning"
+                self._terminal.aside(piece)
+            case {"event": {"contentBlockDelta": {"delta": {"text": str(piece)}}}}:
+                self._block = "text"
+                self._terminal.say(piece)
+            case {"event": {"contentBlockStop": object()}}:
+                self.leave()
+            case {"event": {"metadata": {"usage": {"inputTokens": int(came), "outputTokens": int(went)}}}}:
+                self._usages.append((came, went))
+            case _:
+                pass
+
+    def leave(self) -> None:
+        """End the line of the block that is open."""
+        self._terminal.end()
+        if self._block == "text":
+            self._terminal.say("\n")
+        elif self._block is not None:
+            self._terminal.aside(")\n" if self._block == "tool" else "\n")
+        self._block = None
+
+    def tell_facts(self) -> None:
+        """Print a line for each request of the answer, and begin anew."""
+        for number, response in enumerate(self.responses):
+            facts = {
+                "status": response.status_code,
+                "provider": response.provider,
+                "model": response.model,
+                "cache": response.cache_status,
+                "retries": response.retry_attempt_count,
+                "target": response.last_used_option_index,
+                "reasoning tokens": response.reasoning_tokens,
+                "cost": response.cost,
+                "trace id": response.trace_id,
+            }
+            said = [f"{name} {fact}" for name, fact in facts.items() if fact is not None]
+            if number < len(self._usages):
+                said.append("tokens {} in, {} out".format(*self._usages[number]))
+            self._terminal.aside(f"[{', '.join(said)}]\n")
+        self.responses.clear()
+        self._usages.clear()

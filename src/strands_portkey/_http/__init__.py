@@ -1,0 +1,1 @@
+"""The only I/O: requests to the gateway and their answers."""

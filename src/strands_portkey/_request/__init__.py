@@ -1,0 +1,1 @@
+"""From Strands, for all wires: what a request asks for."""

@@ -1,0 +1,1 @@
+"""What the user says: settings of the model, checked and turned into headers."""

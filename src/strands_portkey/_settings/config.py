@@ -1,0 +1,456 @@
+"""The settings of the model and of the way to the gateway, checked before anything is sent.
+
+What is wrong raises `PortkeyConfigError`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import math
+import os
+import re
+import warnings
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from ssl import SSLContext
+from typing import Final, Literal, Protocol, cast, runtime_checkable
+from urllib.parse import urlsplit
+
+from pydantic import ConfigDict, JsonValue, NonNegativeFloat, PositiveInt, TypeAdapter, ValidationError, with_config
+from strands.models.model import BaseModelConfig, CacheConfig
+from typing_extensions import Required, TypedDict
+
+from strands_portkey._errors import PortkeyConfigError
+from strands_portkey._json import is_list, is_mapping
+from strands_portkey._settings.secrets import Masked, is_key_as_name, masked, name_of, type_of
+from strands_portkey._settings.upstreams import find_upstreams
+
+HOSTED_BASE_URL: Final = "https://api.portkey.ai/v1"
+LOCAL_BASE_URL: Final = "http://localhost:8787/v1"
+
+Text = str | Callable[[], str | Awaitable[str]]
+"""A text, or a sync or async function that returns it, called for each request."""
+
+Headers = Mapping[str, str] | Callable[[], Mapping[str, str] | Awaitable[Mapping[str, str]]]
+"""Headers, or a sync or async function that returns them, called for each request."""
+
+
+@with_config(ConfigDict(extra="forbid", strict=True))
+class Timeouts(TypedDict, total=False):
+    """Clocks of a request, in seconds; None stops a clock.
+
+    Attributes:
+        connect: To a connection with the gateway, TLS and what a proxy is to say included. Default 10.
+        first_byte: From asking, connecting included, to the first byte of the answer. Default 600, since a model may
+            think for minutes. As long, each on its own, for the functions in `client_args`, and for the whole body of
+            an answer that is no stream.
+        idle: Between two pieces of a body, comments included. Default 300, as the gateway's own limit.
+        total: For the whole request. Default None.
+    """
+
+    connect: float | None
+    first_byte: float | None
+    idle: float | None
+    total: float | None
+
+
+@runtime_checkable
+class HttpxTimeout(Protocol):
+    """An ``httpx.Timeout``, known by its attributes."""
+
+    connect: float | None
+    read: float | None
+
+
+class ClientArgs(TypedDict, total=False):
+    """How to reach the gateway and how it routes; every key is optional.
+
+    A key that is not listed here becomes the header ``x-portkey-<key>``, with dashes for underscores: ``aws_region``,
+    ``azure_resource_name``, ``span_id`` and so on. Booleans are sent in lower case, lists and mappings as JSON; None
+    and blank text are left out. Case, ``_`` and ``-`` make no difference in a key.
+    See https://portkey.ai/docs/api-reference/inference-api/headers.
+
+    Attributes:
+        base_url: The gateway, with or without ``/v1``. Default: ``PORTKEY_BASE_URL``; else the hosted gateway where
+            there is an API key; else ``http://localhost:8787/v1``.
+        api_key: Portkey's key. Default: ``PORTKEY_API_KEY``. The open-source gateway needs none. Text, or a sync or
+            async function that is called for each request, and by `PortkeyModel.stream` again after a 401.
+        Authorization: The provider's key, as text or a function; ``Bearer`` is added where no scheme is given.
+        provider: Provider behind the gateway, such as ``openai``; ``@slug`` on hosted and enterprise gateways.
+        virtual_key: A virtual key of a hosted or enterprise gateway.
+        config: Routing: a mapping, its JSON, or the id of a saved config on hosted and enterprise gateways.
+        metadata: Facts for logs and conditional routing; a mapping or its JSON.
+        trace_id: Groups requests in Portkey's logs.
+        custom_host: Base URL of the provider, where it is not the usual one.
+        strict_open_ai_compliance: Default False, since the gateway drops reasoning otherwise.
+        cache_force_refresh: Whether to pass by the gateway's cache.
+        cache_namespace: Keeps cached answers apart, or together in spite of different metadata.
+        request_timeout: Milliseconds that the gateway waits for the provider's headers; it then answers 408.
+        forward_headers: Names that are sent without prefix and that the gateway passes on to the provider.
+        sensitive_headers: Names that the gateway keeps out of its logs.
+        headers: Further headers, sent as they are: a mapping, or a function that returns one. They go before settings.
+        timeout: Our own clocks: `Timeouts`, one number of seconds for all but ``total``, an ``httpx.Timeout``, or
+            None for none.
+        verify: Whether and how to check the gateway's certificate: a bool, a path to CA certificates, an SSLContext.
+        cert: Client certificate: a path, or paths of certificate and key, or these and a password.
+        proxy: URL of a proxy. Default: the environment's, if ``trust_env``.
+        trust_env: Whether to read proxy and CA variables of the environment. Default True.
+        http2: Whether to speak HTTP/2, which needs the package ``h2``. Default False.
+        max_event_bytes: Limit for one SSE message or one JSON answer. Default 16 MiB.
+    """
+
+    base_url: str | None
+    api_key: Text | None
+    Authorization: Text | None
+    provider: str | None
+    virtual_key: str | None
+    config: Mapping[str, JsonValue] | str | None
+    metadata: Mapping[str, JsonValue] | str | None
+    trace_id: str | None
+    custom_host: str | None
+    strict_open_ai_compliance: bool
+    cache_force_refresh: bool
+    cache_namespace: str | None
+    request_timeout: int | None
+    forward_headers: Sequence[str] | str | None
+    sensitive_headers: Sequence[str] | str | None
+    headers: Headers | None
+    timeout: float | Timeouts | HttpxTimeout | None
+    verify: bool | str | SSLContext
+    cert: str | tuple[str, str] | tuple[str, str, str] | None
+    proxy: str | None
+    trust_env: bool
+    http2: bool
+    max_event_bytes: int
+
+
+class _Settings(BaseModelConfig, total=False):
+    """The keys of a `PortkeyConfig` but the model's id, which only a new model must have."""
+
+    params: Mapping[str, JsonValue] | None
+    stream: bool
+    cache_config: CacheConfig | None
+    upstream: str | None
+    on_guardrail: Literal["stop", "raise"]
+    tracing: bool
+    native_token_count: bool
+    context_overflow_phrases: Sequence[str]
+
+
+class PortkeyConfig(_Settings, total=False):
+    """Configuration of the model: what to ask for, not whom.
+
+    Attributes:
+        model_id: The model's id, such as ``gpt-4o``; ``@slug/model`` on hosted and enterprise gateways. Required.
+        params: Parameters of the chat completion, put into the request body as they are. Not ``messages``, ``model``,
+            or ``n`` other than 1. See https://portkey.ai/docs/api-reference/inference-api/chat.
+        stream: Whether to stream the answer. Default True. With False the same events come all at once.
+        cache_config: Prompt caching of the provider, Strands' own settings.
+        upstream: What answers behind the gateway, such as ``anthropic`` or ``gemini``, where `provider`, `config`
+            and the model's id do not tell: the body's form depends on it.
+        context_window_limit: Size of the model's context window in tokens. Default: as Strands' table knows the model.
+        on_guardrail: What a denial by a guardrail (446) becomes: ``"stop"``, the default, ends the turn with the
+            gateway's message and Strands' stop reason ``guardrail_intervened``; ``"raise"`` raises
+            `PortkeyGuardrailError`.
+        tracing: Whether to send trace ids that join an agent's turns, and the context of the current OpenTelemetry
+            span. Default True. A `trace_id` of `client_args` goes before; one that is None sends none.
+        native_token_count: Whether `count_tokens` asks Claude, through the gateway's ``/v1/messages/count_tokens``;
+            Strands asks before every request. Default False: Strands' own estimate.
+        context_overflow_phrases: Regular expressions that tell a context overflow in an error's message, beside
+            those that the package knows.
+    """
+
+    model_id: Required[str]
+
+
+class PortkeyConfigUpdate(_Settings, total=False):
+    """What `PortkeyModel.update_config` takes: the keys of `PortkeyConfig`, each optional.
+
+    Attributes:
+        model_id: The model's id.
+    """
+
+    model_id: str
+
+
+@dataclass(frozen=True)
+class Clocks:
+    """The clocks of a request in seconds; None where one does not run. See `Timeouts`."""
+
+    connect: float | None = 10.0
+    first_byte: float | None = 600.0
+    idle: float | None = 300.0
+    total: float | None = None
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where the gateway is and how to connect to it: the checked part of `ClientArgs` that is not routing."""
+
+    base_url: str
+    clocks: Clocks
+    verify: bool | str | SSLContext
+    cert: str | tuple[str, ...] | None = field(repr=False)
+    proxy: str | None = field(repr=False)
+    trust_env: bool
+    http2: bool
+    max_event_bytes: int
+
+
+@with_config(ConfigDict(arbitrary_types_allowed=True, strict=True))
+class _EndpointArgs(TypedDict, total=False):
+    """The keys of `ClientArgs` that are not routing, as pydantic checks them."""
+
+    base_url: str | None
+    timeout: NonNegativeFloat | Timeouts | HttpxTimeout | None
+    verify: bool | str | SSLContext
+    cert: str | tuple[str, ...] | None
+    proxy: str | None
+    trust_env: bool
+    http2: bool
+    max_event_bytes: PositiveInt
+
+
+ENDPOINT_KEYS: Final = frozenset(_EndpointArgs.__annotations__)
+_ENDPOINT_ARGS: Final = TypeAdapter(_EndpointArgs)
+_WANTED: Final = {
+    "base_url": f"the gateway's http(s) URL, such as {LOCAL_BASE_URL!r}",
+    "timeout": "seconds, Timeouts (connect, first_byte, idle, total), an httpx.Timeout, or None",
+    "verify": "a bool, a path to CA certificates, or an SSLContext",
+    "cert": "a path, or a tuple of the paths of certificate and key and perhaps a password",
+    "proxy": "the proxy's URL, with http, https, socks5 or socks5h",
+    "trust_env": "True or False",
+    "http2": "True or False",
+    "max_event_bytes": "a positive number of bytes",
+}
+_SDK_ARGS: Final = frozenset({"default_headers", "default_query", "max_retries", "organization"})
+# Of the OpenAI SDK's methods, which take them apart.
+_SDK_PARAMS: Final = frozenset({"extra_body", "extra_headers", "extra_query", "timeout"})
+_PROXY: Final = re.compile(r"(?i)(https?|socks5h?)://\S+")
+
+
+def split_client_args(client_args: object) -> tuple[Endpoint, dict[str, object]]:
+    """Part the way to the gateway from the routing behind it, with the environment's defaults.
+
+    Returns:
+        The endpoint, and the routing values as they were given; their keys are in lower case, with underscores.
+    """
+    client_args = masked(client_args)
+    given = to_settings("client_args", client_args)
+    if strangers := sorted(given.keys() & PortkeyConfig.__annotations__.keys()):
+        raise PortkeyConfigError(f"client_args has {strangers}, which are arguments of PortkeyModel")
+    routing = {name: value for name, value in given.items() if name not in ENDPOINT_KEYS}
+    if "api_key" not in routing and (api_key := _environment("PORTKEY_API_KEY")):
+        routing["api_key"] = api_key
+    args = _endpoint_args({name: value for name, value in given.items() if name in ENDPOINT_KEYS})
+    if (proxy := args.get("proxy")) is not None and not _PROXY.fullmatch(proxy):
+        raise PortkeyConfigError(f"client_args['proxy'] must be {_WANTED['proxy']}; got another text")
+    key = routing.get("api_key")
+    has_key = bool(key.strip() if isinstance(key, str) else key)
+    base_url = args.get("base_url")
+    if base_url is None:
+        base_url = _environment("PORTKEY_BASE_URL") or (HOSTED_BASE_URL if has_key else LOCAL_BASE_URL)
+    base_url = to_base_url(base_url)
+    if _is_readable_on_the_way(base_url):
+        message = f"{base_url} is plain http: keys and prompts can be read on the way; use https"
+        warnings.warn(message, stacklevel=3)  # Points at the caller of PortkeyModel().
+    endpoint = Endpoint(
+        base_url=base_url,
+        clocks=to_clocks(args["timeout"]) if "timeout" in args else Clocks(),
+        verify=args.get("verify", True),
+        cert=args.get("cert"),
+        proxy=proxy,
+        trust_env=args.get("trust_env", True),
+        http2=args.get("http2", False),
+        max_event_bytes=args.get("max_event_bytes", 16 * 2**20),
+    )
+    return endpoint, routing
+
+
+def to_settings(where: str, given: object) -> dict[str, object]:
+    """Return settings by the names that `ClientArgs` has for them."""
+    if not is_mapping(given):
+        raise PortkeyConfigError(f"{where} must be a mapping of settings; got {type_of(given)}")
+    settings: dict[str, object] = {}
+    for spelling, value in given.items():
+        if not isinstance(spelling, str) or is_key_as_name(spelling):
+            raise PortkeyConfigError(f"{where} must have names of settings; got {name_of(spelling)}")
+        name = to_setting(spelling)
+        if name in settings:
+            raise PortkeyConfigError(f"{where} has {name_of(name)} twice; one of them is {name_of(spelling)}")
+        settings[name] = value
+    if strangers := sorted(settings.keys() & _SDK_ARGS):
+        hint = "its default_headers are 'headers' here, its max_retries 'retry' in a config"
+        raise PortkeyConfigError(f"{where} has {strangers}, the OpenAI SDK's; {hint}")
+    return settings
+
+
+def to_setting(key: str) -> str:
+    """Return a key of `ClientArgs` as it is listed: ``X-Portkey-Trace-Id`` and ``trace-id`` are ``trace_id``."""
+    return key.lower().replace("-", "_").removeprefix("x_portkey_")
+
+
+def to_base_url(url: str) -> str:
+    """Return the gateway's URL with ``/v1`` and without a trailing slash."""
+    if (base_url := _read_base_url(url)) is None:
+        # Not quoted, since it may hold a password or be a key.
+        hint = "credentials belong in api_key or Authorization" if "@" in url else None
+        message = f"client_args['base_url'] must be {_WANTED['base_url']}; got another text"
+        raise PortkeyConfigError(message, hint=hint)
+    return base_url
+
+
+def _read_base_url(url: str) -> str | None:
+    try:
+        parts = urlsplit(url.strip())
+        parts.port  # noqa: B018 - raises where the port is no number
+    except ValueError:
+        return None
+    path = parts.path.rstrip("/")
+    if (
+        parts.scheme not in ("http", "https")
+        or not parts.hostname
+        or "@" in parts.netloc
+        or parts.query
+        or parts.fragment
+        or path.endswith("/chat/completions")
+        or not re.fullmatch(r"[^\s\x00-\x1f\x7f]+", url.strip())
+    ):
+        return None
+    return f"{parts.scheme}://{parts.netloc}{path.removesuffix('/v1')}/v1"
+
+
+def to_clocks(timeout: float | Timeouts | HttpxTimeout | None) -> Clocks:
+    """Return the clocks for a `timeout` in any of its forms."""
+    if timeout is None:
+        clocks = Clocks(None, None, None, None)
+    elif isinstance(timeout, HttpxTimeout):
+        clocks = Clocks(connect=timeout.connect, first_byte=timeout.read, idle=timeout.read)
+    elif isinstance(timeout, (int, float)):
+        clocks = Clocks(connect=timeout, first_byte=timeout, idle=timeout)
+    else:
+        clocks = Clocks(**timeout)
+    for seconds in (clocks.connect, clocks.first_byte, clocks.idle, clocks.total):
+        if seconds is not None and not 0 <= seconds < math.inf:
+            raise PortkeyConfigError(f"client_args['timeout'] must be {_WANTED['timeout']}; got {seconds!r}")
+    return clocks
+
+
+def check_model_config(model_config: Mapping[str, object]) -> None:
+    """Check what was given of a `PortkeyConfig`, and warn of keys that it does not have."""
+    model_config = {name: masked(value) for name, value in model_config.items()}
+    known = PortkeyConfig.__annotations__.keys()
+    if misplaced := sorted(model_config.keys() & ClientArgs.__annotations__.keys()):
+        raise PortkeyConfigError(f"{', '.join(misplaced)} must stand in client_args, not beside it")
+    if unknown := model_config.keys() - known:
+        names = ", ".join(map(name_of, sorted(unknown)))
+        message = f"unknown configuration keys {names} are left out; known are {sorted(known)}"
+        warnings.warn(message, stacklevel=3)  # Points at the caller of PortkeyModel() or update_config().
+    for key, check in _CHECKS.items():
+        if key in model_config and (wanted := check(value := model_config[key])):
+            raise PortkeyConfigError(f"{key} must be {wanted}; got {_given(value)}")
+
+
+def known_config(model_config: Mapping[str, object]) -> dict[str, object]:
+    """Return what is known of a configuration: the rest has no use, and may hold a key in the wrong place."""
+    return {name: value for name, value in model_config.items() if name in PortkeyConfig.__annotations__}
+
+
+def _given(value: object) -> str:
+    """Return what an error shows of a wrong value: numbers and the like; of what may hold a key its type alone."""
+    if is_list(value):
+        return f"{type_of(value)} of {', '.join(sorted(set(map(type_of, value)))) or 'nothing'}"
+    return repr(value) if value is None or isinstance(value, (bool, int, float)) else type_of(value)
+
+
+def _check_params(value: object) -> str | None:
+    if value is None:
+        return None
+    if not is_mapping(value):
+        return "a mapping of request parameters"
+    if value.get("n", 1) != 1:
+        return "without another 'n' than 1, since a Strands message holds one answer"
+    if "messages" in value or "model" in value:
+        return "without 'messages' (the agent's) and 'model' (model_id)"
+    if value.keys() & _SDK_PARAMS:
+        return f"without {sorted(_SDK_PARAMS)}, which only the OpenAI SDK takes apart"
+    return None if _is_json(value) else "JSON values throughout"
+
+
+def _is_json(value: object) -> bool:
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return True
+
+
+def _check_upstream(value: object) -> str | None:
+    if isinstance(value, str):
+        find_upstreams(value, {}, "")  # Raises where there is none of this name.
+    elif value is not None:
+        return "a provider's name, such as 'anthropic'"
+    return None
+
+
+def _check_phrases(value: object) -> str | None:
+    wanted = "a list of regular expressions"
+    if not is_list(value):
+        return wanted
+    try:  # As text alone: a compiled one has flags of its own.
+        valid = all(isinstance(phrase, str) and re.compile(phrase) for phrase in value)
+    except re.error:
+        return wanted
+    return None if valid else wanted
+
+
+def _wants(wanted: str, fits: Callable[[object], bool]) -> Callable[[object], str | None]:
+    return lambda value: None if fits(value) else wanted
+
+
+_BOOL: Final = _wants("True or False", lambda value: isinstance(value, bool))
+# Each returns what is wanted, or None where the value will do.
+_CHECKS: Final[Mapping[str, Callable[[object], str | None]]] = {
+    "cache_config": _wants(
+        "Strands' CacheConfig, or None", lambda value: value is None or isinstance(value, CacheConfig)
+    ),
+    "context_overflow_phrases": _check_phrases,
+    "context_window_limit": _wants(
+        "a positive number of tokens, or None", lambda value: value is None or (type(value) is int and value > 0)
+    ),
+    "model_id": _wants("a model's id, such as 'gpt-4o'", lambda value: isinstance(value, str) and bool(value.strip())),
+    "native_token_count": _BOOL,
+    "on_guardrail": _wants("'stop' or 'raise'", lambda value: value in ("stop", "raise")),
+    "params": _check_params,
+    "stream": _BOOL,
+    "tracing": _BOOL,
+    "upstream": _check_upstream,
+}
+
+
+def _endpoint_args(given: Mapping[str, object]) -> _EndpointArgs:
+    try:
+        return cast("_EndpointArgs", masked(_ENDPOINT_ARGS.validate_python(given)))
+    except ValidationError as error:
+        name = str(error.errors(include_url=False, include_input=False)[0]["loc"][0])
+    # Out here, since what pydantic raised quotes names.
+    raise PortkeyConfigError(f"client_args[{name!r}] must be {_WANTED[name]}; got {_given(given[name])}")
+
+
+def _environment(name: str) -> str:
+    return Masked(os.environ.get(name, "").strip())
+
+
+def _is_readable_on_the_way(base_url: str) -> bool:
+    """Whether keys would travel a public network in plain text."""
+    parts = urlsplit(base_url)
+    host = parts.hostname or ""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        # A name without a dot is a neighbour's, such as a container's.
+        private = "." not in host or host.endswith((".localhost", ".local", ".internal", ".svc"))
+    else:
+        private = address.is_private
+    return parts.scheme == "http" and not private

@@ -1,0 +1,247 @@
+"""Routing keys to request headers, and which parts of these are secret."""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import b64decode
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from functools import lru_cache
+from typing import Final
+from urllib.parse import quote, unquote
+
+from pydantic import JsonValue, TypeAdapter, ValidationError
+from pydantic_core import from_json
+
+from strands_portkey._errors import PortkeyConfigError
+from strands_portkey._json import is_list, is_mapping
+from strands_portkey._settings.config import to_setting
+from strands_portkey._settings.secrets import Masked, is_key_as_name, is_provider_key, masked, name_of, type_of
+from strands_portkey._version import __version__
+
+_PREFIX: Final = "x-portkey-"
+_BASE: Final = {
+    "content-type": "application/json",
+    "accept": "text/event-stream, application/json",
+    # Compression would hold a stream back, and the gateway never compresses.
+    "accept-encoding": "identity",
+    "user-agent": f"strands-agents-portkey/{__version__}",
+    # The gateway drops reasoning unless it is told so; it knows this one spelling.
+    "x-portkey-strict-open-ai-compliance": "false",
+}
+# Settings whose value is JSON, although it may be given as text.
+_JSON_SETTINGS: Final = frozenset({"config", "metadata"})
+# Settings that are lists of names; any other list is sent as JSON, as the gateway reads its guardrails.
+_NAME_LISTS: Final = frozenset({"forward_headers", "sensitive_headers"})
+_NAMES: Final = TypeAdapter(list[str])
+_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_SHORTEST_SECRET: Final = 6
+# Headers of HTTP and of tracers, in which no key stands.
+_HARMLESS: Final = frozenset(
+    {"accept", "accept-encoding", "connection", "content-length", "content-type", "host", "user-agent"}
+    | {"anthropic-beta", "anthropic-version", "openai-beta", "baggage", "traceparent", "tracestate", "x-request-id"}
+)
+_SECRET_NAME: Final = re.compile(r"(?i)auth|key|secret|token|pass|pwd|cookie|credential")
+_QUERY: Final = re.compile(r"[?&]([^=&#]*)=([^&#]*)")
+
+
+def request_headers(routing: Mapping[str, object], tracing: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Build the headers of a request, by lower-case name.
+
+    Args:
+        routing: The routing keys of `ClientArgs`, with callables already called. None and blank text are left out.
+        tracing: Headers that `routing` goes before; a key of it that is None takes one away.
+
+    Raises:
+        PortkeyConfigError: If a value cannot be sent.
+    """
+    taken = {_PREFIX + to_setting(key).replace("_", "-") for key, value in routing.items() if value is None}
+    traced = {name: value for name, value in (tracing or {}).items() if name not in taken}
+    headers = {**_BASE, **traced}
+    settings = {to_setting(key): value for key, value in routing.items() if not _is_left_out(value)}
+    names = [name.lower().replace("_", "-") for name in _names("forward_headers", settings.get("forward_headers", ()))]
+    for setting, value in settings.items():
+        name = setting.replace("_", "-")
+        if setting == "headers":
+            continue
+        if setting == "authorization":
+            headers[name] = _authorization(value)
+        else:
+            # A name listed with the prefix keeps it: `x-portkey-metadata` is for the gateway and the provider.
+            header = name if name in names else _PREFIX + name
+            if not _HEADER_NAME.fullmatch(header):
+                raise PortkeyConfigError(f"client_args must have names of headers; got {name_of(setting)}")
+            headers[header] = _checked(f"client_args[{name_of(setting)}]", _to_text(setting, value, settings))
+    headers |= _extra_headers(settings.get("headers", {}))
+    if is_provider_key(headers.get(f"{_PREFIX}api-key", "")):  # It would go to the hosted gateway.
+        message = "client_args['api_key'] must be Portkey's key; got one of a provider"
+        raise PortkeyConfigError(message, hint="give it as client_args['Authorization']")
+    return headers
+
+
+def secrets(headers: Mapping[str, str]) -> list[str]:
+    """Return what no message may show of request headers, in each form in which it may come back, the longest first.
+
+    That is what stands under a name that sounds secret or in ``x-portkey-sensitive-headers``, also within a config; the
+    password in ``x-portkey-custom-host``; and every header that is neither Portkey's nor one of HTTP's or a tracer's.
+    """
+    sensitive = {name.strip().lower() for name in headers.get(f"{_PREFIX}sensitive-headers", "").split(",")}
+    found: set[str] = set()
+    for header, text in headers.items():
+        name = header.removeprefix(_PREFIX)  # Which has a key in it.
+        is_secret = _is_secret(header) or not sensitive.isdisjoint((header, name))
+        found.update(_credentials(text) if name == "custom-host" else _secrets_within(text, is_secret=is_secret))
+    # A shorter text is no key, and taking it out of every word would spoil what is said.
+    forms = {form for each in found if len(each) >= _SHORTEST_SECRET for form in _forms(each)}
+    return sorted(forms, key=lambda secret: (-len(secret), secret))
+
+
+@lru_cache(maxsize=256)
+def _is_secret(header: str) -> bool:
+    """Whether a header's value is taken for a key, by its name."""
+    if _SECRET_NAME.search(header.removeprefix(_PREFIX)):
+        return True
+    return not header.startswith(_PREFIX) and header not in _HARMLESS
+
+
+def _forms(secret: str) -> Iterator[str]:
+    """Yield a secret as it was sent, and as JSON and URLs may have it."""
+    yield secret
+    if not secret.isalnum():
+        escaped = json.dumps(secret)[1:-1]
+        yield from (escaped, escaped.replace("/", "\\/"), quote(secret, safe=""))
+
+
+def _words(text: str) -> Iterator[str]:
+    """Yield a secret and the parts of it that may be quoted alone: without its scheme, each cookie, a password."""
+    yield text
+    words = [word for word in re.split(r"[\s;]+", text) if word.lower() not in ("bearer", "basic")]
+    yield from words
+    yield from (word.partition("=")[2] for word in words)
+    if text[:6].lower() == "basic ":
+        with suppress(ValueError):
+            decoded = b64decode(words[-1]).decode()
+            yield from (decoded, decoded.partition(":")[2])
+
+
+def _credentials(url: str) -> Iterator[str]:
+    """Yield name and password of a URL and the keys in its query, as they stand there and as they are meant."""
+    given = url.rpartition("@")[0].partition("://")[2]
+    keys = [value for name, value in _QUERY.findall(url) if _SECRET_NAME.search(name)]
+    for text in (given, given.partition(":")[2], *keys):
+        yield from (text, unquote(text))
+
+
+def _secrets_within(value: JsonValue, *, is_secret: bool = False) -> Iterator[str]:
+    if isinstance(value, dict):
+        for name, part in value.items():
+            if name.replace("-", "_") == "custom_host" and isinstance(part, str):
+                yield from _credentials(part)
+            yield from _secrets_within(part, is_secret=is_secret or bool(_SECRET_NAME.search(name)))
+    elif isinstance(value, list):
+        for part in value:
+            yield from _secrets_within(part, is_secret=is_secret)
+    elif isinstance(value, str):
+        if value.startswith(("{", "[")):
+            with suppress(ValueError):
+                yield from _secrets_within(from_json(value), is_secret=is_secret)
+                return
+        if is_secret:
+            yield from _words(value)
+
+
+def _is_left_out(value: object) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def _names(setting: str, value: object) -> list[str]:
+    """Return the names of a comma list, given as text or as a list."""
+    if isinstance(value, str):
+        value = value.split(",")
+    try:
+        names = _NAMES.validate_python(value)
+    except ValidationError:
+        wanted = "a list of names, or these with commas between"
+        message = f"client_args[{name_of(setting)}] must be {wanted}; got {type_of(value)}"
+        raise PortkeyConfigError(message) from None
+    return [name.strip() for name in names if name.strip()]
+
+
+def _authorization(value: object) -> str:
+    must = "client_args['authorization'] must be the provider's key, such as 'Bearer sk-...'"
+    if not isinstance(value, str):
+        raise PortkeyConfigError(f"{must}; got {type_of(value)}")
+    text = _checked("client_args['authorization']", value)
+    if text.lower() in ("bearer", "basic"):
+        raise PortkeyConfigError(f"{must}; got a scheme without a key")
+    return text if " " in text else Masked(f"Bearer {text}")
+
+
+def _extra_headers(value: object) -> dict[str, str]:
+    if not is_mapping(value):
+        message = f"client_args['headers'] must be a mapping of names to texts; got {type_of(value)}"
+        raise PortkeyConfigError(message)
+    headers: dict[str, str] = {}
+    for name, text in value.items():
+        if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name) or is_key_as_name(name):
+            raise PortkeyConfigError(f"client_args['headers'] must have names of headers; got {name_of(name)}")
+        where = f"client_args['headers'][{name_of(name)}]"
+        if not isinstance(text, str):
+            raise PortkeyConfigError(f"{where} must be text; got {type_of(text)}")
+        headers[name.lower()] = _checked(where, text)
+    return headers
+
+
+def _to_text(setting: str, value: object, settings: Mapping[str, object]) -> str:
+    if setting in _JSON_SETTINGS:
+        return _to_json(setting, value)
+    if setting in _NAME_LISTS:
+        # A setting is named as the header that it becomes; the name of any other header is the caller's.
+        names = _names(setting, value)
+        return ",".join(name.replace("_", "-") if to_setting(name) in settings else name for name in names)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if is_mapping(value) or is_list(value):
+        return _dump(setting, value)
+    if not isinstance(value, (str, int, float)):
+        message = f"client_args[{name_of(setting)}] must be text, a number or a bool; got {type_of(value)}"
+        raise PortkeyConfigError(message)
+    return value if isinstance(value, str) else str(value)  # Which would not be masked.
+
+
+def _to_json(setting: str, value: object) -> str:
+    """Return ASCII JSON of an object; the id of a saved config stays as it is."""
+    if isinstance(value, str):
+        if setting == "config" and not value.lstrip().startswith(("{", "[")):
+            return value
+        try:
+            value = masked(from_json(value))
+        except ValueError:
+            raise PortkeyConfigError(f"client_args[{name_of(setting)}] must be JSON; got other text") from None
+    if not is_mapping(value):
+        message = f"client_args[{name_of(setting)}] must be a mapping or its JSON; got {type_of(value)}"
+        raise PortkeyConfigError(message)
+    return _dump(setting, value)
+
+
+def _dump(setting: str, value: object) -> str:
+    # ASCII, because the gateway reads headers as Latin-1.
+    try:
+        return json.dumps(value, separators=(",", ":"), allow_nan=False, default=_plain)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise PortkeyConfigError(f"client_args[{name_of(setting)}] cannot be sent as JSON: {error}") from None
+
+
+def _plain(value: object) -> object:
+    if is_mapping(value):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} is no JSON value")
+
+
+def _checked(where: str, text: str) -> str:
+    if not text.isascii() or not text.isprintable():
+        # The text itself may be a key and stays out of the message.
+        message = f"{where} must be ASCII without line breaks, as all that a header can carry; got other characters"
+        raise PortkeyConfigError(message)
+    return Masked(text.strip())

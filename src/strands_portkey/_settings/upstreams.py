@@ -1,0 +1,146 @@
+"""Who may answer a request behind the gateway, by name, as far as the settings and the model's id tell."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from pydantic import TypeAdapter, ValidationError
+from typing_extensions import TypedDict
+
+from strands_portkey._errors import PortkeyConfigError
+
+UNKNOWN: Final = "unknown"
+"""Name of an upstream of which nothing is known."""
+
+_OWN_NAMES: Final = (
+    *("anthropic", "bedrock", "cohere", "deepseek", "fireworks", "gemini", "groq", "mistral", "ollama"),
+    *("openai", "openrouter", "perplexity"),
+)
+FAMILIES: Final[Mapping[str, str]] = {
+    **{name: name for name in _OWN_NAMES},
+    "google": "gemini",
+    "vertex-ai": "gemini",
+    "mistral-ai": "mistral",
+    "fireworks-ai": "fireworks",
+    "perplexity-ai": "perplexity",
+}
+"""Families of upstreams by their own names and by the gateway's names of their providers."""
+
+_LONGEST_FIRST: Final = sorted(FAMILIES, key=len, reverse=True)
+# How model ids begin, after the slug and Bedrock's region.
+_MODEL_FAMILIES: Final = {
+    "claude-": "anthropic",
+    "gemini-": "gemini",
+    "deepseek-": "deepseek",
+    "command-": "cohere",
+    "sonar": "perplexity",
+    "arn:aws:bedrock:": "bedrock",
+    **dict.fromkeys(("mistral-", "ministral-", "magistral-", "open-mistral-", "open-mixtral-"), "mistral"),
+    **dict.fromkeys(("codestral-", "devstral-", "pixtral-"), "mistral"),
+    **dict.fromkeys(("ai21.", "amazon.", "anthropic.", "cohere.", "deepseek."), "bedrock"),
+    **dict.fromkeys(("meta.", "mistral.", "openai.", "qwen."), "bedrock"),
+}
+_REGION: Final = re.compile(r"^(us|eu|apac|global|us-gov|jp|au)\.(?=[a-z0-9]+\.)")
+
+
+class _Override(TypedDict, total=False):
+    model: str | None
+
+
+class _Target(TypedDict, total=False):
+    """A config or one of its targets, as far as it tells who answers."""
+
+    provider: str | None
+    virtual_key: str | None
+    override_params: _Override | None
+    targets: list[_Target] | None
+
+
+_TARGET: Final = TypeAdapter(_Target)
+_HEADERS: Final = TypeAdapter(Mapping[str, str])
+
+
+def find_upstreams(upstream: str | None, routing: Mapping[str, object], model_id: str) -> frozenset[str]:
+    """Return the names of all that may answer: families, the gateway's names of other providers, or `UNKNOWN`.
+
+    The first that tells decides: `upstream`; the providers of an inline config; `provider`; the slug of the model's
+    id; how the id begins. A config or a provider may be a literal header too, which goes before the setting.
+
+    Raises:
+        PortkeyConfigError: If `upstream` is the name of no family and none of its providers.
+    """
+    if upstream is not None:
+        return frozenset({_named(upstream)})
+    settings = {**routing, **_literal(routing.get("headers"))}
+    provider = settings.get("provider")
+    provider = provider.strip() if isinstance(provider, str) else None
+    return frozenset(_targets(_to_config(settings.get("config")), provider, model_id))
+
+
+def _named(upstream: str) -> str:
+    if upstream not in FAMILIES:
+        # Without the name, which may be a key in the wrong place.
+        known = ", ".join(sorted(FAMILIES))
+        hint = "servers that copy OpenAI are openai"
+        raise PortkeyConfigError(f"upstream must be one of {known} ({hint}); got another name")
+    return FAMILIES[upstream]
+
+
+def _literal(headers: object) -> dict[str, object]:
+    """Return the routing settings among literal headers; nothing is known of those that a function will return."""
+    try:
+        given = _HEADERS.validate_python(headers)
+    except ValidationError:
+        return {}
+    names = {"x-portkey-provider": "provider", "x-portkey-config": "config"}
+    return {names[name.lower()]: text for name, text in given.items() if name.lower() in names}
+
+
+def _to_config(config: object) -> _Target:
+    """Return an inline config; nothing is known of the id of a saved one."""
+    try:
+        if isinstance(config, str):
+            return _TARGET.validate_json(config)
+        return {} if config is None else _TARGET.validate_python(config)
+    except ValidationError:
+        return {}
+
+
+def _targets(config: _Target, provider: str | None, model_id: str) -> Iterator[str]:
+    """Yield the name of each target of a config, nested ones included."""
+    model_id = (config.get("override_params") or {}).get("model") or model_id
+    if key := config.get("virtual_key"):
+        provider = f"@{key}"  # Its name is free, but often begins with the provider's.
+    provider = config.get("provider") or provider
+    targets = config.get("targets")
+    if not targets:
+        yield _of_provider(provider, model_id) if provider else _of_model(model_id)
+    for target in targets or ():
+        yield from _targets(target, None, model_id)
+
+
+def _of_provider(provider: str, model_id: str) -> str:
+    if provider.startswith("@"):
+        return _of_slug(provider.removeprefix("@"), model_id) or _of_model(model_id)
+    if provider == "vertex-ai" and model_id.rpartition("/")[2].removeprefix("anthropic.").startswith("claude-"):
+        return "anthropic"
+    return FAMILIES.get(provider, provider)
+
+
+def _of_slug(slug: str, model_id: str) -> str | None:
+    """Return the name of a slug that begins with a provider's, such as ``anthropic-prod``."""
+    for name in _LONGEST_FIRST:
+        if slug == name or slug.startswith((f"{name}-", f"{name}_")):
+            return _of_provider(name, model_id)
+    return None
+
+
+def _of_model(model_id: str) -> str:
+    if model_id.startswith("@"):
+        slug, _, model_id = model_id.removeprefix("@").partition("/")
+        if name := _of_slug(slug, model_id):
+            return name
+    model = _REGION.sub("", model_id)
+    return next((family for start, family in _MODEL_FAMILIES.items() if model.startswith(start)), UNKNOWN)

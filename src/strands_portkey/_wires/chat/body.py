@@ -1,0 +1,301 @@
+"""A question to the body of a chat completion. Pure: nothing given is written into."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from pydantic import JsonValue
+from strands.types.content import CachePoint, ContentBlock, Message, ReasoningContentBlock, SystemContentBlock
+
+from strands_portkey._errors import PortkeyConfigError
+from strands_portkey._json import Body
+from strands_portkey._request.caching import Caching
+from strands_portkey._request.question import Question
+from strands_portkey._wires.chat.dialects import Dialect
+from strands_portkey._wires.chat.media import media_parts, name_apart
+from strands_portkey._wires.chat.tools import (
+    in_order,
+    to_stubs,
+    to_tool_call,
+    to_tool_choice,
+    to_tool_message,
+    to_tools,
+    unknown_block,
+)
+
+_MARKABLE: Final = ("text", "image_url")  # The gateway drops a cache mark on other parts.
+_THINKING: Final = ("thinking", "redacted_thinking")
+_BLANK_TEXT: Final = "[blank text]"  # As Strands says it in the model's messages; upstreams refuse blank text.
+
+
+def to_body(question: Question, dialect: Dialect) -> Body:
+    """Build the body of a chat completion. The same question gives the same one, so that prompt caches hit.
+
+    Raises:
+        PortkeyConfigError: If a block cannot be sent.
+    """
+    caching = Caching(
+        question.cache_config,
+        dialect.caching,
+        dialect.name,
+        session_id=question.session_id,
+        verbatim_ttl=dialect.verbatim_ttl,
+    )
+    conversation = _Conversation(dialect, caching)
+    if system := _with_schema(question, dialect):
+        conversation.add_system(caching.system_blocks(system))
+    conversation.add_messages(question.messages, question.trailing_blocks)
+    if not conversation.bodies:
+        raise PortkeyConfigError("messages must hold something to send; got nothing but blanks")
+    body: Body = {"model": question.model_id, "messages": list(conversation.bodies)}
+    params = dict(question.params)
+    if tools := to_tools(question.tool_specs, params.pop("tools", None), dialect, caching):
+        body["tools"] = tools
+    else:  # OpenAI refuses them where there are no tools.
+        params.pop("tool_choice", None)
+        params.pop("parallel_tool_calls", None)
+        if dialect.tools_with_calls and conversation.tool_names:
+            body["tools"] = to_stubs(conversation.tool_names.values(), dialect)
+    body["stream"] = question.stream
+    options = params.pop("stream_options", None)
+    if params.get("stream", question.stream):  # OpenAI refuses the options of an answer that is no stream.
+        body["stream_options"] = {"include_usage": True} | (options if isinstance(options, dict) else {})
+    if dialect.usage:
+        body["usage"] = {"include": True}
+    body.update(caching.params())
+    if dialect.max_tokens and params.get("max_tokens") is None and params.get("max_completion_tokens") is None:
+        body["max_completion_tokens"] = dialect.max_tokens + _thinking_budget(params)
+    body.update(params)
+    # What is asked for in this one call goes before what holds for all.
+    if tools and question.tool_choice:
+        body["tool_choice"] = to_tool_choice(question.tool_choice)
+    if question.output_schema is not None:
+        schema: Body = {"type": "json_schema", "json_schema": dict(question.output_schema)}
+        body["response_format"] = {"type": "json_object"} if dialect.schema == "json_object" else schema
+    return body
+
+
+def _thinking_budget(params: Mapping[str, JsonValue]) -> int:
+    """Return the tokens that Claude may think with, which count among those of the answer."""
+    thinking = params.get("thinking")
+    budget = thinking.get("budget_tokens") if isinstance(thinking, dict) else None
+    return budget if isinstance(budget, int) else 0
+
+
+def _with_schema(question: Question, dialect: Dialect) -> Sequence[SystemContentBlock]:
+    """Return the system prompt, with the schema of the answer where the upstream knows no other place for it."""
+    if question.output_schema is None or dialect.schema != "json_object":
+        return question.system
+    schema = json.dumps(question.output_schema, ensure_ascii=False)
+    return [*question.system, {"text": f"Answer with JSON that fits this schema: {schema}"}]
+
+
+class _Conversation:
+    """The messages of a body, built in one walk.
+
+    Attributes:
+        bodies: The messages so far.
+        tool_names: The names of the tools that were called so far, by the ids of the calls.
+    """
+
+    def __init__(self, dialect: Dialect, caching: Caching) -> None:
+        self.bodies: list[Body] = []
+        self.tool_names: dict[str, str] = {}
+        self._dialect = dialect
+        self._caching = caching
+        self._called: dict[str, int] = {}  # The places of the last message's calls, by their ids.
+        self._document_names: set[str] = set()
+
+    def add_system(self, blocks: Sequence[SystemContentBlock]) -> None:
+        """Add one system message: plain text, or parts where the upstream caches by part."""
+        parts: list[Body] = []
+        for block in blocks:
+            if "cachePoint" in block:
+                self._mark(parts[-1] if parts else None, block["cachePoint"])
+            elif "text" not in block:
+                raise unknown_block(block, self._dialect, "text")
+            elif block["text"].strip():
+                parts.append({"type": "text", "text": block["text"]})
+        if any("cache_control" in part for part in parts):
+            self.bodies.append({"role": "system", "content": list(parts)})
+        elif parts:
+            self.bodies.append({"role": "system", "content": "\n".join(str(part["text"]) for part in parts)})
+
+    def add_messages(self, messages: Sequence[Message], trailing_blocks: int) -> None:
+        """Add what the model and the user said."""
+        for index, message in enumerate(messages):
+            blocks = self._caching.content(messages, index, trailing_blocks)
+            if message["role"] == "assistant":
+                self._add_assistant(blocks)
+            else:
+                self._add_user(in_order(blocks, self._called))
+
+    def _add_user(self, blocks: Sequence[ContentBlock]) -> None:
+        """Add all tools' results, then what had to move out of them together with the user's own words."""
+        results: list[Body] = []
+        moved: list[Body] = []
+        parts: list[Body] = []
+        last: Body | None = None
+        for block in blocks:
+            if "cachePoint" in block:
+                if results and last is results[-1]:
+                    behind = self._mark_result(results[-1], block["cachePoint"])
+                    parts += [point for point in behind if point not in parts[-1:]]
+                else:
+                    self._mark(last, block["cachePoint"])
+            elif "toolResult" in block:
+                result = block["toolResult"]
+                last, media = to_tool_message(result, self.tool_names.get(result["toolUseId"]), self._dialect)
+                if self._dialect.calls:
+                    results.append(last)
+                    moved += media
+                else:
+                    parts += [last, *media]
+            else:
+                for part in _block_parts(block, self._dialect):
+                    parts.append(part)
+                    last = part if part["type"] in _MARKABLE else last
+        parts = [*moved, *parts]
+        if self._dialect.text_beside_documents:
+            parts = _beside_documents(parts)
+        content = self._to_content(parts)
+        if not results:  # Left out, a blank message would leave the model's own as the last, to go on from.
+            content = content or _BLANK_TEXT
+        self.bodies += results
+        if content:
+            self._bridge()
+            self.bodies.append({"role": "user", "content": content})
+
+    def _bridge(self) -> None:
+        """Let the model say a word where the user would speak right behind results, which Mistral refuses."""
+        if not self._dialect.user_after_results and self.bodies and self.bodies[-1]["role"] == "tool":
+            self.bodies.append({"role": "assistant", "content": "I have the results."})
+
+    def _add_assistant(self, blocks: Sequence[ContentBlock]) -> None:
+        """Add one message, or two where the upstream keeps no text beside tool calls; none where nothing was said."""
+        said: list[Body] = []
+        calls: list[Body] = []
+        last: Body | None = None
+        self._called = {}
+        for block in blocks:
+            if "cachePoint" in block:
+                self._mark(last, block["cachePoint"], verbatim=True)
+            elif "reasoningContent" in block:
+                said += _to_thinking(block["reasoningContent"], self._dialect)
+            elif "toolUse" in block:
+                tool_use = block["toolUse"]
+                self.tool_names[tool_use["toolUseId"]] = tool_use["name"]
+                self._called.setdefault(tool_use["toolUseId"], len(self._called))
+                last = to_tool_call(tool_use, self._dialect)
+                (calls if self._dialect.calls else said).append(last)
+            elif parts := _block_parts(block, self._dialect):
+                said += parts
+                last = parts[-1]
+        spoken = [part for part in said if part["type"] not in _THINKING]
+        content = self._to_content(spoken)
+        if content is None and not calls:
+            return
+        message: Body = {"role": "assistant", "content": content}
+        if len(spoken) < len(said):
+            message |= _replayed(said, self._dialect, is_open=bool(calls))
+        self.bodies.append(message)
+        if calls and content and not self._dialect.text_beside_calls:
+            self.bodies.append({"role": "assistant", "content": None, "tool_calls": list(calls)})
+        elif calls:
+            message["tool_calls"] = list(calls)
+
+    def _to_content(self, parts: Sequence[Body]) -> JsonValue:
+        """Return parts as content: one plain text as text, none as None."""
+        if not parts:
+            return None
+        if not self._dialect.parts:
+            return "\n".join(str(part["text"]) for part in parts)
+        if len(parts) == 1 and parts[0].keys() == {"type", "text"}:
+            return parts[0]["text"]
+        if self._dialect.documents == "base64":
+            name_apart(parts, self._document_names)
+        return list(parts)
+
+    def _mark(self, part: Body | None, point: CachePoint, *, verbatim: bool = False) -> None:
+        """Put a cache mark on a part or a tool call that was just made."""
+        control = self._caching.control(point.get("ttl"), verbatim=verbatim)
+        if control and part:
+            part["cache_control"] = control
+        elif control:
+            warnings.warn("a cache point has no effect: there is no text or image ahead of it", stacklevel=2)
+
+    def _mark_result(self, result: Body, point: CachePoint) -> list[Body]:
+        """Put a cache mark on a tool's result, or return the part that stands for it in the user's message."""
+        control = self._caching.control(point.get("ttl"), verbatim=True)
+        if control is None:
+            return []
+        if self._dialect.result_points == "behind":
+            # Bedrock has no place for it inside; the gateway makes a cache point of a part that it does not know.
+            return [{"type": "cache_point", "cache_control": control}]
+        if self._dialect.result_points is None:
+            name = self._dialect.name
+            warnings.warn(
+                f"a cache point behind a tool's result has no effect with the upstream {name!r}", stacklevel=2
+            )
+            return []
+        match result["content"]:
+            case [*_, dict(last)]:
+                last["cache_control"] = control
+            case text:
+                result["content"] = [{"type": "text", "text": text, "cache_control": control}]
+        return []
+
+
+def _to_thinking(thought: ReasoningContentBlock, dialect: Dialect) -> list[Body]:
+    """Return reasoning as Claude's own block, if the upstream takes it back: Claude wants it signed, others do not."""
+    text = thought.get("reasoningText", {})
+    signature = text.get("signature")
+    if redacted := thought.get("redactedContent"):
+        return [{"type": "redacted_thinking", "data": _redacted_data(redacted)}] if dialect.redacted else []
+    if dialect.reasoning == "content_blocks":
+        return [{"type": "thinking", "thinking": text.get("text", ""), "signature": signature}] if signature else []
+    # What is signed is Claude's, and no other model's own.
+    return [{"type": "thinking", "thinking": text.get("text", "")}] if dialect.reasoning and not signature else []
+
+
+def _redacted_data(redacted: bytes) -> str:
+    """Return what this package kept as text, or the base64 of the bytes that Bedrock's own provider keeps."""
+    return redacted.decode() if redacted.isascii() else b64encode(redacted).decode()
+
+
+def _replayed(said: Sequence[Body], dialect: Dialect, *, is_open: bool) -> Body:
+    """Return the field that carries reasoning; never an empty list, which would erase the text."""
+    kept = list(said)
+    while kept and not is_open and kept[-1]["type"] in _THINKING:  # Claude refuses a message that ends with reasoning.
+        kept.pop()
+    thoughts = [part for part in kept if part["type"] in _THINKING]
+    if dialect.reasoning is None or not thoughts:
+        return {}
+    if dialect.reasoning == "content_blocks":
+        return {"content_blocks": list(kept)}
+    return {dialect.reasoning: "".join(str(part["thinking"]) for part in thoughts)}
+
+
+def _block_parts(block: ContentBlock, dialect: Dialect) -> list[Body]:
+    """Return the parts for one block; blank text gives none, since upstreams refuse it."""
+    if "text" in block:
+        text = block["text"]
+    elif "guardContent" in block and "text" in block["guardContent"]:
+        text = block["guardContent"]["text"]["text"]
+    elif "citationsContent" in block:
+        text = "".join(part["text"] for part in block["citationsContent"].get("content", ()) if "text" in part)
+    elif parts := media_parts(block, dialect):
+        return parts
+    else:
+        raise unknown_block(block, dialect, "text, an image, a document, audio or video")
+    return [{"type": "text", "text": text}] if text.strip() else []
+
+
+def _beside_documents(parts: list[Body]) -> list[Body]:
+    """Return a user's parts with a text beside documents where the upstream, Bedrock, refuses them alone."""
+    kinds = [part["type"] for part in parts]
+    return [{"type": "text", "text": "(documents)"}, *parts] if "file" in kinds and "text" not in kinds else parts

@@ -1,0 +1,217 @@
+"""What each family of upstreams wants where the gateway passes the body on as it is, or drops what it does not know.
+
+The gateway speaks one wire to its clients, but its translation differs by provider: the same document is a part for
+one, is dropped for another and breaks the request for a third. One row a dialect; `README.md` shows the same table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Literal
+
+from pydantic import JsonValue
+
+from strands_portkey._request.caching import CacheKind
+from strands_portkey._request.schemas import Mechanism
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How one family of upstreams wants a request.
+
+    Attributes:
+        name: Name of the family, as `PortkeyConfig.upstream` takes it.
+        reasoning: Where the model's own reasoning goes back: in ``content_blocks`` with its signature (Claude), in
+            ``reasoning_content`` or ``reasoning`` beside the text, or not at all.
+        redacted: Whether redacted reasoning goes back as well.
+        thought_signatures: Whether a tool call carries the signature of the thought that led to it (Gemini).
+        caching: ``cache_control`` on blocks, one ``prompt_cache_key``, the provider's own doing, or None.
+        documents: A PDF as a ``file`` with a data URL, a ``file`` with bare base64, an ``image_url`` or a
+            ``document_url`` with a data URL, or not at all. Only an ``image_url`` keeps its cache mark for Claude.
+        images: Whether images can be sent.
+        image_locations: URL schemes that an image may be given by.
+        tool_result_images: Whether a tool's result may hold images and documents, in Anthropic's form. Otherwise
+            they move to a following user message.
+        audio: As ``input_audio``, as a data URL in ``image_url``, or not at all.
+        video: As a data URL in ``image_url``, or not at all.
+        tool_result_names: Whether a tool's result must name its tool.
+        text_beside_calls: Whether text in a message with tool calls survives. Otherwise it goes ahead in its own.
+        max_tokens: Sent where the user gives none, since the upstream requires it and the gateway has no default.
+        usage: Whether a stream reports its tokens only if OpenRouter's own parameter asks for them.
+        schema: Whether ``response_format`` takes a ``json_schema``, or ``json_object`` alone, so that the schema goes
+            into the system prompt, or is dropped or refused.
+        tools: Whether ``tools`` do.
+        tool_choice: Whether ``tool_choice`` does.
+        calls: Whether past calls and results do. Otherwise they go as text: the gateway drops the ids of Cohere's.
+        call_ids: What the ids of calls must look like; others are replaced.
+        tools_with_calls: Whether a conversation with calls must have ``tools``.
+        gemini_schemas: Whether a tool's schema must keep to the words that Gemini's own has.
+        user_after_results: Whether the user may speak right after results. Otherwise the model does in between.
+        parts: Whether content may be a list of parts. Otherwise it is one text.
+        text_beside_documents: Whether a message with a document must have a text.
+        result_points: A cache point behind a result as a mark ``inside`` of it, as a part ``behind`` it, or not at
+            all.
+        verbatim_ttl: Whether marks keep their time to live on what the gateway passes on as it is, which are calls,
+            results and what the model said. From all else it takes it, and Claude wants no longer one after it.
+    """
+
+    name: str
+    reasoning: Literal["content_blocks", "reasoning_content", "reasoning"] | None = None
+    redacted: bool = False
+    thought_signatures: bool = False
+    caching: CacheKind | None = "automatic"
+    documents: Literal["file", "base64", "image_url", "document_url"] | None = None
+    images: bool = True
+    image_locations: tuple[str, ...] = ("http", "https")
+    tool_result_images: bool = False
+    audio: Literal["input_audio", "image_url"] | None = None
+    video: Literal["image_url"] | None = None
+    tool_result_names: bool = False
+    text_beside_calls: bool = True
+    max_tokens: int | None = None
+    usage: bool = False
+    schema: Literal["json_schema", "json_object"] | None = "json_schema"
+    tools: bool = True
+    tool_choice: bool = True
+    calls: bool = True
+    call_ids: str | None = None
+    tools_with_calls: bool = False
+    gemini_schemas: bool = False
+    user_after_results: bool = True
+    parts: bool = True
+    text_beside_documents: bool = False
+    result_points: Literal["inside", "behind"] | None = "inside"
+    verbatim_ttl: bool = True
+
+
+_CLAUDE_IDS: Final = r"[a-zA-Z0-9_-]{1,64}"
+_MISTRAL_IDS: Final = r"[a-zA-Z0-9]{9}"
+
+
+OPENAI: Final = Dialect("openai", caching="prompt_cache_key", documents="file", audio="input_audio")
+_ANTHROPIC: Final = Dialect(
+    "anthropic",
+    reasoning="content_blocks",
+    redacted=True,
+    caching="cache_control",
+    documents="image_url",
+    image_locations=("https",),
+    tool_result_images=True,
+    max_tokens=4096,
+    schema=None,
+    call_ids=_CLAUDE_IDS,
+    verbatim_ttl=False,
+)
+_GEMINI: Final = Dialect(
+    "gemini",
+    thought_signatures=True,
+    documents="image_url",
+    image_locations=("http", "https", "gs"),
+    audio="image_url",
+    video="image_url",
+    tool_result_names=True,
+    text_beside_calls=False,
+    gemini_schemas=True,
+)
+DIALECTS: Final[Mapping[str, Dialect]] = {
+    dialect.name: dialect
+    for dialect in (
+        OPENAI,
+        _ANTHROPIC,
+        _GEMINI,
+        Dialect(
+            "bedrock",
+            reasoning="content_blocks",
+            caching="cache_control",
+            documents="base64",
+            image_locations=(),
+            schema=None,
+            call_ids=_CLAUDE_IDS,
+            tools_with_calls=True,
+            text_beside_documents=True,
+            result_points="behind",
+        ),
+        Dialect("mistral", documents="document_url", schema=None, call_ids=_MISTRAL_IDS, user_after_results=False),
+        Dialect("cohere", caching=None, schema=None, calls=False),
+        Dialect(
+            "deepseek",
+            reasoning="reasoning_content",
+            images=False,
+            schema="json_object",
+            tools=False,
+            tool_choice=False,
+            parts=False,
+        ),
+        Dialect("groq"),
+        Dialect("openrouter", reasoning="reasoning", caching="cache_control", documents="file", usage=True),
+        Dialect("ollama", caching=None, image_locations=(), tool_choice=False),
+        Dialect("fireworks", tool_choice=False),
+        Dialect("perplexity", tools=False, tool_choice=False),
+    )
+}
+
+# What a request keeps to where its targets differ.
+_LEAST: Final = vars(
+    Dialect(
+        name="",
+        caching=None,
+        images=False,
+        tool_result_names=True,
+        text_beside_calls=False,
+        max_tokens=_ANTHROPIC.max_tokens,
+        usage=True,
+        schema=None,
+        tools=False,
+        tool_choice=False,
+        calls=False,
+        call_ids=_MISTRAL_IDS,
+        tools_with_calls=True,
+        gemini_schemas=True,
+        user_after_results=False,
+        parts=False,
+        text_beside_documents=True,
+        result_points=None,
+        verbatim_ttl=False,
+    )
+)
+
+
+def find_dialect(upstreams: Collection[str]) -> Dialect:
+    """Return the dialect of those that may answer behind the gateway: see `find_upstreams`.
+
+    Who is in no family, or unknown, gets OpenAI's. Where those that may answer have several dialects, the request keeps
+    to what all of them take.
+    """
+    dialects = {DIALECTS.get(name, OPENAI) for name in upstreams} or {OPENAI}
+    return _common(sorted(dialects, key=lambda dialect: dialect.name))
+
+
+def find_mechanisms(dialect: Dialect, params: Mapping[str, JsonValue]) -> list[Mechanism]:
+    """Return the mechanisms that may work, the firmest first."""
+    thinking = params.get("thinking")  # A model that thinks refuses to be forced (Claude, DeepSeek).
+    thinks = isinstance(thinking, dict) and thinking.get("type") != "disabled"
+    mechanisms: list[Mechanism] = ["schema"] if dialect.schema else []
+    if dialect.tools and dialect.tool_choice and not thinks:
+        mechanisms.append("forced")
+    return [*mechanisms, "auto"]
+
+
+def _common(dialects: Sequence[Dialect]) -> Dialect:
+    """Return what all of some dialects take; what one must have, all get."""
+    first, *others = dialects
+    if not others:
+        return first
+    differing = {name for name in _LEAST if len({getattr(dialect, name) for dialect in dialects}) > 1}
+    schemes = [scheme for scheme in first.image_locations if all(scheme in each.image_locations for each in others)]
+    common = {name: _LEAST[name] for name in differing} | {
+        "name": " + ".join(dialect.name for dialect in dialects),
+        "image_locations": tuple(schemes),
+    }
+    # Ids that fit the one upstream that is strict fit all.
+    if len(ids := {dialect.call_ids for dialect in dialects} - {None}) == 1:
+        common["call_ids"] = ids.pop()
+    # A cache key goes to OpenAI alone, but then nobody needs one to cache.
+    if {dialect.caching for dialect in dialects} == {"automatic", "prompt_cache_key"}:
+        common["caching"] = "automatic"
+    return replace(first, **common)

@@ -1,0 +1,333 @@
+"""The fold of a completion's chunks into Strands stream events.
+
+No I/O: chunks in, events out, so that every upstream's quirk is tested as plain values.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection
+from contextlib import suppress
+from dataclasses import asdict
+from typing import Final
+
+from pydantic import JsonValue
+from pydantic_core import from_json
+from strands.types.event_loop import Metrics, StopReason
+from strands.types.streaming import MessageStopEvent, MetadataEvent, StreamEvent
+from typing_extensions import override
+
+from strands_portkey._answer.blocks import BlockLine
+from strands_portkey._answer.citations import to_citation
+from strands_portkey._answer.counts import Counts
+from strands_portkey._answer.judgement import Complaint, Judge, is_failure, to_complaint
+from strands_portkey._answer.metadata import ResponseMetadata
+from strands_portkey._answer.translator import Translator
+from strands_portkey._errors import PortkeyAPIError, PortkeyError, PortkeyGuardrailError, PortkeyStreamError
+from strands_portkey._wires.chat.shapes import (
+    ChatCompletionChunk,
+    Choice,
+    CompletionUsage,
+    ContentBlock,
+    ContentPart,
+    ToolCallDelta,
+    UnreadableChunkError,
+    parse_chunk,
+)
+from strands_portkey._wires.chat.tool_calls import ToolCalls
+from strands_portkey._wires.chat.usage import merge_usage, to_counts
+
+logger = logging.getLogger(__name__)
+
+_SHOWN: Final = 200  # Characters of a broken tool call that an error quotes.
+_STOP_REASONS: Final[dict[str, StopReason]] = {
+    # OpenAI; with `strict_open_ai_compliance` all upstreams
+    "stop": "end_turn",
+    "length": "max_tokens",
+    "tool_calls": "tool_use",
+    "function_call": "tool_use",
+    "content_filter": "content_filtered",
+    # Anthropic, Bedrock
+    "end_turn": "end_turn",
+    "max_tokens": "max_tokens",  # Gemini and Cohere too
+    "model_context_window_exceeded": "max_tokens",
+    "stop_sequence": "stop_sequence",  # Cohere too
+    "tool_use": "tool_use",
+    "pause_turn": "end_turn",
+    "refusal": "content_filtered",
+    "content_filtered": "content_filtered",
+    "guardrail_intervened": "guardrail_intervened",
+    # Gemini
+    "safety": "content_filtered",
+    "recitation": "content_filtered",
+    "language": "content_filtered",
+    "blocklist": "content_filtered",
+    "prohibited_content": "content_filtered",
+    "spii": "content_filtered",
+    "image_safety": "content_filtered",
+    "image_prohibited_content": "content_filtered",
+    "image_recitation": "content_filtered",
+    "other": "end_turn",
+    # Cohere
+    "complete": "end_turn",
+    "tool_call": "tool_use",
+    # Mistral
+    "model_length": "max_tokens",
+    # Open models' servers
+    "eos": "end_turn",
+    "eos_token": "end_turn",
+}
+
+
+def is_last(_event: str, data: str) -> bool:
+    """Whether a message ends the stream."""
+    return data.startswith("[DONE]")
+
+
+class ChatTranslator(Translator):
+    """Folds the chunks of one completion into Strands stream events."""
+
+    def __init__(self, judge: Judge | None = None) -> None:
+        """Begin a completion, whose errors the judge makes."""
+        super().__init__(judge)
+        self._usage: CompletionUsage | None = None
+        self._finish_reason: str | None = None
+        self._refused = False
+        self._started = False
+        self._calls = ToolCalls()
+        self._blocks = BlockLine()
+
+    @property
+    @override
+    def counts(self) -> Counts | None:
+        """Tokens and costs as far as they came, or None."""
+        return to_counts(self._usage) if self._usage else None
+
+    @property
+    @override
+    def is_finished(self) -> bool:
+        """Whether a finish reason came. Without one the answer is not whole."""
+        return self._finish_reason is not None
+
+    @override
+    def feed(self, event: str | None, data: str) -> list[StreamEvent]:
+        chunk = self.read(event, data)
+        return [] if chunk is None else self.take(chunk)
+
+    def read(self, event: str | None, data: str) -> ChatCompletionChunk | None:
+        """Return the chunk that a message is, or None for the last message.
+
+        Raises:
+            PortkeyAPIError: If a JSON answer is no completion.
+            PortkeyStreamError: If a message of a stream is no chunk.
+        """
+        if data.startswith("[DONE]") and event is not None:
+            return None
+        if event == "error":
+            return {"error": _json_or_text(data)}
+        try:
+            chunk = parse_chunk(data)
+        except UnreadableChunkError as error:
+            if event is not None:
+                failure: PortkeyError = self.unreadable(error.problem, data)
+            else:
+                failure = self.judge.answer_error(data)
+        else:
+            if event is not None or (chunk.get("choices") and not chunk.get("error")):
+                return chunk
+            failure = self.judge.answer_error(data)
+        raise failure  # Out here, so that it carries no other exception.
+
+    def take(self, chunk: ChatCompletionChunk) -> list[StreamEvent]:
+        """Take in one chunk, or a whole JSON answer, and return the events that it brings about, often none.
+
+        Raises:
+            PortkeyAPIError: If the chunk is an error.
+        """
+        self.received += 1
+        if error := chunk.get("error"):
+            raise self._error(to_complaint({"error": error}))
+        if usage := chunk.get("usage"):
+            self._count(usage)
+        if hook_results := chunk.get("hook_results"):
+            self.hook_results.update(hook_results)
+        if choices := chunk.get("choices"):
+            self.model = chunk.get("model") or self.model
+            if not self._started:
+                self._blocks.events.append({"messageStart": {"role": "assistant"}})
+                self._started = True
+            for choice in choices:
+                self._take_choice(choice, chunk.get("provider"))
+        events, self._blocks.events = self._blocks.events, []
+        return events
+
+    @override
+    def finish(self, metrics: Metrics, response: ResponseMetadata | None = None) -> list[StreamEvent]:
+        """End the completion: return the remaining events, with ``messageStop`` and ``metadata`` last.
+
+        Raises:
+            PortkeyStreamError: If the answer is not whole: no finish reason came, or a call broke off.
+        """
+        if self._finish_reason is None:
+            message = (
+                f"the answer broke off after {self.received} chunk(s): it ended without a finish reason. The gateway"
+                " ends a stream this way when its upstream dies, and when it cannot translate what the upstream sent"
+            )
+            raise PortkeyStreamError(message, origin="provider", received=self.received, retryable=True)
+        stop_reason = self._stop_reason(self._finish_reason)
+        if stop_reason != "max_tokens":  # Strands drops the calls of an answer that was cut by its length.
+            self._check_calls()
+        self._blocks.close()
+        metadata: MetadataEvent = {"metrics": metrics}
+        if counts := self.counts:
+            metadata["usage"] = counts.to_usage()
+        return [*self._blocks.events, _message_stop(stop_reason, response), {"metadata": metadata}]
+
+    @override
+    def deny(
+        self, error: PortkeyGuardrailError, metrics: Metrics, response: ResponseMetadata | None = None
+    ) -> list[StreamEvent]:
+        """End an answer that a guardrail denied, also one that has begun: the gateway's message, and why it stopped."""
+        begin: list[StreamEvent] = [] if self._started else [{"messageStart": {"role": "assistant"}}]
+        self._blocks.close()
+        return [
+            *begin,
+            *self._blocks.events,
+            {"contentBlockStart": {"start": {}}},
+            {"contentBlockDelta": {"delta": {"text": error.denial or str(error)}}},
+            {"contentBlockStop": {}},
+            _message_stop("guardrail_intervened", response),
+            {"metadata": {"metrics": metrics}},
+        ]
+
+    def _take_choice(self, choice: Choice, provider: str | None) -> None:
+        delta = choice.get("delta")
+        if not delta:
+            delta = choice.get("message") or {}
+            if delta:  # A JSON answer is whole; Perplexity's has no finish reason.
+                self._finish_reason = "stop"
+        content_blocks = delta.get("content_blocks")
+        parts = _to_parts(content_blocks) if content_blocks else ()
+        # What stands in `content_blocks` may stand elsewhere as well; it counts once.
+        reasoning = delta.get("reasoning_content") or delta.get("reasoning")
+        if reasoning and not (parts and any(part.get("thinking") for _, part in parts)):
+            self._blocks.reasoning(None, reasoning)
+        for index, part in parts:
+            self._take_part(index, part)
+        content = delta.get("content")
+        if content and not (parts and any(part.get("text") for _, part in parts)):
+            self._take_content(content)
+        if refusal := delta.get("refusal"):
+            self._refused = True
+            self._take_content(refusal)
+        if tool_calls := delta.get("tool_calls"):
+            self._take_tool_calls(tool_calls)
+        if delta.get("finish_reason"):
+            said = "the upstream ended the stream with an exception, whose text the gateway drops"
+            raise self._error(Complaint(said, type="stream_error", provider=provider or "bedrock"))
+        self._take_finish_reason(choice, provider)
+
+    def _take_finish_reason(self, choice: Choice, provider: str | None) -> None:
+        if finish_reason := choice.get("finish_reason"):
+            if is_failure(finish_reason):
+                said = "the upstream ended the answer with an error, whose text the gateway drops"
+                raise self._error(Complaint(said, type=finish_reason, provider=provider))
+            self._finish_reason = finish_reason
+
+    def _take_part(self, index: int | None, part: ContentPart) -> None:
+        thinking = part.get("thinking")
+        if isinstance(thinking, list):
+            thinking = "".join(thought.get("text") or "" for thought in thinking)
+        if thinking:
+            self._blocks.reasoning(index, thinking)
+        if signature := part.get("signature"):
+            self._blocks.signature(index, signature)
+        if data := part.get("data"):
+            self._blocks.redacted(data)
+        if part.get("image_url"):
+            logger.warning("block=<image> | the model sent an image, which a Strands message cannot hold")
+        if text := part.get("text"):
+            self._blocks.text(index, text)
+        citation = part.get("citation")
+        for each in [citation] if citation else part.get("citations") or ():
+            self._blocks.citation(index, to_citation(each))
+
+    def _take_content(self, content: str | list[ContentPart]) -> None:
+        if isinstance(content, str):
+            self._blocks.text(None, content)
+        else:
+            for part in content:
+                self._take_part(None, part)
+
+    def _take_tool_calls(self, tool_calls: list[ToolCallDelta | None] | ToolCallDelta) -> None:
+        for tool_call in tool_calls if isinstance(tool_calls, list) else [tool_calls]:
+            if not tool_call:  # Gemini's lists have holes.
+                continue
+            call = self._calls.take(tool_call)
+            if call is None:
+                logger.debug("index=<%s> | input of a tool that the provider runs itself", tool_call.get("index"))
+            else:
+                self._blocks.tool_input(call, (tool_call.get("function") or {}).get("arguments") or "")
+
+    def _count(self, usage: CompletionUsage) -> None:
+        """Keep the last counts that came; an upstream may repeat them with the details absent or null."""
+        if usage.get("prompt_tokens") or usage.get("completion_tokens") or usage.get("total_tokens"):
+            self._usage = merge_usage(self._usage or {}, usage)
+
+    def _check_calls(self) -> None:
+        for call in self._calls.all:
+            if call.is_broken() or not call.name:
+                quote = self.judge.quote
+                message = (
+                    f"the answer ended ({quote(self._finish_reason or '')}) with a tool call that is not whole:"
+                    f" {quote(call.name or 'no name')}({quote(''.join(call.arguments), _SHOWN)})"
+                )
+                may_pass = _to_stop_reason(self._finish_reason or "") != "content_filtered"
+                raise PortkeyStreamError(message, origin="provider", received=self.received, retryable=may_pass)
+
+    def _stop_reason(self, finish_reason: str) -> StopReason:
+        stop_reason = _to_stop_reason(finish_reason)
+        if stop_reason is None or finish_reason.lower() == "pause_turn":
+            logger.warning("finish_reason=<%s> | taken for the end of the turn", self.judge.quote(finish_reason))
+            stop_reason = "end_turn"
+        if self._refused:
+            return "content_filtered"
+        if self._calls.all and stop_reason in ("end_turn", "stop_sequence"):
+            return "tool_use"  # Gemini and others end a turn with calls as any other.
+        if not self._calls.all and stop_reason == "tool_use":
+            logger.warning("finish_reason=<%s> | no tool call came with it", finish_reason)
+            return "end_turn"  # Strands would go on with an empty user turn.
+        return stop_reason
+
+    def _error(self, complaint: Complaint) -> PortkeyAPIError:
+        return self.judge.api_error(complaint, received=self.received, started=self._blocks.has_begun)
+
+
+def _json_or_text(data: str) -> JsonValue:
+    value: JsonValue = data
+    with suppress(ValueError):
+        value = from_json(data)
+    return value
+
+
+def _to_stop_reason(finish_reason: str) -> StopReason | None:
+    return _STOP_REASONS.get(finish_reason.lower())
+
+
+def _to_parts(content_blocks: Collection[ContentBlock]) -> list[tuple[int | None, ContentPart]]:
+    """Return what each block grew by, with its number.
+
+    In a JSON answer a block is whole, and its place is its number.
+    """
+    return [
+        (position, block) if (delta := block.get("delta")) is None else (block.get("index"), delta)
+        for position, block in enumerate(content_blocks)
+    ]
+
+
+def _message_stop(stop_reason: StopReason, response: ResponseMetadata | None) -> StreamEvent:
+    """Return the last event of a message, with the gateway's facts where callback handlers can read them."""
+    stop: MessageStopEvent = {"stopReason": stop_reason}
+    if response is not None:
+        stop["additionalModelResponseFields"] = {"portkey": asdict(response)}
+    return {"messageStop": stop}

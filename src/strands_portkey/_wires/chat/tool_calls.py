@@ -1,0 +1,75 @@
+"""Which call a fragment on the wire belongs to.
+
+OpenAI numbers parallel calls by `index` and names each once. Gateways pass on much else: indexes that start over
+with every chunk (Gemini), that are always 0 (Ollama) or absent (Cohere), ids that repeat, change or never come.
+"""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+from strands_portkey._answer.blocks import ToolCall
+from strands_portkey._wires.chat.shapes import ToolCallDelta
+
+
+class ToolCalls:
+    """The calls of one message, in the order in which they began."""
+
+    def __init__(self) -> None:
+        """Begin without any call."""
+        self.all: list[ToolCall] = []
+        self._by_index: dict[int | None, ToolCall] = {}
+        self._by_id: dict[str, ToolCall] = {}
+
+    def take(self, tool_call: ToolCallDelta) -> ToolCall | None:
+        """Add a fragment to the call that it belongs to, which may be a new one, and return that call.
+
+        A fragment that belongs to none, for which it returns None, is input of a tool that the provider runs itself.
+        """
+        function = tool_call.get("function") or {}
+        name = function.get("name") or ""
+        arguments = function.get("arguments") or ""
+        wire_id = tool_call.get("id")
+        call = self._find(tool_call)
+        if name or wire_id:
+            if call is None or _begins(call, wire_id, name, arguments):
+                call = self._begin(tool_call)
+            call.name = call.name or name
+            call.wire_id = call.wire_id or wire_id
+        elif call is None:
+            return None
+        call.signature = function.get("thought_signature") or call.signature
+        if arguments:
+            call.arguments.append(arguments)
+        return call
+
+    def _find(self, tool_call: ToolCallDelta) -> ToolCall | None:
+        index = tool_call.get("index")
+        if wire_id := tool_call.get("id"):
+            call = self._by_id.get(wire_id)
+            if call and (index is None or call.index == index):
+                return call
+        if index is None:
+            return self.all[-1] if self.all else None
+        return self._by_index.get(index)
+
+    def _begin(self, tool_call: ToolCallDelta) -> ToolCall:
+        index, wire_id = tool_call.get("index"), tool_call.get("id") or None
+        unique = wire_id if wire_id and wire_id not in self._by_id else f"call_{uuid4().hex}"
+        call = ToolCall(index, wire_id, unique)
+        self.all.append(call)
+        self._by_index[index] = self._by_id[unique] = call
+        return call
+
+
+def _begins(call: ToolCall, wire_id: str | None, name: str, arguments: str) -> bool:
+    """Whether a fragment for a call that is under way begins another one instead.
+
+    A name together with a new id, or another name, does. A bare new id or a repeated name only does after whole
+    arguments: vLLM has sent a new id with every fragment, others repeat the name. The first id of a call that began
+    without one is no new id.
+    """
+    new_id = bool(wire_id and call.wire_id) and wire_id != call.wire_id
+    if name and call.name and (new_id or name != call.name):
+        return True
+    return (new_id or bool(name)) and bool(arguments) and call.is_whole()

@@ -1,0 +1,31 @@
+"""Chat completions without a model: requests of a client, and the chunks of their answers."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+
+from strands_portkey._http.cancellation import Watch
+from strands_portkey._http.client import GatewayClient, GatewayResponse
+from strands_portkey._wires.chat import CHAT
+from strands_portkey._wires.chat.shapes import ChatCompletionChunk
+from strands_portkey._wires.chat.stream import ChatTranslator
+
+
+def request_chat(
+    client: GatewayClient, headers: Mapping[str, str] | None = None, watch: Watch | None = None
+) -> GatewayResponse:
+    """Prepare a request with an empty body."""
+    watch = watch or Watch(client.endpoint.clocks, None)
+    return client.request(CHAT.path, b"{}", headers or {}, watch, is_last=CHAT.is_last)
+
+
+async def chunks_of(response: GatewayResponse) -> AsyncGenerator[ChatCompletionChunk, None]:
+    """Yield the chunks of an answer."""
+    translator = ChatTranslator(response.judge)
+    async with aclosing(response.messages()) as messages:
+        async for event, data in messages:
+            chunk = translator.read(event, data)
+            if chunk is not None:
+                translator.received += 1
+                yield chunk

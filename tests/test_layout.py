@@ -1,0 +1,218 @@
+"""Rules of this project that no linter knows; `.github/CONTRIBUTING.md` has them too."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import itertools
+import re
+from collections.abc import Callable
+from dataclasses import is_dataclass
+from importlib import metadata
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+import strands_portkey
+
+ROOT = Path(__file__).parent.parent
+CONTRIBUTING = (ROOT / ".github" / "CONTRIBUTING.md").read_text(encoding="utf-8")
+PACKAGE = Path(str(files(strands_portkey)))
+TREES = {
+    path.relative_to(PACKAGE).as_posix(): ast.parse(path.read_text(encoding="utf-8"))
+    for path in sorted(PACKAGE.rglob("*.py"))
+}
+CHANGELOG = (ROOT / ".github" / "CHANGELOG.md").read_text(encoding="utf-8")
+PUBLIC_CLASSES = [
+    value for name in strands_portkey.__all__ if isinstance(value := getattr(strands_portkey, name), type)
+]
+PUBLIC_FUNCTIONS = [
+    function
+    for public in PUBLIC_CLASSES
+    for name, function in vars(public).items()
+    if inspect.isfunction(function)
+    and function.__module__.startswith("strands_portkey")
+    and (name in {"__init__", "__aenter__", "__aexit__"} or not name.startswith("_"))
+    and not (name == "__init__" and is_dataclass(public))
+]
+UNTOLD = {"config"}  # Strands reads this attribute of a model; a user has `get_config`.
+KNOWN = {
+    *strands_portkey.__all__,
+    *(name for public in PUBLIC_CLASSES for name in [*dir(public), *inspect.get_annotations(public)]),
+    *inspect.signature(strands_portkey.PortkeyModel).parameters,
+}
+
+
+# Each layer imports only what stands before it; its parts do not know each other.
+LAYERS = [
+    {"_version", "_errors"},
+    {"_json"},
+    {"_settings"},
+    {"_request", "_answer"},
+    {"_tracing", "_endpoints", "_http", "_wires/wire"},
+    {"_wires/chat"},
+    {"_wires"},
+    {"_attempts"},
+    {"model"},
+    {"_cli"},
+    {"__init__"},
+    {"__main__"},
+]
+LAYER_OF = {part: number for number, layer in enumerate(LAYERS) for part in layer}
+
+
+# -- the layout --------------------------------------------------------------------------------------------------------
+
+
+def test_the_map_names_each_module_once() -> None:
+    text = CONTRIBUTING.partition("\n## The map\n")[2].partition("\n## ")[0]
+    named = re.findall(r"^\| `([\w/]+\.py)` \|", text, re.MULTILINE)
+
+    assert sorted(named) == [module for module in TREES if TREES[module].body[1:]]
+
+
+@pytest.mark.parametrize("module", TREES)
+def test_imports_run_one_way(module: str) -> None:
+    part = _part(module)
+    allowed = {part, *(each for each, layer in LAYER_OF.items() if layer < LAYER_OF[part])}
+    if part == "__init__":
+        allowed -= {"_cli"}
+
+    assert {_part(each) for each in _imports(module)} - allowed == set()
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    above = {module: set(_imports(module)) for module in TREES}
+    while free := [module for module, below in above.items() if not below & above.keys()]:
+        for module in free:
+            del above[module]
+
+    assert above == {}
+
+
+def _part(module: str) -> str:
+    """Return the part of the package that a module belongs to."""
+    path = module.removesuffix(".py").removesuffix("/__init__")
+    return max((part for part in LAYER_OF if path == part or path.startswith(f"{part}/")), key=len)
+
+
+def _imports(module: str) -> list[str]:
+    """Return the modules of this package that a module imports, also those within functions."""
+    names = [
+        name.removeprefix("strands_portkey").removeprefix(".").replace(".", "/") or "__init__"
+        for node in ast.walk(TREES[module])
+        if isinstance(node, ast.ImportFrom) and (name := node.module or "").partition(".")[0] == "strands_portkey"
+    ]
+    return [f"{name}.py" if f"{name}.py" in TREES else f"{name}/__init__.py" for name in names]
+
+
+# -- the reference -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("public", PUBLIC_CLASSES, ids=lambda each: each.__name__)
+def test_the_docstring_of_a_class_tells_each_attribute(public: type) -> None:
+    told = _names_in(public, "Attributes")
+
+    assert _attributes(public) - UNTOLD <= set(told) <= _attributes(public) | _keys(public)
+    assert len(told) == len(set(told))
+
+
+@pytest.mark.parametrize("function", PUBLIC_FUNCTIONS, ids=lambda each: each.__qualname__)
+def test_the_docstring_of_a_function_tells_each_argument(function: Callable[..., object]) -> None:
+    assert inspect.cleandoc(function.__doc__ or "")
+    if told := _names_in(function, "Args"):
+        parameters = inspect.signature(function).parameters.values()
+        # As text a parameter begins with its stars and its name.
+        assert told == [re.split(r"[:=]", str(each))[0] for each in parameters if each.name != "self"]
+
+
+@pytest.mark.parametrize("told", [*PUBLIC_CLASSES, *PUBLIC_FUNCTIONS], ids=lambda each: each.__qualname__)
+def test_single_backticks_name_what_the_reference_has(told: Callable[..., object]) -> None:
+    names = set(re.findall(r"(?<!`)`([^`\n]+)`(?!`)", told.__doc__ or ""))
+    parameters = set() if isinstance(told, type) else set(inspect.signature(told).parameters)
+
+    assert {re.split(r"[.\[(]", name)[0] for name in names} <= KNOWN | parameters
+
+
+def _attributes(public: type) -> set[str]:
+    """Return the public attributes that a class adds to those of its bases."""
+    (tree,) = (
+        node
+        for module in TREES.values()
+        for node in ast.walk(module)
+        if isinstance(node, ast.ClassDef) and node.name == public.__name__
+    )
+    declared = {
+        node.target.id for node in tree.body if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
+    }
+    assigned = {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.ctx, ast.Store)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "self"
+    }
+    return {name for name in declared | assigned if not name.startswith("_")}
+
+
+def _keys(public: type) -> frozenset[str]:
+    """Return the keys of a TypedDict, also those that Strands gives it."""
+    keys: frozenset[str] = getattr(public, "__required_keys__", frozenset()) | getattr(
+        public, "__optional_keys__", frozenset()
+    )
+    return keys
+
+
+def _names_in(told: Callable[..., object], section: str) -> list[str]:
+    """Return the names that a section of a docstring tells."""
+    text = inspect.cleandoc(told.__doc__ or "").partition(f"\n{section}:\n")[2]
+    lines = itertools.takewhile(lambda line: not line or line.startswith("    "), text.splitlines())
+    return [match[1] for line in lines if (match := re.match(r" {4}(\*{0,2}\w+): ", line))]
+
+
+# -- the paper ---------------------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_left_to_do_in_secret() -> None:
+    paths = [
+        path for pattern in ("*.md", "*.py", "*.toml", ".github/**/*.*", "src/**/*.py") for path in ROOT.glob(pattern)
+    ]
+    marked = [
+        str(path.relative_to(ROOT)) for path in paths if re.search(r"\b(TO[D]O|FIX[M]E)\b", path.read_text("utf-8"))
+    ]
+
+    assert paths
+    assert marked == []
+
+
+def test_the_licences_told_are_those_of_the_dependencies() -> None:
+    told = dict(re.findall(r"^\| `([\w-]+)` \| ([\w.-]+) \|", CONTRIBUTING, re.MULTILINE))
+    requirements = [Requirement(each) for each in metadata.requires("strands-agents-portkey") or ()]
+
+    assert told == {each.name: _license(each.name) for each in requirements if not each.marker}
+
+
+def test_the_changelog_tells_of_this_version() -> None:
+    assert re.search(rf"^## \[{re.escape(strands_portkey.__version__)}\] - \d{{4}}-\d\d-\d\d$", CHANGELOG, re.MULTILINE)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / ".github").glob("*.md")), ids=lambda path: path.name)
+def test_links_between_the_papers_lead_somewhere(path: Path) -> None:
+    links = re.findall(r"\]\(([^)#:\s]+)\)", path.read_text(encoding="utf-8"))
+
+    assert [link for link in links if not (path.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / ".github" / "workflows").glob("*.yml")), ids=lambda path: path.name)
+def test_each_action_is_pinned_by_its_commit(path: Path) -> None:
+    actions = re.findall(r"^ *(?:- )?uses: (?!\./)(.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+
+    assert [each for each in actions if not re.fullmatch(r"[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", each)] == []
+
+
+def _license(distribution: str) -> str:
+    fields = metadata.metadata(distribution)
+    return str((fields.get_all("License-Expression") or fields.get_all("License") or [""])[0])
