@@ -215,7 +215,15 @@ def test_all_keys_are_secrets_also_those_within_a_config():
 
 
 def test_a_secret_is_also_known_as_json_and_urls_may_have_it():
-    assert secrets({"x-api-key": "sk-a/b/c"}) == ["sk-a%2Fb%2Fc", r"sk-a\/b\/c", "sk-a/b/c"]
+    assert secrets({"x-api-key": "sk-a/b+c"}) == [
+        r"sk-a/b\u002Bc",
+        "sk-a%2Fb%2Bc",
+        "sk-a%2fb%2bc",
+        "sk-a/b&#43;c",
+        "sk-a/b%2Bc",
+        r"sk-a\/b+c",
+        "sk-a/b+c",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -281,6 +289,19 @@ def test_what_the_gateway_does_not_say_is_unknown(retries):
         ({"x-portkey-config": '{"db_pwd":"a-word-of-mine"}'}, ["a-word-of-mine"]),
         ({"x-portkey-config": json.dumps({"service_account": json.dumps({"private_key": "a\nline"})})}, ["a\\nline"]),
         ({"cookie": "id=a-word-of-mine; b=2"}, ["a-word-of-mine"]),
+        ({"cookie": 'sid="a-word-of-mine"; t=s%3Aanother-word'}, ["a-word-of-mine", "another-word"]),
+        ({"authorization": 'Token token="a-word-of-mine", nonce=1'}, ["a-word-of-mine"]),
+        ({"authorization": "Basic YS13b3JkLW9mLW1pbmU6"}, ["a-word-of-mine"]),
+        ({"authorization": "Basic YTphLXdvcmQtb2YtbWluZQ"}, ["a-word-of-mine"]),
+        ({"x-auth": "user:a-word-of-mine"}, ["a-word-of-mine"]),
+        ({"x-keys": "a-word-of-mine,b"}, ["a-word-of-mine"]),
+        ({"x-dsn": "pg://user:a-word-of-mine@host/db"}, ["a-word-of-mine"]),
+        ({"x-portkey-custom-host": "https://host/v1?sig=a-word-of-mine&api-version=2024-10"}, ["a-word-of-mine"]),
+        ({"x-portkey-custom-host": "https://host/v1;token=a-word-of-mine"}, ["a-word-of-mine"]),
+        ({"x-portkey-config": '{"webhookURL":"https://host/?token=a-word-of-mine"}'}, ["a-word-of-mine"]),
+        ({"x-portkey-config": '{"webhookURL":"https://user:a-word-of-mine@host/"}'}, ["a-word-of-mine"]),
+        ({"x-portkey-config": '{"targets":[{"headers":{"x-ref":"a-word-of-mine"}}]}'}, ["a-word-of-mine"]),
+        ({"x-portkey-config": '{"url":"https://host.example/@slug/path"}'}, []),
         ({"x-portkey-api-key": 'a"b/c+d '}, ['a\\"b\\/c+d', "a%22b%2Fc%2Bd", 'a"b/c+d']),
     ],
     ids=[
@@ -295,6 +316,19 @@ def test_what_the_gateway_does_not_say_is_unknown(retries):
         "a pass in a config",
         "JSON in a config",
         "a cookie",
+        "a cookie in quotes",
+        "a token of a scheme with fields",
+        "basic without a password",
+        "basic without padding",
+        "a password behind a name",
+        "one of several",
+        "a URL in a header",
+        "a signature",
+        "a parameter of a path",
+        "a query in a config",
+        "a URL in a config",
+        "a header in a config",
+        "a URL without a key",
         "escaped",
     ],
 )

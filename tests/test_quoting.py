@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import weakref
 from base64 import b64encode
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
+from traceback import walk_tb
 from typing import Any
 
 import httpx
@@ -16,7 +20,13 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from pydantic import BaseModel
 from strands.types.content import Messages
 
-from strands_portkey import PortkeyError, PortkeyModel, ResponseMetadata
+from strands_portkey import (
+    PortkeyConfigError,
+    PortkeyContextOverflowError,
+    PortkeyError,
+    PortkeyModel,
+    ResponseMetadata,
+)
 from strands_portkey._answer.judgement import Judge
 from tests_integ.upstream import Reply, Upstream, json_reply
 
@@ -41,8 +51,8 @@ def server():
         yield running
 
 
-def make_model(server: Upstream, **arguments: Any) -> PortkeyModel:
-    client_args = {"base_url": server.base_url, "provider": "openai", "Authorization": KEY}
+def make_model(server: Upstream, more: dict[str, object] | None = None, **arguments: Any) -> PortkeyModel:
+    client_args = {"base_url": server.base_url, "provider": "openai", "Authorization": KEY, **(more or {})}
     return PortkeyModel(client_args, **{"model_id": "m", **arguments})
 
 
@@ -293,3 +303,108 @@ def test_a_header_that_became_secret_is_hidden_after_keys_were_renewed():
     judge.sent({**sensitive, "x-portkey-tenant": "second-tenant"})
 
     assert judge.quote("first-tenant, second-tenant") == "***, ***"
+
+
+async def test_a_number_that_holds_a_key_spoils_no_answer(server):
+    told: list[ResponseMetadata] = []
+    verdicts = {"before_request_hooks": [{"created_at": 1712345678, "id": "a 123456"}]}
+    server.reply(chunks({**WHOLE, "hook_results": verdicts}))
+    model = make_model(server, {"headers": {"x-tenant-id": "123456"}}, on_response=told.append)
+
+    await ask(model)
+
+    assert told[0].hook_results == {"before_request_hooks": [{"created_at": 1712345678, "id": "a ***"}]}
+
+
+async def test_a_number_that_holds_a_key_spoils_no_error(server):
+    error = {"message": "too many for 123456", "code": "context_length_exceeded", "at": 1712345678}
+    server.reply(json_reply({"error": error}, 400))
+
+    with pytest.raises(PortkeyContextOverflowError, match=r"too many for \*\*\*") as caught:
+        await anext(make_model(server, {"headers": {"x-tenant-id": "123456"}}).stream(HELLO))
+
+    assert caught.value.code == "context_length_exceeded"
+
+
+async def test_verdicts_that_quote_a_key_and_are_too_long_are_left_out(server, caplog):
+    told: list[ResponseMetadata] = []
+    server.reply(chunks({**WHOLE, "hook_results": {"a": [KEY, *["x" * 100] * 1000]}}))
+
+    await ask(make_model(server, on_response=told.append))
+
+    assert told[0].hook_results == {}
+    assert "guardrail results that quote a key are left out" in caplog.text
+
+
+async def test_a_header_whose_name_is_a_key_is_left_out(server):
+    told: list[ResponseMetadata] = []
+    server.reply(chunks(WHOLE, headers={f"x-portkey-{KEY}": "1", "x-portkey-new": "2"}))
+
+    await ask(make_model(server, on_response=told.append))
+
+    assert dict(told[0].headers) == {"x-portkey-new": "2"}
+
+
+def frames_of(error: BaseException | None) -> list[str]:
+    """Return the functions of this package on the path of an error and of those that it came from."""
+    names: list[str] = []
+    while error is not None:
+        frames = walk_tb(error.__traceback__)
+        names += [frame.f_code.co_name for frame, _ in frames if "strands_portkey" in frame.f_code.co_filename]
+        error = error.__cause__ or error.__context__
+    return names
+
+
+async def test_an_error_that_came_while_a_key_was_renewed_leaves_no_frames_of_the_answer(server):
+    keys = [KEY]
+
+    def key() -> str:
+        return keys.pop()  # The second time it raises.
+
+    server.reply(json_reply({"error": {"message": KEY}}, 401))
+
+    with pytest.raises(IndexError) as caught:
+        await ask(make_model(server, {"Authorization": key}))
+
+    assert set(frames_of(caught.value)) <= {"_answer", "_plan_after", "_called", "call_all", "wait"}
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [json_reply({"error": {"message": KEY}}, 401), chunks({"error": {"message": KEY}})],
+    ids=["401", "chunk"],
+)
+async def test_the_log_of_a_failing_hook_has_no_frames_of_the_answer(server, caplog, reply):
+    def fail(_: ResponseMetadata) -> None:
+        raise ValueError
+
+    server.reply(reply)
+    await ask(make_model(server, on_response=fail))
+
+    [record] = [record for record in caplog.records if record.exc_info]
+    assert record.exc_info is not None
+    assert frames_of(record.exc_info[1]) == ["_report"]
+
+
+async def test_what_cannot_be_sent_to_another_endpoint_leaves_no_frames(server):
+    with pytest.raises(PortkeyConfigError) as caught:
+        await make_model(server).feedback("t", 1, metadata={"a": object()})  # type: ignore[dict-item]
+
+    assert frames_of(caught.value) == ["feedback", "_fetch"]
+
+
+@pytest.mark.parametrize("ask_for", [ask, PortkeyModel.list_models], ids=["stream", "list_models"])
+async def test_a_failed_request_is_let_go_at_once(server, ask_for):
+    server.reply(json_reply({"error": {"message": "no"}}, 400))
+    model = make_model(server)
+    kept = weakref.ref(model)
+    gc.collect()
+    gc.disable()
+    try:
+        with suppress(PortkeyError):
+            await ask_for(model)
+        del model
+
+        assert kept() is None
+    finally:
+        gc.enable()

@@ -18,7 +18,7 @@ from strands_portkey._wires.chat.stream import ChatTranslator
 def translate(chunks):
     translator = ChatTranslator()
     events = [event for each in chunks for event in translator.take(parse_chunk(json.dumps(each)))]
-    return [*events, *translator.finish({"latencyMs": 1})]
+    return [*events, *translator.finish()]
 
 
 async def assemble(events):

@@ -7,6 +7,7 @@ import logging
 import pytest
 from strands.types.streaming import StreamEvent
 
+from strands_portkey._answer.counts import Stopwatch
 from strands_portkey._answer.judgement import Judge
 from strands_portkey._errors import (
     PortkeyAPIError,
@@ -43,13 +44,20 @@ def call(arguments=None, **more):
     return {**more, "function": function if arguments is None else {**function, "arguments": arguments}}
 
 
+def make_translator(judge=None):
+    """Return a translator whose time stands still."""
+    translator = ChatTranslator(judge)
+    translator.stopwatch = Stopwatch(lambda: 0)
+    return translator
+
+
 def translate(*chunks):
     """Return the events between the start and the end of the message, and the stop reason."""
-    translator = ChatTranslator()
+    translator = make_translator()
     events = [event for each in chunks for event in translator.take(each)]
-    events += translator.finish({"latencyMs": 7})
+    events += translator.finish()
     assert events[0] == BEGIN
-    assert events[-1]["metadata"]["metrics"] == {"latencyMs": 7}
+    assert events[-1]["metadata"]["metrics"] == {"latencyMs": 0}
     return events[1:-2], events[-2]["messageStop"]["stopReason"]
 
 
@@ -299,11 +307,15 @@ def test_a_refusal_is_kept_as_text_and_is_no_normal_end():
     assert translate(chunk(refusal="No."), chunk("stop")) == ([START, delta(text="No."), STOP], "content_filtered")
 
 
-def test_an_image_is_not_lost_in_silence(caplog):
+@pytest.mark.parametrize(
+    ("part", "warning"),
+    [({"image_url": {"url": "data:"}}, "block=<image>"), ({"citation": {"type": "new"}}, "citation=<unknown type>")],
+)
+def test_what_has_no_place_is_not_lost_in_silence_and_told_once(caplog, part, warning):
     with caplog.at_level(logging.WARNING):
-        translate(blocks((0, {"image_url": {"url": "data:"}})), chunk("STOP"))
+        translate(blocks((0, part), (1, part)), chunk("STOP"))
 
-    assert "block=<image>" in caplog.text
+    assert caplog.text.count(warning) == 1
 
 
 def test_an_open_call_at_the_length_limit_is_no_error():
@@ -319,25 +331,25 @@ def test_an_open_call_at_the_length_limit_is_no_error():
     ids=["half arguments", "no name"],
 )
 def test_a_call_that_is_not_whole_is_never_handed_over(tool_call, finish_reason):
-    translator = ChatTranslator()
+    translator = make_translator()
     translator.take(chunk(tool_calls=[tool_call]))
     translator.take(chunk(finish_reason))
 
     with pytest.raises(PortkeyStreamError, match="not whole") as caught:
-        translator.finish({"latencyMs": 0})
+        translator.finish()
 
     assert (caught.value.received, caught.value.retryable) == (2, finish_reason != "content_filter")
 
 
 @pytest.mark.parametrize("last", [[], [chunk("")], [chunk(content="b")]], ids=["none", "openai: empty", "text"])
 def test_an_answer_without_a_finish_reason_is_broken(last):
-    translator = ChatTranslator()
+    translator = make_translator()
     for each in [chunk(content="a"), *last]:
         translator.take(each)
 
     assert not translator.is_finished
     with pytest.raises(PortkeyStreamError, match=f"broke off after {1 + len(last)} chunk") as caught:
-        translator.finish({"latencyMs": 0})
+        translator.finish()
 
     assert caught.value.received == 1 + len(last)
 
@@ -385,7 +397,7 @@ def test_an_answer_without_a_finish_reason_is_broken(last):
     ],
 )
 def test_an_error_in_the_stream_raises(failure, kind, code, retryable):
-    translator = ChatTranslator()
+    translator = make_translator()
     translator.take(chunk(role="assistant", content=""))
 
     with pytest.raises(PortkeyAPIError) as caught:
@@ -397,11 +409,11 @@ def test_an_error_in_the_stream_raises(failure, kind, code, retryable):
 
 
 def test_an_empty_error_is_none():
-    assert ChatTranslator().take({"error": {}}) == []
+    assert make_translator().take({"error": {}}) == []
 
 
 def test_an_overload_after_output_is_not_for_strands_to_retry():
-    translator = ChatTranslator()
+    translator = make_translator()
     translator.take(chunk(content="a"))
 
     with pytest.raises(PortkeyAPIError) as caught:
@@ -411,7 +423,7 @@ def test_an_overload_after_output_is_not_for_strands_to_retry():
 
 
 def test_the_users_own_words_for_an_overflow_count():
-    translator = ChatTranslator(Judge(["far too much"]))
+    translator = make_translator(Judge(["far too much"]))
 
     with pytest.raises(PortkeyContextOverflowError):
         translator.take({"error": "That is far too much text"})
@@ -433,27 +445,27 @@ USAGE = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
     ids=["with the end", "openrouter: after the end", "early", "vertex claude: in parts", "groq: twice", "then null"],
 )
 def test_the_last_usage_counts_wherever_it_stands(chunks):
-    translator = ChatTranslator()
+    translator = make_translator()
     for each in chunks:
         translator.take(each)
 
-    assert translator.finish({"latencyMs": 3})[-1] == {
+    assert translator.finish()[-1] == {
         "metadata": {
-            "metrics": {"latencyMs": 3},
+            "metrics": {"latencyMs": 0},
             "usage": {"inputTokens": 10, "outputTokens": 5, "totalTokens": 15},
         }
     }
 
 
 def test_without_usage_none_is_claimed():
-    translator = ChatTranslator()
+    translator = make_translator()
     translator.take(chunk("stop"))
 
-    assert translator.finish({"latencyMs": 3})[-1] == {"metadata": {"metrics": {"latencyMs": 3}}}
+    assert translator.finish()[-1] == {"metadata": {"metrics": {"latencyMs": 0}}}
 
 
 def test_what_the_gateway_says_beside_the_answer_is_kept():
-    translator = ChatTranslator()
+    translator = make_translator()
     translator.take({"hook_results": {"before_request_hooks": [1]}})
     translator.take(chunk("stop") | {"model": "m"})
     translator.take({"hook_results": {"after_request_hooks": [2]}})
@@ -463,18 +475,18 @@ def test_what_the_gateway_says_beside_the_answer_is_kept():
 
 
 def test_a_denial_ends_an_answer_that_has_begun():
-    translator = ChatTranslator()
+    translator = make_translator()
     translator.take(chunk(content="Hel"))
     error = PortkeyGuardrailError("the gateway said no")
     error.denial = "Denied."
 
-    assert translator.deny(error, {"latencyMs": 4}) == [
+    assert translator.deny(error) == [
         STOP,
         START,
         delta(text="Denied."),
         STOP,
         {"messageStop": {"stopReason": "guardrail_intervened"}},
-        {"metadata": {"metrics": {"latencyMs": 4}}},
+        {"metadata": {"metrics": {"latencyMs": 0}}},
     ]
 
 
@@ -483,11 +495,11 @@ def test_a_denial_becomes_an_answer(denial):
     error = PortkeyGuardrailError("the gateway said no")
     error.denial = denial
 
-    assert ChatTranslator().deny(error, {"latencyMs": 4}) == [
+    assert make_translator().deny(error) == [
         BEGIN,
         START,
         delta(text=denial or "the gateway said no"),
         STOP,
         {"messageStop": {"stopReason": "guardrail_intervened"}},
-        {"metadata": {"metrics": {"latencyMs": 4}}},
+        {"metadata": {"metrics": {"latencyMs": 0}}},
     ]

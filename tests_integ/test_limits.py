@@ -89,6 +89,27 @@ CHUNKS = {
     + '"}}]},"finish_reason":"tool_calls"}]}',
     "verdicts of a stream": '{"hook_results":{"a":[' + fill('"12345678",') + '"1"]},"choices":[]}',
     "no JSON": "{" + fill("x"),
+    **{
+        f"many {name}": '{"choices":[{"delta":{"' + place + '":[' + fill(f"{part},") + part + "]}}]}"
+        for name, place, part in (
+            ("blocks", "content_blocks", "{}"),
+            ("texts", "content", '{"text":"a"}'),
+            ("redacted thoughts", "content", '{"data":"a"}'),
+            ("signatures", "content", '{"signature":"a"}'),
+            ("images", "content", '{"image_url":1}'),
+            ("calls", "tool_calls", '{"function":{"name":"a"}},{"function":{"name":"b"}}'),
+        )
+    },
+    "many choices": '{"choices":[' + fill('{"delta":{"content":"a"}},') + "{}]}",
+    "choices with many thoughts": '{"choices":['
+    + ",".join(['{"delta":{"content":[' + ",".join(['{"data":"a"}'] * 900) + "]}}"] * 80)
+    + "]}",
+    "many citations": '{"choices":[{"delta":{"content_blocks":[{"delta":{"citations":[' + fill("{},") + "{}]}}]}}]}",
+    "blocks with many citations": '{"choices":[{"delta":{"content_blocks":['
+    + ",".join(['{"delta":{"citations":[' + ",".join(['{"type":"a"}'] * 39) + "]}}"] * 900)
+    + "]}}]}",
+    "verdicts that are lists": '{"hook_results":{"a":[' + fill("[],") + '[]]},"choices":[]}',
+    "verdicts that are objects": '{"hook_results":{"a":[' + fill('{"a":{}},') + '{}]},"choices":[]}',
 }
 PAGES = {"a page": fill("<p>x</p>"), "a page that stays open": fill("<style"), "a page of brackets": fill("<")}
 LONG = "9" * 60_000

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import Final, TypeVar
+from typing import Annotated, Final, TypeAlias, TypeVar
 
-from pydantic import JsonValue, TypeAdapter, ValidationError
+from pydantic import Field, JsonValue, TypeAdapter, ValidationError
 from pydantic_core import from_json, to_json
 from strands.types.content import ContentBlock, Messages
 from typing_extensions import Required, TypedDict
@@ -22,6 +22,8 @@ from strands_portkey._errors import PortkeyConfigError, PortkeyStreamError
 from strands_portkey._json import Body
 
 T = TypeVar("T")
+# The first fault counts: a list may have more faults than there is time to describe.
+_List: TypeAlias = Annotated[list[T], Field(fail_fast=True)]
 
 _SHOWN: Final = 200  # Characters of an answer that an error quotes.
 
@@ -61,11 +63,11 @@ class _Model(TypedDict, total=False):
 
 
 class _Models(TypedDict, total=False):
-    data: list[_Model]
-    models: list[_Model]
+    data: _List[_Model]
+    models: _List[_Model]
 
 
-_MODELS: Final[TypeAdapter[_Models | list[_Model]]] = TypeAdapter(_Models | list[_Model])
+_MODELS: Final[TypeAdapter[_Models | _List[_Model]]] = TypeAdapter(_Models | _List[_Model])
 
 
 def read_models(answer: JsonValue, judge: Judge) -> list[str]:
@@ -95,12 +97,12 @@ class _Part(TypedDict, total=False):
 
 class _RenderedMessage(TypedDict, total=False):
     role: Required[str]
-    content: Required[str | list[_Part]]
+    content: Required[str | _List[_Part]]
     tool_calls: JsonValue
 
 
 class _Prompt(TypedDict):
-    messages: list[_RenderedMessage]
+    messages: _List[_RenderedMessage]
 
 
 class _Rendered(TypedDict):

@@ -44,4 +44,6 @@ def dump_body(body: Body) -> bytes:
     except UnicodeEncodeError:  # Half a surrogate pair, as tools read from files, can be sent escaped.
         return json.dumps(body, allow_nan=False, separators=(",", ":")).encode()
     except (TypeError, ValueError, RecursionError) as error:
-        raise PortkeyConfigError(f"the request must be JSON; got something else: {error}") from None
+        problem = str(error)
+    # Out here, since the frames of what the encoder raised hold the body.
+    raise PortkeyConfigError(f"the request must be JSON; got something else: {problem}")

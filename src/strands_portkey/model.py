@@ -15,12 +15,10 @@ from pydantic import BaseModel, JsonValue
 from strands.event_loop.streaming import process_stream
 from strands.models.model import Model
 from strands.types.content import Message, Messages, SystemContentBlock
-from strands.types.event_loop import Metrics
 from strands.types.streaming import StreamEvent
 from strands.types.tools import ToolChoice, ToolChoiceToolDict, ToolSpec
 from typing_extensions import Self, Unpack, override
 
-from strands_portkey._answer.counts import Stopwatch
 from strands_portkey._answer.judgement import Judge
 from strands_portkey._answer.metadata import ResponseMetadata, response_metadata
 from strands_portkey._answer.output import to_output
@@ -218,31 +216,27 @@ class PortkeyModel(Model):
                 plan: Plan | None = first_plan(call, await _called(call, watch), question, self._rejected)
                 while plan:
                     translator = plan.wire.translator(call.judge)
-                    stopwatch = Stopwatch()
                     metadata: ResponseMetadata | None = None
+                    failure: PortkeyError | None = None
                     response = self._ask(call, plan, question, watch)
                     try:
                         async with response, aclosing(response.messages()) as received:
                             try:
                                 async for message in received:
-                                    if not translator.received:
-                                        stopwatch.first_byte()
                                     for event in translator.feed(*message):
                                         yield event
+                            except PortkeyError as error:
+                                failure = error.with_traceback(None)  # `on_response` must not find its frames.
                             finally:
                                 metadata = await self._report(response, translator, call.judge)
                     except PortkeyError as error:
-                        plan = await self._plan_after(error, translator.received, plan, call, watch)
-                        if plan:
-                            continue
-                        last_events = _last_events(error, translator, call.config, stopwatch.metrics(), metadata)
-                    else:
-                        plan = None
-                        last_events = translator.finish(stopwatch.metrics(), metadata)
-                    for event in last_events:
-                        yield event
+                        failure = error
+                    plan = await self._plan_after(failure, translator.received, plan, call, watch) if failure else None
+                    if plan is None:
+                        for event in _last_events(failure, translator, call.config, metadata):
+                            yield event
         except PortkeyError as error:
-            message = event = None
+            message = event = failure = None
             raise error.with_traceback(None) from error.__cause__  # Its frames hold what came, which may quote keys.
 
     @override
@@ -382,8 +376,8 @@ class PortkeyModel(Model):
     async def _fetch(self, path: str, read: Callable[[JsonValue, Judge], Result], body: Body | None = None) -> Result:
         """Return what another endpoint answers, as `read` makes it of the JSON."""
         call = Call(self.config, self._routing, Judge())
-        sent = None if body is None else dump_body(body)
         try:
+            sent = None if body is None else dump_body(body)
             with Watch(self._client.endpoint.clocks, None) as watch:
                 plan = first_plan(call, await _called(call, watch))
                 while True:
@@ -419,6 +413,7 @@ class PortkeyModel(Model):
         self, error: PortkeyError, received: int, plan: Plan, call: Call, watch: Watch
     ) -> Plan | None:
         """Return the request that may avoid an error, with keys fetched anew if it needs them; remember a refusal."""
+        error.__traceback__ = None  # What is raised from here on would hold its frames.
         following = next_plan(plan, error, received)
         if following and following.routing is None:
             called = await _called(call, watch)
@@ -431,7 +426,7 @@ class PortkeyModel(Model):
         """Tell the caller and the current span what the gateway said; a failure there must not spoil the answer."""
         metadata = response_metadata(
             response.status_code,
-            {name: judge.hide(value) for name, value in response.headers.items()},
+            judge.hide_within(response.headers),
             model=judge.hide(translator.model) if translator.model else None,
             hook_results=judge.hide_within({**translator.hook_results, **response.hook_results}),
             counts=translator.counts,
@@ -461,16 +456,14 @@ async def _called(call: Call, watch: Watch) -> dict[str, object]:
 
 
 def _last_events(
-    error: PortkeyError,
-    translator: Translator,
-    config: PortkeyConfig,
-    metrics: Metrics,
-    metadata: ResponseMetadata | None,
+    error: PortkeyError | None, translator: Translator, config: PortkeyConfig, metadata: ResponseMetadata | None
 ) -> list[StreamEvent]:
-    """Return the events that end an answer in spite of an error, or raise it."""
+    """Return the events that end an answer, also in spite of an error, or raise that."""
+    if error is None:
+        return translator.finish(metadata)
     if isinstance(error, PortkeyGuardrailError) and config.get("on_guardrail") != "raise":
-        return translator.deny(error, metrics, metadata)
+        return translator.deny(error, metadata)
     if isinstance(error, PortkeyAPIError) or not translator.is_finished:
         raise error
     logger.warning("error=<%s> | the answer was whole, what followed it is lost", error)
-    return translator.finish(metrics, metadata)
+    return translator.finish(metadata)

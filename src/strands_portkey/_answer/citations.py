@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from urllib.parse import urlsplit
 
 from strands.types.citations import (
@@ -17,8 +16,6 @@ from strands.types.streaming import CitationsDelta
 
 # pydantic builds its parsers from this TypedDict on Python before 3.12, and brings the package.
 from typing_extensions import TypedDict
-
-logger = logging.getLogger(__name__)
 
 
 class Citation(TypedDict, total=False):
@@ -82,7 +79,6 @@ def _location(citation: Citation) -> CitationLocation | None:
             web: WebLocationDict = {"web": {"url": url, "domain": _domain(url)}}
             return web
         case _:
-            logger.warning("citation=<unknown type> | its place is lost")
             return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from strands.types.event_loop import Metrics, Usage
@@ -43,9 +44,10 @@ class Counts:
 class Stopwatch:
     """Measures one answer, from the moment it is made."""
 
-    def __init__(self) -> None:
-        """Start."""
-        self._started = time.perf_counter()
+    def __init__(self, now: Callable[[], float] = time.perf_counter) -> None:
+        """Start; `now` returns seconds."""
+        self._now = now
+        self._started = now()
         self._first_byte: int | None = None
 
     def first_byte(self) -> None:
@@ -60,4 +62,4 @@ class Stopwatch:
         return metrics
 
     def _milliseconds(self) -> int:
-        return round((time.perf_counter() - self._started) * 1000)
+        return round((self._now() - self._started) * 1000)

@@ -7,13 +7,14 @@ means. Status and code are judged first. Phrases are judged only where an upstre
 
 from __future__ import annotations
 
+import logging
 import math
 import re
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
-from typing import Final
+from typing import Final, TypeVar, cast
 
 from pydantic import JsonValue
 from pydantic_core import from_json, to_json
@@ -26,6 +27,10 @@ from strands_portkey._errors import (
     PortkeyThrottledError,
 )
 from strands_portkey._settings.headers import secrets
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 # -- what an answer complains of ---------------------------------------------------------------------------------------
 
@@ -279,6 +284,7 @@ class Judge:
         self._status_code = 0
         self._headers: Mapping[str, str] = {}
         self._keys: list[str] | None = []
+        self._lowered: list[str] = []
 
     def sent(self, headers: Mapping[str, str]) -> None:
         """Remember the headers of a request, whose keys no error may show."""
@@ -308,6 +314,7 @@ class Judge:
                 seen |= fresh
             found |= {to_json(key).decode()[1:-1] for key in found}
             self._keys = sorted(found, key=len, reverse=True)  # One key may begin with another.
+            self._lowered = [key.lower() for key in self._keys]
         return self._keys
 
     def hide(self, text: str) -> str:
@@ -316,14 +323,29 @@ class Judge:
             text = text.replace(key, "***")
         return text
 
-    def hide_within(self, verdicts: dict[str, JsonValue]) -> dict[str, JsonValue]:
-        """Return JSON, of any depth, without keys in its names and texts."""
-        text = to_json(verdicts, inf_nan_mode="constants").decode()
-        hidden = self.hide(text)
-        if hidden == text:
-            return verdicts
-        cleared: dict[str, JsonValue] = from_json(hidden)
-        return cleared
+    def hide_within(self, named: Mapping[str, T]) -> dict[str, T]:
+        """Return JSON, of any depth, or headers without keys in names and texts."""
+        text = to_json(named, inf_nan_mode="constants").decode()
+        if self.hide(text) == text and not any(key in text for key in self._lowered):
+            return dict(named)
+        if len(text) > _READ:  # It takes long to look into, and is no verdict.
+            logger.warning("size=<%d> | guardrail results that quote a key are left out", len(text))
+            return {}
+        return cast("dict[str, T]", self._hidden(cast("JsonValue", named)))
+
+    def _hidden(self, said: JsonValue) -> JsonValue:
+        if isinstance(said, str):
+            return self.hide(said)
+        if isinstance(said, list):
+            return [self._hidden(part) for part in said]
+        if not isinstance(said, dict):
+            return said
+        hidden: dict[str, JsonValue] = {}
+        for name, part in said.items():
+            # Names of headers come in lower case.
+            clear = "***" if any(key in name.lower() for key in self._lowered) else name
+            hidden[clear] = self._hidden(part)
+        return hidden
 
     def quote(self, text: str, most: int = _WORD) -> str:
         """Return a text of the other side as a message can show it: on one line, without keys, and not too long."""
@@ -336,7 +358,8 @@ class Judge:
 
     def response_error(self, status_code: int, headers: Mapping[str, str], body: str) -> PortkeyAPIError:
         """Judge an answer, with headers in lower case, that is an error by its status or holds one in spite of it."""
-        beginning, is_whole = self._begin(body, _READ)
+        # A number may hold the digits of a key: a body that is read whole is hidden when it has been read.
+        beginning, is_whole = (body, True) if len(body) <= _READ else self._begin(body, _READ)
         complaint = read_complaint(beginning, is_whole=is_whole)
         is_exception = headers.get("x-portkey-gateway-exception") == "true"
         if is_exception or not any(name.startswith("x-portkey-") for name in headers):

@@ -6,10 +6,9 @@ from abc import ABC, abstractmethod
 from typing import Final
 
 from pydantic import JsonValue
-from strands.types.event_loop import Metrics
 from strands.types.streaming import StreamEvent
 
-from strands_portkey._answer.counts import Counts
+from strands_portkey._answer.counts import Counts, Stopwatch
 from strands_portkey._answer.judgement import Judge
 from strands_portkey._answer.metadata import ResponseMetadata
 from strands_portkey._errors import PortkeyGuardrailError, PortkeyStreamError
@@ -25,6 +24,7 @@ class Translator(ABC):
         model: The model that answered, as the wire names it.
         hook_results: Verdicts of the gateway's guardrails.
         received: Number of messages taken in.
+        stopwatch: Measures the answer, from when the translator is made.
     """
 
     def __init__(self, judge: Judge | None = None) -> None:
@@ -33,6 +33,7 @@ class Translator(ABC):
         self.model: str | None = None
         self.hook_results: dict[str, JsonValue] = {}
         self.received: int = 0
+        self.stopwatch = Stopwatch()
 
     @property
     @abstractmethod
@@ -54,7 +55,7 @@ class Translator(ABC):
         """
 
     @abstractmethod
-    def finish(self, metrics: Metrics, response: ResponseMetadata | None = None) -> list[StreamEvent]:
+    def finish(self, response: ResponseMetadata | None = None) -> list[StreamEvent]:
         """End the answer: return the remaining events, with ``messageStop`` and ``metadata`` last.
 
         Raises:
@@ -62,9 +63,7 @@ class Translator(ABC):
         """
 
     @abstractmethod
-    def deny(
-        self, error: PortkeyGuardrailError, metrics: Metrics, response: ResponseMetadata | None = None
-    ) -> list[StreamEvent]:
+    def deny(self, error: PortkeyGuardrailError, response: ResponseMetadata | None = None) -> list[StreamEvent]:
         """End an answer that a guardrail denied, also one that has begun: the gateway's message, and why it stopped."""
 
     def unreadable(self, problem: str, data: str) -> PortkeyStreamError:

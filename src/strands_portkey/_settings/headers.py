@@ -8,6 +8,7 @@ from base64 import b64decode
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import lru_cache
+from html import escape
 from typing import Final
 from urllib.parse import quote, unquote
 
@@ -43,7 +44,13 @@ _HARMLESS: Final = frozenset(
     | {"anthropic-beta", "anthropic-version", "openai-beta", "baggage", "traceparent", "tracestate", "x-request-id"}
 )
 _SECRET_NAME: Final = re.compile(r"(?i)auth|key|secret|token|pass|pwd|cookie|credential")
-_QUERY: Final = re.compile(r"[?&]([^=&#]*)=([^&#]*)")
+_QUERY: Final = re.compile(r"[?&;]([^=&;#]*)=([^&;#]*)")
+_SIGNATURES: Final = ("sig", "signature", "code")  # Of Azure's storage and functions.
+_SCHEMES: Final = ("bearer", "basic", "token")
+_PERCENT: Final = re.compile("%[0-9A-F]{2}")
+_PUNCTUATION: Final = re.compile("[+&<>']")
+# A URL with a name or a password, or with a query.
+_URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#@\s]+@|[^?\s]*\?)")
 
 
 def request_headers(routing: Mapping[str, object], tracing: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -110,25 +117,37 @@ def _forms(secret: str) -> Iterator[str]:
     yield secret
     if not secret.isalnum():
         escaped = json.dumps(secret)[1:-1]
-        yield from (escaped, escaped.replace("/", "\\/"), quote(secret, safe=""))
+        quoted = quote(secret, safe="")
+        yield from (escaped, escaped.replace("/", "\\/"), _PUNCTUATION.sub(_as_dotnet, escaped))
+        yield from (quoted, _PERCENT.sub(lambda match: match[0].lower(), quoted), quote(secret))
+        yield from (escape(secret), _PUNCTUATION.sub(lambda match: f"&#{ord(match[0])};", secret))
+
+
+def _as_dotnet(match: re.Match[str]) -> str:
+    return f"\\u{ord(match[0]):04X}"
 
 
 def _words(text: str) -> Iterator[str]:
     """Yield a secret and the parts of it that may be quoted alone: without its scheme, each cookie, a password."""
     yield text
-    words = [word for word in re.split(r"[\s;]+", text) if word.lower() not in ("bearer", "basic")]
-    yield from words
-    yield from (word.partition("=")[2] for word in words)
+    words = [word for word in re.split(r"[\s;,]+", text) if word.lower() not in _SCHEMES]
+    for word in words:
+        value = word.partition("=")[2]
+        bare = unquote(value).strip("\"'")
+        yield from (word, value, bare, bare.partition(":")[2], word.partition(":")[2])
+        if "://" in word:
+            yield from _credentials(word)
     if text[:6].lower() == "basic ":
         with suppress(ValueError):
-            decoded = b64decode(words[-1]).decode()
-            yield from (decoded, decoded.partition(":")[2])
+            decoded = b64decode(words[-1] + "==").decode("latin-1")
+            name, _, password = decoded.partition(":")
+            yield from (decoded, password or name)
 
 
 def _credentials(url: str) -> Iterator[str]:
     """Yield name and password of a URL and the keys in its query, as they stand there and as they are meant."""
     given = url.rpartition("@")[0].partition("://")[2]
-    keys = [value for name, value in _QUERY.findall(url) if _SECRET_NAME.search(name)]
+    keys = [value for name, value in _QUERY.findall(url) if _SECRET_NAME.search(name) or name.lower() in _SIGNATURES]
     for text in (given, given.partition(":")[2], *keys):
         yield from (text, unquote(text))
 
@@ -138,7 +157,8 @@ def _secrets_within(value: JsonValue, *, is_secret: bool = False) -> Iterator[st
         for name, part in value.items():
             if name.replace("-", "_") == "custom_host" and isinstance(part, str):
                 yield from _credentials(part)
-            yield from _secrets_within(part, is_secret=is_secret or bool(_SECRET_NAME.search(name)))
+            holds_keys = name == "headers" or bool(_SECRET_NAME.search(name))
+            yield from _secrets_within(part, is_secret=is_secret or holds_keys)
     elif isinstance(value, list):
         for part in value:
             yield from _secrets_within(part, is_secret=is_secret)
@@ -149,6 +169,8 @@ def _secrets_within(value: JsonValue, *, is_secret: bool = False) -> Iterator[st
                 return
         if is_secret:
             yield from _words(value)
+        elif _URL.match(value):
+            yield from _credentials(value)
 
 
 def _is_left_out(value: object) -> bool:

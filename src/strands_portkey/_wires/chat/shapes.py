@@ -27,7 +27,10 @@ _T = TypeVar("_T")
 # The first form that fits counts: pydantic would try them all, at a price for each chunk.
 _First: TypeAlias = Annotated[_T, Field(union_mode="left_to_right")]
 # The first fault counts: a list may have more faults than there is time to describe.
-_List: TypeAlias = Annotated[list[_T], Field(fail_fast=True)]
+# Each part takes time, and no upstream sends so many in one message.
+_List: TypeAlias = Annotated[list[_T], Field(fail_fast=True, max_length=1_000)]
+_Few: TypeAlias = Annotated[list[_T], Field(fail_fast=True, max_length=40)]
+_Choices: TypeAlias = Annotated[list[_T], Field(fail_fast=True, max_length=8)]
 
 
 class FunctionDelta(TypedDict, total=False):
@@ -64,7 +67,7 @@ class ContentPart(TypedDict, total=False):
     signature: str | None
     data: str | None  # redacted thinking
     citation: Citation | None
-    citations: _List[Citation] | None  # in a JSON answer
+    citations: _Few[Citation] | None  # in a JSON answer
     image_url: JsonValue
 
 
@@ -127,7 +130,7 @@ class ChatCompletionChunk(TypedDict, total=False):
 
     model: str | None
     provider: str | None
-    choices: _List[Choice] | None
+    choices: _Choices[Choice] | None
     usage: CompletionUsage | None
     error: JsonValue
     hook_results: dict[str, JsonValue] | None

@@ -8,12 +8,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection
 from contextlib import suppress
-from dataclasses import asdict
 from typing import Final
 
 from pydantic import JsonValue
 from pydantic_core import from_json
-from strands.types.event_loop import Metrics, StopReason
+from strands.types.event_loop import StopReason
 from strands.types.streaming import MessageStopEvent, MetadataEvent, StreamEvent
 from typing_extensions import override
 
@@ -96,6 +95,7 @@ class ChatTranslator(Translator):
         self._started = False
         self._calls = ToolCalls()
         self._blocks = BlockLine()
+        self._warned: set[str] = set()
 
     @property
     @override
@@ -111,6 +111,8 @@ class ChatTranslator(Translator):
 
     @override
     def feed(self, event: str | None, data: str) -> list[StreamEvent]:
+        if not self.received:
+            self.stopwatch.first_byte()
         chunk = self.read(event, data)
         return [] if chunk is None else self.take(chunk)
 
@@ -162,7 +164,7 @@ class ChatTranslator(Translator):
         return events
 
     @override
-    def finish(self, metrics: Metrics, response: ResponseMetadata | None = None) -> list[StreamEvent]:
+    def finish(self, response: ResponseMetadata | None = None) -> list[StreamEvent]:
         """End the completion: return the remaining events, with ``messageStop`` and ``metadata`` last.
 
         Raises:
@@ -178,15 +180,13 @@ class ChatTranslator(Translator):
         if stop_reason != "max_tokens":  # Strands drops the calls of an answer that was cut by its length.
             self._check_calls()
         self._blocks.close()
-        metadata: MetadataEvent = {"metrics": metrics}
+        metadata: MetadataEvent = {"metrics": self.stopwatch.metrics()}
         if counts := self.counts:
             metadata["usage"] = counts.to_usage()
         return [*self._blocks.events, _message_stop(stop_reason, response), {"metadata": metadata}]
 
     @override
-    def deny(
-        self, error: PortkeyGuardrailError, metrics: Metrics, response: ResponseMetadata | None = None
-    ) -> list[StreamEvent]:
+    def deny(self, error: PortkeyGuardrailError, response: ResponseMetadata | None = None) -> list[StreamEvent]:
         """End an answer that a guardrail denied, also one that has begun: the gateway's message, and why it stopped."""
         begin: list[StreamEvent] = [] if self._started else [{"messageStart": {"role": "assistant"}}]
         self._blocks.close()
@@ -197,7 +197,7 @@ class ChatTranslator(Translator):
             {"contentBlockDelta": {"delta": {"text": error.denial or str(error)}}},
             {"contentBlockStop": {}},
             _message_stop("guardrail_intervened", response),
-            {"metadata": {"metrics": metrics}},
+            {"metadata": {"metrics": self.stopwatch.metrics()}},
         ]
 
     def _take_choice(self, choice: Choice, provider: str | None) -> None:
@@ -245,12 +245,21 @@ class ChatTranslator(Translator):
         if data := part.get("data"):
             self._blocks.redacted(data)
         if part.get("image_url"):
-            logger.warning("block=<image> | the model sent an image, which a Strands message cannot hold")
+            self._warn("block=<image> | the model sent an image, which a Strands message cannot hold")
         if text := part.get("text"):
             self._blocks.text(index, text)
         citation = part.get("citation")
         for each in [citation] if citation else part.get("citations") or ():
-            self._blocks.citation(index, to_citation(each))
+            source = to_citation(each)
+            if "location" not in source:
+                self._warn("citation=<unknown type> | its place is lost")
+            self._blocks.citation(index, source)
+
+    def _warn(self, message: str) -> None:
+        """Log a warning, once an answer."""
+        if message not in self._warned:
+            self._warned.add(message)
+            logger.warning(message)
 
     def _take_content(self, content: str | list[ContentPart]) -> None:
         if isinstance(content, str):
@@ -329,5 +338,6 @@ def _message_stop(stop_reason: StopReason, response: ResponseMetadata | None) ->
     """Return the last event of a message, with the gateway's facts where callback handlers can read them."""
     stop: MessageStopEvent = {"stopReason": stop_reason}
     if response is not None:
-        stop["additionalModelResponseFields"] = {"portkey": asdict(response)}
+        facts = {name: getattr(response, name) for name in ResponseMetadata.__dataclass_fields__}
+        stop["additionalModelResponseFields"] = {"portkey": facts}  # Not copied: verdicts may be large.
     return {"messageStop": stop}
