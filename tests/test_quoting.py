@@ -408,3 +408,11 @@ async def test_a_failed_request_is_let_go_at_once(server, ask_for):
         assert kept() is None
     finally:
         gc.enable()
+
+
+async def test_a_header_that_one_call_makes_secret_is_hidden(server):
+    server.reply(json_reply({"error": {"message": "no second-tenant"}}, 400))
+    model = make_model(server, {"tenant_ref": "second-tenant"})
+
+    with pytest.raises(PortkeyError, match=r"no \*\*\*"):
+        await anext(model.stream(HELLO, invocation_state={"portkey": {"sensitive_headers": ["x-portkey-tenant-ref"]}}))

@@ -103,7 +103,9 @@ class PortkeyModel(Model):
             self.config = cast("PortkeyConfig", known_config(model_config))
             endpoint, self._routing = split_client_args(masked(client_args or {}))
             # Finds wrong values early, save those that functions will return.
-            request_headers({name: value for name, value in self._routing.items() if not callable(value)})
+            known = request_headers({name: value for name, value in self._routing.items() if not callable(value)})
+            self._judge = Judge()
+            self._judge.sent(known)
             self._client = GatewayClient(endpoint, http_client)
         except PortkeyConfigError as error:
             raise error.with_traceback(None) from error.__cause__  # Keys would show in its frames, and in this one.
@@ -375,7 +377,7 @@ class PortkeyModel(Model):
 
     async def _fetch(self, path: str, read: Callable[[JsonValue, Judge], Result], body: Body | None = None) -> Result:
         """Return what another endpoint answers, as `read` makes it of the JSON."""
-        call = Call(self.config, self._routing, Judge())
+        call = Call(self.config, self._routing, self._judge.for_call())
         try:
             sent = None if body is None else dump_body(body)
             with Watch(self._client.endpoint.clocks, None) as watch:
@@ -397,7 +399,7 @@ class PortkeyModel(Model):
     def _call(self, invocation_state: dict[str, Any] | None) -> Call:
         """Return what the requests of a call have in common."""
         routing, config = for_call(self._routing, self.config, invocation_state)
-        judge = Judge(config.get("context_overflow_phrases", ()))
+        judge = self._judge.for_call(config.get("context_overflow_phrases", ()))
         tracing = trace_headers(invocation_state) if config.get("tracing", True) else {}
         return Call(config, routing, judge, tracing)
 

@@ -263,7 +263,7 @@ def is_failure(finish_reason: str) -> bool:
     return reason in _FAILURES or reason.endswith("_error") or reason.startswith("malformed_")
 
 
-_ABOUT_OTHERS: Final = ("x-portkey-sensitive-headers",)  # Says which of the others are secret.
+_ABOUT_OTHERS: Final = "x-portkey-sensitive-headers"  # Says which of the others are secret.
 _SHOWN: Final = 500  # Characters of an answer that a message quotes.
 _WORD: Final = 80  # Characters of a code, a type or an id that an error quotes.
 _KEPT: Final = 4000  # Characters of a message that are judged, and of an answer that an error keeps.
@@ -281,15 +281,23 @@ class Judge:
         """Begin a call; `overflow_phrases` are regular expressions to look for beside `CONTEXT_OVERFLOW_PHRASES`."""
         self._overflow_phrases = (*CONTEXT_OVERFLOW_PHRASES, *overflow_phrases)
         self._sent: list[Mapping[str, str]] = []
+        self._seen: dict[str, str] = {}
+        self._found: set[str] = set()
         self._status_code = 0
         self._headers: Mapping[str, str] = {}
-        self._keys: list[str] | None = []
+        self._keys: list[str] = []
         self._lowered: list[str] = []
 
     def sent(self, headers: Mapping[str, str]) -> None:
         """Remember the headers of a request, whose keys no error may show."""
         self._sent.append(headers)
-        self._keys = None
+
+    def for_call(self, overflow_phrases: Collection[str] = ()) -> Judge:
+        """Return a judge for one call that knows the keys found by this one: most headers are the same each time."""
+        judge = Judge(overflow_phrases)
+        judge._keys, judge._lowered = self.keys, self._lowered
+        judge._seen, judge._found = dict(self._seen), set(self._found)
+        return judge
 
     def answered(self, status_code: int, headers: Mapping[str, str]) -> None:
         """Remember what an answer, whose body is still to come, has said of itself."""
@@ -303,17 +311,18 @@ class Judge:
     @property
     def keys(self) -> list[str]:
         """The keys of all headers that were sent, the longest first; found when they are first asked for."""
-        if self._keys is None:
-            found: set[str] = set()
-            seen: dict[str, str] = {}
-            for headers in self._sent:  # Most are the same each time.
-                fresh = {
-                    name: value for name, value in headers.items() if seen.get(name) != value or name in _ABOUT_OTHERS
-                }
-                found.update(secrets(fresh))
-                seen |= fresh
-            found |= {to_json(key).decode()[1:-1] for key in found}
-            self._keys = sorted(found, key=len, reverse=True)  # One key may begin with another.
+        sent, self._sent = self._sent, []
+        before = len(self._found)
+        for headers in sent:
+            fresh = {name: value for name, value in headers.items() if self._seen.get(name) != value}
+            if fresh:
+                # What is said of the others holds for all of them, and may have changed what they are.
+                about = {name: text for name, text in headers.items() if name == _ABOUT_OTHERS}
+                found = secrets(headers if _ABOUT_OTHERS in fresh else fresh | about)
+                self._found |= {*found, *(to_json(key).decode()[1:-1] for key in found)}
+                self._seen |= fresh
+        if len(self._found) > before:
+            self._keys = sorted(self._found, key=len, reverse=True)  # One key may begin with another.
             self._lowered = [key.lower() for key in self._keys]
         return self._keys
 

@@ -81,7 +81,10 @@ class Watch:
 
     async def wait(self, start: Callable[[], Awaitable[T]], phase: Phase) -> T:
         """Return what `start()` gives, unless the signal or a clock of this phase ends the wait."""
-        self._raise_known()
+        if known := self._cause:  # A function for a key has kept our cancellation to itself.
+            raise known
+        if self._signal is not None and self._signal.is_set():
+            raise RequestCancelledError
         if phase != self._phase:
             self._phase = phase
             self._phases += 1
@@ -101,12 +104,6 @@ class Watch:
         finally:
             self._task = None
         raise cause  # Out here, since the cancellation holds frames of httpx with keys.
-
-    def _raise_known(self) -> None:
-        if self._cause is not None:  # A function for a key has kept our cancellation to itself.
-            raise self._cause
-        if self._signal is not None and self._signal.is_set():
-            raise RequestCancelledError
 
     def _look(self) -> None:
         if self._task is not None:

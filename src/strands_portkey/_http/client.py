@@ -279,7 +279,7 @@ class _Connecting:
 
     async def close(self) -> None:
         """Close what did not become a connection: httpcore leaves it open when TLS or a proxy is interrupted."""
-        if isinstance(self._stream, _NetworkStream):
+        if self._stream is not None and isinstance(self._stream, _NetworkStream):  # To ask a protocol takes long.
             await self._stream.aclose()
 
 
@@ -373,7 +373,8 @@ class GatewayResponse:
             RequestCancelledError: If the signal is set first.
         """
         self._response, self._http_client = await self._client.send(*self._request, may_reuse=self._may_reuse)
-        self.judge.sent(self._response.request.headers)  # A client of the caller's own adds headers.
+        if not isinstance(self._http_client, Client):  # One of the caller's own adds headers.
+            self.judge.sent(self._response.request.headers)
         self.status_code = self._response.status_code
         self.headers: dict[str, str] = dict(self._response.headers)
         self.judge.answered(self.status_code, self.headers)
@@ -410,9 +411,10 @@ class GatewayResponse:
                 self._pending = 0
                 if data := sse.data:
                     self._received += 1
-                    if self._is_last and self._is_last(sse.event, data):
+                    event = sse.event
+                    if self._is_last and self._is_last(event, data):
                         self._is_done = True
-                    yield sse.event, data
+                    yield event, data
 
     async def _typed_pieces(self) -> AsyncGenerator[bytes, None]:
         """Return the body's pieces once it is known whether they are a stream.
@@ -599,17 +601,19 @@ class _EventText(httpx.Response):
         self._pieces = pieces
 
     async def aiter_text(self, chunk_size: int | None = None) -> AsyncIterator[str]:  # noqa: ARG002 - httpx's signature
-        decode = codecs.getincrementaldecoder("utf-8-sig")().decode  # A byte order mark may come first.
-        why = ""
+        why, rest, is_first = "", b"", True
         async with aclosing(self._pieces):
             async for piece in self._pieces:
+                data = rest + piece if rest else piece
                 try:
-                    text = decode(piece)
+                    text, read = codecs.utf_8_decode(data)
                 except UnicodeDecodeError as error:
                     why = f"it holds bytes that are no UTF-8: {error.reason}"
                     break
+                rest = data[read:]
                 if text:
-                    yield text
+                    yield text.removeprefix("\ufeff") if is_first else text  # A byte order mark may come first.
+                    is_first = False
         if why:  # Raised out here, since what Python says of it quotes the bytes.
             raise self._answer.broken(why)
         yield "\n\n"  # The last event may lack its blank line.

@@ -137,6 +137,7 @@ class ChatCompletionChunk(TypedDict, total=False):
 
 
 _CHUNK: Final = TypeAdapter(ChatCompletionChunk)
+_VALIDATE: Final = _CHUNK.validator.validate_json  # Without the adapter's own layer, for each chunk.
 # What an answer can do without: fields of the chunk, and of a message.
 _SPARE: Final = frozenset({"model", "provider", "usage", "hook_results"})
 _SPARE_OF_MESSAGE: Final = frozenset({"reasoning", "reasoning_content", "refusal"})
@@ -165,7 +166,7 @@ def parse_chunk(data: str | bytes, mendings: int = _MENDINGS) -> ChatCompletionC
         UnreadableChunkError: If it is no JSON, or a field that is read, and needed, has a wrong type.
     """
     try:
-        chunk = _CHUNK.validate_json(data)
+        chunk: ChatCompletionChunk = _VALIDATE(data)
     except ValidationError as error:
         problems = error.errors(include_url=False, include_input=False)
     else:

@@ -225,14 +225,14 @@ class ChatTranslator(Translator):
         if delta.get("finish_reason"):
             said = "the upstream ended the stream with an exception, whose text the gateway drops"
             raise self._error(Complaint(said, type="stream_error", provider=provider or "bedrock"))
-        self._take_finish_reason(choice, provider)
-
-    def _take_finish_reason(self, choice: Choice, provider: str | None) -> None:
         if finish_reason := choice.get("finish_reason"):
-            if is_failure(finish_reason):
-                said = "the upstream ended the answer with an error, whose text the gateway drops"
-                raise self._error(Complaint(said, type=finish_reason, provider=provider))
-            self._finish_reason = finish_reason
+            self._take_finish_reason(finish_reason, provider)
+
+    def _take_finish_reason(self, finish_reason: str, provider: str | None) -> None:
+        if is_failure(finish_reason):
+            said = "the upstream ended the answer with an error, whose text the gateway drops"
+            raise self._error(Complaint(said, type=finish_reason, provider=provider))
+        self._finish_reason = finish_reason
 
     def _take_part(self, index: int | None, part: ContentPart) -> None:
         thinking = part.get("thinking")
