@@ -37,7 +37,6 @@ PUBLIC_FUNCTIONS = [
     and (name in {"__init__", "__aenter__", "__aexit__"} or not name.startswith("_"))
     and not (name == "__init__" and is_dataclass(public))
 ]
-UNTOLD = {"config"}  # Strands reads this attribute of a model; a user has `get_config`.
 KNOWN = {
     *strands_portkey.__all__,
     *(name for public in PUBLIC_CLASSES for name in [*dir(public), *inspect.get_annotations(public)]),
@@ -112,17 +111,22 @@ def _imports(module: str) -> list[str]:
 
 
 @pytest.mark.parametrize("public", PUBLIC_CLASSES, ids=lambda each: each.__name__)
-def test_the_docstring_of_a_class_tells_each_attribute(public: type) -> None:
-    told = _names_in(public, "Attributes")
+def test_a_docstring_stands_under_each_public_key_and_attribute(public: type) -> None:
+    told = _docs_under(public)
 
-    assert _attributes(public) - UNTOLD <= set(told) <= _attributes(public) | _keys(public)
-    assert len(told) == len(set(told))
+    assert all(inspect.cleandoc(doc) for doc in told.values())
+    assert _assigned(public) | _keys(public) <= told.keys()
+    assert not re.search(r"^\s*Attributes:$", public.__doc__ or "", re.MULTILINE)
 
 
 @pytest.mark.parametrize("function", PUBLIC_FUNCTIONS, ids=lambda each: each.__qualname__)
 def test_the_docstring_of_a_function_tells_each_argument(function: Callable[..., object]) -> None:
-    assert inspect.cleandoc(function.__doc__ or "")
-    if told := _names_in(function, "Args"):
+    # A constructor without a docstring has that of its class.
+    doc = inspect.cleandoc(function.__doc__ or _class_of(function).__doc__ or "")
+    told = _names_in(doc, "Args")
+
+    assert doc
+    if told or not function.__doc__:
         parameters = inspect.signature(function).parameters.values()
         # As text a parameter begins with its stars and its name.
         assert told == [re.split(r"[:=]", str(each))[0] for each in parameters if each.name != "self"]
@@ -130,32 +134,53 @@ def test_the_docstring_of_a_function_tells_each_argument(function: Callable[...,
 
 @pytest.mark.parametrize("told", [*PUBLIC_CLASSES, *PUBLIC_FUNCTIONS], ids=lambda each: each.__qualname__)
 def test_single_backticks_name_what_the_reference_has(told: Callable[..., object]) -> None:
-    names = set(re.findall(r"(?<!`)`([^`\n]+)`(?!`)", told.__doc__ or ""))
-    parameters = set() if isinstance(told, type) else set(inspect.signature(told).parameters)
+    docs = [told.__doc__ or ""]
+    parameters: set[str] = set()
+    if isinstance(told, type):
+        docs += _docs_under(told).values()
+    else:
+        parameters |= inspect.signature(told).parameters.keys()
+    names = {name for doc in docs for name in re.findall(r"(?<!`)`([^`\n]+)`(?!`)", doc)}
 
     assert {re.split(r"[.\[(]", name)[0] for name in names} <= KNOWN | parameters
 
 
-def _attributes(public: type) -> set[str]:
-    """Return the public attributes that a class adds to those of its bases."""
+def _tree(public: type) -> ast.ClassDef:
+    """Return the source of a public class."""
     (tree,) = (
         node
         for module in TREES.values()
         for node in ast.walk(module)
         if isinstance(node, ast.ClassDef) and node.name == public.__name__
     )
-    declared = {
-        node.target.id for node in tree.body if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
-    }
-    assigned = {
+    return tree
+
+
+def _docs_under(public: type) -> dict[str, str]:
+    """Return what stands under each public annotation of a class."""
+    docs = {}
+    for node, following in itertools.pairwise([*_tree(public).body, ast.Pass()]):
+        match node, following:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(doc))):
+                docs[name] = doc
+            case ast.AnnAssign(target=ast.Name(id=name)), _:
+                docs[name] = ""
+            case _:
+                pass
+    return {name: doc for name, doc in docs.items() if not name.startswith("_")}
+
+
+def _assigned(public: type) -> set[str]:
+    """Return the public attributes that the methods of a class set."""
+    return {
         node.attr
-        for node in ast.walk(tree)
+        for node in ast.walk(_tree(public))
         if isinstance(node, ast.Attribute)
         and isinstance(node.ctx, ast.Store)
         and isinstance(node.value, ast.Name)
         and node.value.id == "self"
+        and not node.attr.startswith("_")
     }
-    return {name for name in declared | assigned if not name.startswith("_")}
 
 
 def _keys(public: type) -> frozenset[str]:
@@ -166,9 +191,15 @@ def _keys(public: type) -> frozenset[str]:
     return keys
 
 
-def _names_in(told: Callable[..., object], section: str) -> list[str]:
+def _class_of(function: Callable[..., object]) -> type:
+    """Return the public class that a function belongs to."""
+    (public,) = (each for each in PUBLIC_CLASSES if vars(each).get(function.__name__) is function)
+    return public
+
+
+def _names_in(doc: str, section: str) -> list[str]:
     """Return the names that a section of a docstring tells."""
-    text = inspect.cleandoc(told.__doc__ or "").partition(f"\n{section}:\n")[2]
+    text = doc.partition(f"\n{section}:\n")[2]
     lines = itertools.takewhile(lambda line: not line or line.startswith("    "), text.splitlines())
     return [match[1] for line in lines if (match := re.match(r" {4}(\*{0,2}\w+): ", line))]
 

@@ -26,17 +26,22 @@ Origin = Literal["gateway", "provider", "network"]
 
 
 class PortkeyError(Exception):
-    """Base of all errors of this package.
+    """Base of all errors of this package."""
 
-    Attributes:
-        origin: Who failed, or None where that is the caller.
-        status_code: HTTP status of the answer, if one came.
-        code: Error code as the provider or the gateway gave it.
-        trace_id: The gateway's trace id, if it gave one.
-        received: Number of chunks of the answer that had come before the failure.
-        hint: What to do about it, where that is known.
-        retryable: Whether the same request may succeed later.
-    """
+    origin: Origin | None
+    """Who failed, or None where that is the caller."""
+    status_code: int | None
+    """HTTP status of the answer, if one came."""
+    code: str | None
+    """Error code as the provider or the gateway gave it."""
+    trace_id: str | None
+    """The gateway's trace id, if it gave one."""
+    received: int
+    """Number of chunks of the answer that had come before the failure."""
+    hint: str | None
+    """What to do about it, where that is known."""
+    retryable: bool
+    """Whether the same request may succeed later."""
 
     def __init__(
         self,
@@ -70,12 +75,12 @@ class PortkeyConnectionError(PortkeyError):
 
 
 class PortkeyTimeoutError(PortkeyConnectionError):
-    """One of the clocks of `client_args["timeout"]` ran out.
+    """One of the clocks of `client_args["timeout"]` ran out."""
 
-    Attributes:
-        clock: ``"connect"``, ``"first_byte"``, ``"idle"`` or ``"total"``.
-        seconds: What that clock was set to; 0 where an `http_client` of your own has run out of its time.
-    """
+    clock: str
+    """``"connect"``, ``"first_byte"``, ``"idle"`` or ``"total"``."""
+    seconds: float
+    """What that clock was set to; 0 where an `http_client` of your own has run out of its time."""
 
     def __init__(self, message: str, *, clock: str = "", seconds: float = 0, received: int = 0) -> None:
         """Initialize the error with the clock that ran out."""
@@ -93,15 +98,18 @@ class PortkeyStreamError(PortkeyError):
 
 
 class PortkeyAPIError(PortkeyError):
-    """The gateway or the provider answered with an error.
+    """The gateway or the provider answered with an error."""
 
-    Attributes:
-        type: Error type as the provider gave it.
-        param: The parameter the provider complains of.
-        provider: The provider that answered.
-        body: The answer's body as text, shortened to 4,000 characters.
-        retry_after: Seconds to wait, as the answer's headers say.
-    """
+    type: str | None
+    """Error type as the provider gave it."""
+    param: str | None
+    """The parameter the provider complains of."""
+    provider: str | None
+    """The provider that answered."""
+    body: str
+    """The answer's body as text, shortened to 4,000 characters."""
+    retry_after: float | None
+    """Seconds to wait, as the answer's headers say."""
 
     def __init__(
         self,
@@ -150,12 +158,9 @@ class PortkeyContextOverflowError(PortkeyAPIError, ContextWindowOverflowExceptio
 
 
 class PortkeyGuardrailError(PortkeyAPIError):
-    """A guardrail with ``deny`` failed: status 446.
-
-    Attributes:
-        denial: The gateway's words alone, as they can stand in a conversation.
-        hook_results: The gateway's verdicts, as it sent them.
-    """
+    """A guardrail with ``deny`` failed: status 446."""
 
     denial: str = ""
+    """The gateway's words alone, as they can stand in a conversation."""
     hook_results: Mapping[str, JsonValue] | None = None
+    """The gateway's verdicts, as it sent them."""

@@ -62,7 +62,19 @@ OnResponse = Callable[[ResponseMetadata], Awaitable[None] | None]
 class PortkeyModel(Model):
     """Any model behind a Portkey gateway, as a Strands model provider.
 
-    One object serves any number of agents, threads and event loops at the same time.
+    One object serves any number of agents, threads and event loops at the same time. Making one checks the settings;
+    nothing is sent and nothing is opened.
+
+    Args:
+        client_args: How to reach the gateway and how it routes: see `ClientArgs`.
+        http_client: An ``httpx.AsyncClient`` of your own. It is used as it is, never closed, and serves one event
+            loop only. Without one, connections are made, kept and closed for each event loop.
+        on_response: Called with a `ResponseMetadata` once for each answer of the gateway, good or bad, when it
+            has ended. May be async.
+        **model_config: What to ask for: see `PortkeyConfig`.
+
+    Raises:
+        PortkeyConfigError: If a setting is missing or wrong.
 
     Example:
         >>> model = PortkeyModel(
@@ -76,6 +88,7 @@ class PortkeyModel(Model):
     _supports_structured_output = True
 
     config: PortkeyConfig
+    """What to ask for, as `get_config` returns it; `update_config` changes it."""
 
     def __init__(
         self,
@@ -85,19 +98,6 @@ class PortkeyModel(Model):
         on_response: OnResponse | None = None,
         **model_config: Unpack[PortkeyConfig],
     ) -> None:
-        """Check the settings. Nothing is sent and nothing is opened.
-
-        Args:
-            client_args: How to reach the gateway and how it routes: see `ClientArgs`.
-            http_client: An ``httpx.AsyncClient`` of your own. It is used as it is, never closed, and serves one event
-                loop only. Without one, connections are made, kept and closed for each event loop.
-            on_response: Called with a `ResponseMetadata` once for each answer of the gateway, good or bad, when it
-                has ended. May be async.
-            **model_config: What to ask for: see `PortkeyConfig`.
-
-        Raises:
-            PortkeyConfigError: If a setting is missing or wrong.
-        """
         try:
             check_model_config({"model_id": None, **model_config})
             self.config = cast("PortkeyConfig", known_config(model_config))

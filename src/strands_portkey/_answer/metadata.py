@@ -19,32 +19,30 @@ class ResponseMetadata:
     """What the gateway says of one request.
 
     See https://portkey.ai/docs/api-reference/inference-api/response-schema.
-
-    Attributes:
-        status_code: HTTP status; 246 where a guardrail failed without denying.
-        trace_id: Id in Portkey's logs. The open-source gateway gives back the one it was sent.
-        provider: The provider that answered.
-        model: The model that answered, as the answer names it.
-        cache_status: ``HIT``, ``SEMANTIC HIT``, ``MISS``, ``DISABLED``, ``REFRESH`` and so on.
-        retry_attempt_count: Retries that the gateway made; -1 where it gave up.
-        last_used_option_index: Which target of the config answered, such as ``config.targets[1]``.
-        hook_results: Verdicts of guardrails, as the gateway sent them.
-        reasoning_tokens: Tokens that the model thought in, where the provider counts them.
-        cost: What the provider says that the answer cost, in US dollars: OpenRouter does.
-        headers: All ``x-portkey-*`` headers of the answer, in lower case.
     """
 
     status_code: int
+    """HTTP status; 246 where a guardrail failed without denying."""
     trace_id: str | None = None
+    """Id in Portkey's logs. The open-source gateway gives back the one it was sent."""
     provider: str | None = None
+    """The provider that answered."""
     model: str | None = None
+    """The model that answered, as the answer names it."""
     cache_status: str | None = None
+    """``HIT``, ``SEMANTIC HIT``, ``MISS``, ``DISABLED``, ``REFRESH`` and so on."""
     retry_attempt_count: int | None = None
+    """Retries that the gateway made; -1 where it gave up."""
     last_used_option_index: str | None = None
+    """Which target of the config answered, such as ``config.targets[1]``."""
     hook_results: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
+    """Verdicts of guardrails, as the gateway sent them."""
     reasoning_tokens: int | None = None
+    """Tokens that the model thought in, where the provider counts them."""
     cost: float | None = None
+    """What the provider says that the answer cost, in US dollars: OpenRouter does."""
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    """All ``x-portkey-*`` headers of the answer, in lower case."""
 
 
 def response_metadata(

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from pydantic import ConfigDict, JsonValue, NonNegativeFloat, PositiveInt, TypeAdapter, ValidationError, with_config
 from strands.models.model import BaseModelConfig, CacheConfig
-from typing_extensions import Required, TypedDict
+from typing_extensions import NotRequired, Required, TypedDict
 
 from strands_portkey._errors import PortkeyConfigError
 from strands_portkey._json import is_list, is_mapping
@@ -38,21 +38,19 @@ Headers = Mapping[str, str] | Callable[[], Mapping[str, str] | Awaitable[Mapping
 
 @with_config(ConfigDict(extra="forbid", strict=True))
 class Timeouts(TypedDict, total=False):
-    """Clocks of a request, in seconds; None stops a clock.
-
-    Attributes:
-        connect: To a connection with the gateway, TLS and what a proxy is to say included. Default 10.
-        first_byte: From asking, connecting included, to the first byte of the answer. Default 600, since a model may
-            think for minutes. As long, each on its own, for the functions in `client_args`, and for the whole body of
-            an answer that is no stream.
-        idle: Between two pieces of a body, comments included. Default 300, as the gateway's own limit.
-        total: For the whole request. Default None.
-    """
+    """Clocks of a request, in seconds; None stops a clock."""
 
     connect: float | None
+    """To a connection with the gateway, TLS and what a proxy is to say included. Default 10."""
     first_byte: float | None
+    """From asking, connecting included, to the first byte of the answer. Default 600, since a model may think for
+    minutes. As long, each on its own, for the functions in `client_args`, and for the whole body of an answer that is
+    no stream.
+    """
     idle: float | None
+    """Between two pieces of a body, comments included. Default 300, as the gateway's own limit."""
     total: float | None
+    """For the whole request. Default None."""
 
 
 @runtime_checkable
@@ -70,108 +68,102 @@ class ClientArgs(TypedDict, total=False):
     ``azure_resource_name``, ``span_id`` and so on. Booleans are sent in lower case, lists and mappings as JSON; None
     and blank text are left out. Case, ``_`` and ``-`` make no difference in a key.
     See https://portkey.ai/docs/api-reference/inference-api/headers.
-
-    Attributes:
-        base_url: The gateway, with or without ``/v1``. Default: ``PORTKEY_BASE_URL``; else the hosted gateway where
-            there is an API key; else ``http://localhost:8787/v1``.
-        api_key: Portkey's key. Default: ``PORTKEY_API_KEY``. The open-source gateway needs none. Text, or a sync or
-            async function that is called for each request, and by `PortkeyModel.stream` again after a 401.
-        Authorization: The provider's key, as text or a function; ``Bearer`` is added where no scheme is given.
-        provider: Provider behind the gateway, such as ``openai``; ``@slug`` on hosted and enterprise gateways.
-        virtual_key: A virtual key of a hosted or enterprise gateway.
-        config: Routing: a mapping, its JSON, or the id of a saved config on hosted and enterprise gateways.
-        metadata: Facts for logs and conditional routing; a mapping or its JSON.
-        trace_id: Groups requests in Portkey's logs.
-        custom_host: Base URL of the provider, where it is not the usual one.
-        strict_open_ai_compliance: Default False, since the gateway drops reasoning otherwise.
-        cache_force_refresh: Whether to pass by the gateway's cache.
-        cache_namespace: Keeps cached answers apart, or together in spite of different metadata.
-        request_timeout: Milliseconds that the gateway waits for the provider's headers; it then answers 408.
-        forward_headers: Names that are sent without prefix and that the gateway passes on to the provider.
-        sensitive_headers: Names that the gateway keeps out of its logs.
-        headers: Further headers, sent as they are: a mapping, or a function that returns one. They go before settings.
-        timeout: Our own clocks: `Timeouts`, one number of seconds for all but ``total``, an ``httpx.Timeout``, or
-            None for none.
-        verify: Whether and how to check the gateway's certificate: a bool, a path to CA certificates, an SSLContext.
-        cert: Client certificate: a path, or paths of certificate and key, or these and a password.
-        proxy: URL of a proxy. Default: the environment's, if ``trust_env``.
-        trust_env: Whether to read proxy and CA variables of the environment. Default True.
-        http2: Whether to speak HTTP/2, which needs the package ``h2``. Default False.
-        max_event_bytes: Limit for one SSE message or one JSON answer. Default 16 MiB.
     """
 
     base_url: str | None
-    api_key: Text | None
-    Authorization: Text | None
-    provider: str | None
-    virtual_key: str | None
-    config: Mapping[str, JsonValue] | str | None
-    metadata: Mapping[str, JsonValue] | str | None
-    trace_id: str | None
-    custom_host: str | None
-    strict_open_ai_compliance: bool
-    cache_force_refresh: bool
-    cache_namespace: str | None
-    request_timeout: int | None
-    forward_headers: Sequence[str] | str | None
-    sensitive_headers: Sequence[str] | str | None
-    headers: Headers | None
-    timeout: float | Timeouts | HttpxTimeout | None
-    verify: bool | str | SSLContext
-    cert: str | tuple[str, str] | tuple[str, str, str] | None
-    proxy: str | None
-    trust_env: bool
-    http2: bool
-    max_event_bytes: int
-
-
-class _Settings(BaseModelConfig, total=False):
-    """The keys of a `PortkeyConfig` but the model's id, which only a new model must have."""
-
-    params: Mapping[str, JsonValue] | None
-    stream: bool
-    cache_config: CacheConfig | None
-    upstream: str | None
-    on_guardrail: Literal["stop", "raise"]
-    tracing: bool
-    native_token_count: bool
-    context_overflow_phrases: Sequence[str]
-
-
-class PortkeyConfig(_Settings, total=False):
-    """Configuration of the model: what to ask for, not whom.
-
-    Attributes:
-        model_id: The model's id, such as ``gpt-4o``; ``@slug/model`` on hosted and enterprise gateways. Required.
-        params: Parameters of the chat completion, put into the request body as they are. Not ``messages``, ``model``,
-            or ``n`` other than 1. See https://portkey.ai/docs/api-reference/inference-api/chat.
-        stream: Whether to stream the answer. Default True. With False the same events come all at once.
-        cache_config: Prompt caching of the provider, Strands' own settings.
-        upstream: What answers behind the gateway, such as ``anthropic`` or ``gemini``, where `provider`, `config`
-            and the model's id do not tell: the body's form depends on it.
-        context_window_limit: Size of the model's context window in tokens. Default: as Strands' table knows the model.
-        on_guardrail: What a denial by a guardrail (446) becomes: ``"stop"``, the default, ends the turn with the
-            gateway's message and Strands' stop reason ``guardrail_intervened``; ``"raise"`` raises
-            `PortkeyGuardrailError`.
-        tracing: Whether to send trace ids that join an agent's turns, and the context of the current OpenTelemetry
-            span. Default True. A `trace_id` of `client_args` goes before; one that is None sends none.
-        native_token_count: Whether `count_tokens` asks Claude, through the gateway's ``/v1/messages/count_tokens``;
-            Strands asks before every request. Default False: Strands' own estimate.
-        context_overflow_phrases: Regular expressions that tell a context overflow in an error's message, beside
-            those that the package knows.
+    """The gateway, with or without ``/v1``. Default: ``PORTKEY_BASE_URL``; else the hosted gateway where there is an
+    API key; else ``http://localhost:8787/v1``.
     """
+    api_key: Text | None
+    """Portkey's key. Default: ``PORTKEY_API_KEY``. The open-source gateway needs none. Text, or a sync or async
+    function that is called for each request, and by `PortkeyModel.stream` again after a 401.
+    """
+    Authorization: Text | None
+    """The provider's key, as text or a function; ``Bearer`` is added where no scheme is given."""
+    provider: str | None
+    """Provider behind the gateway, such as ``openai``; ``@slug`` on hosted and enterprise gateways."""
+    virtual_key: str | None
+    """A virtual key of a hosted or enterprise gateway."""
+    config: Mapping[str, JsonValue] | str | None
+    """Routing: a mapping, its JSON, or the id of a saved config on hosted and enterprise gateways."""
+    metadata: Mapping[str, JsonValue] | str | None
+    """Facts for logs and conditional routing; a mapping or its JSON."""
+    trace_id: str | None
+    """Groups requests in Portkey's logs."""
+    custom_host: str | None
+    """Base URL of the provider, where it is not the usual one."""
+    strict_open_ai_compliance: bool
+    """Default False, since the gateway drops reasoning otherwise."""
+    cache_force_refresh: bool
+    """Whether to pass by the gateway's cache."""
+    cache_namespace: str | None
+    """Keeps cached answers apart, or together in spite of different metadata."""
+    request_timeout: int | None
+    """Milliseconds that the gateway waits for the provider's headers; it then answers 408."""
+    forward_headers: Sequence[str] | str | None
+    """Names that are sent without prefix and that the gateway passes on to the provider."""
+    sensitive_headers: Sequence[str] | str | None
+    """Names that the gateway keeps out of its logs."""
+    headers: Headers | None
+    """Further headers, sent as they are: a mapping, or a function that returns one. They go before settings."""
+    timeout: float | Timeouts | HttpxTimeout | None
+    """Our own clocks: `Timeouts`, one number of seconds for all but ``total``, an ``httpx.Timeout``, or None for none.
+    """
+    verify: bool | str | SSLContext
+    """Whether and how to check the gateway's certificate: a bool, a path to CA certificates, an SSLContext."""
+    cert: str | tuple[str, str] | tuple[str, str, str] | None
+    """Client certificate: a path, or paths of certificate and key, or these and a password."""
+    proxy: str | None
+    """URL of a proxy. Default: the environment's, if ``trust_env``."""
+    trust_env: bool
+    """Whether to read proxy and CA variables of the environment. Default True."""
+    http2: bool
+    """Whether to speak HTTP/2, which needs the package ``h2``. Default False."""
+    max_event_bytes: int
+    """Limit for one SSE message or one JSON answer. Default 16 MiB."""
+
+
+class PortkeyConfig(BaseModelConfig, total=False):
+    """Configuration of the model: what to ask for, not whom."""
 
     model_id: Required[str]
-
-
-class PortkeyConfigUpdate(_Settings, total=False):
-    """What `PortkeyModel.update_config` takes: the keys of `PortkeyConfig`, each optional.
-
-    Attributes:
-        model_id: The model's id.
+    """The model's id, such as ``gpt-4o``; ``@slug/model`` on hosted and enterprise gateways. Required."""
+    context_window_limit: int | None
+    """Size of the model's context window in tokens. Default: as Strands' table knows the model."""
+    params: Mapping[str, JsonValue] | None
+    """Parameters of the chat completion, put into the request body as they are. Not ``messages``, ``model``, or ``n``
+    other than 1. See https://portkey.ai/docs/api-reference/inference-api/chat.
     """
+    stream: bool
+    """Whether to stream the answer. Default True. With False the same events come all at once."""
+    cache_config: CacheConfig | None
+    """Prompt caching of the provider, Strands' own settings."""
+    upstream: str | None
+    """What answers behind the gateway, such as ``anthropic`` or ``gemini``, where `provider`, `config` and the model's
+    id do not tell: the body's form depends on it.
+    """
+    on_guardrail: Literal["stop", "raise"]
+    """What a denial by a guardrail (446) becomes: ``"stop"``, the default, ends the turn with the gateway's message and
+    Strands' stop reason ``guardrail_intervened``; ``"raise"`` raises `PortkeyGuardrailError`.
+    """
+    tracing: bool
+    """Whether to send trace ids that join an agent's turns, and the context of the current OpenTelemetry span. Default
+    True. A `trace_id` of `client_args` goes before; one that is None sends none.
+    """
+    native_token_count: bool
+    """Whether `count_tokens` asks Claude, through the gateway's ``/v1/messages/count_tokens``; Strands asks before
+    every request. Default False: Strands' own estimate.
+    """
+    context_overflow_phrases: Sequence[str]
+    """Regular expressions that tell a context overflow in an error's message, beside those that the package knows."""
 
-    model_id: str
+
+class PortkeyConfigUpdate(PortkeyConfig, total=False):
+    """What `PortkeyModel.update_config` takes: the keys of `PortkeyConfig`, each optional."""
+
+    # No true subtype, as mypy says: a required key becomes optional. It only names what `update_config` takes.
+    model_id: NotRequired[str]  # type: ignore[misc]
+    """The model's id."""
 
 
 @dataclass(frozen=True)
