@@ -112,8 +112,8 @@ def lint(session: nox.Session) -> None:
         session.run("check-jsonschema", "--builtin-schema", f"vendor.{schema}", *map(str, Path(".github").glob(files)))
     session.run("twine", "check", "--strict", *map(str, Path("dist").iterdir()))
     wheel = built_wheel()
-    if strangers := [name for name in ZipFile(wheel).namelist() if not name.startswith(WHEEL_FOLDERS)]:
-        session.error(f"A wheel holds the package alone, not {strangers}")
+    if others := [name for name in ZipFile(wheel).namelist() if not name.startswith(WHEEL_FOLDERS)]:
+        session.error(f"A wheel holds the package alone, not {others}")
     if wheel.stat().st_size > WHEEL_LIMIT:
         session.error(f"The wheel has {wheel.stat().st_size:,} bytes, more than {WHEEL_LIMIT:,}")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from strands.types.streaming import StreamEvent
 
-from strands_portkey._answer.blocks import BlockLine, ToolCall
+from strands_portkey._answer.blocks import BlockQueue, ToolCall
 
 STOP: StreamEvent = {"contentBlockStop": {}}
 START: StreamEvent = {"contentBlockStart": {"start": {}}}
@@ -31,7 +31,7 @@ def put(line, call, arguments):
 
 
 def test_nothing_said_is_no_block():
-    line = BlockLine()
+    line = BlockQueue()
 
     line.close()
 
@@ -39,7 +39,7 @@ def test_nothing_said_is_no_block():
 
 
 def test_text_goes_on_in_its_block():
-    line = BlockLine()
+    line = BlockQueue()
 
     line.text(None, "a")
     line.text(0, "b")
@@ -51,7 +51,7 @@ def test_text_goes_on_in_its_block():
 
 
 def test_another_index_is_another_text():
-    line = BlockLine()
+    line = BlockQueue()
 
     line.text(0, "a")
     line.text(2, "b")
@@ -60,7 +60,7 @@ def test_another_index_is_another_text():
 
 
 def test_another_kind_is_another_block():
-    line = BlockLine()
+    line = BlockQueue()
 
     line.reasoning(0, "hm")
     line.text(0, "a")
@@ -69,7 +69,7 @@ def test_another_kind_is_another_block():
 
 
 def test_a_thought_after_a_signature_is_a_new_one():
-    line = BlockLine()
+    line = BlockQueue()
 
     line.reasoning(0, "hm")
     line.signature(0, "S1")
@@ -87,7 +87,7 @@ def test_a_thought_after_a_signature_is_a_new_one():
 
 @pytest.mark.parametrize(("index", "blocks"), [(0, 1), (1, 2), (None, 2)], ids=["same block", "next block", "unknown"])
 def test_a_signature_may_come_in_pieces(index, blocks):
-    line = BlockLine()
+    line = BlockQueue()
 
     line.signature(0, "S1")
     line.signature(index, "S2")
@@ -96,7 +96,7 @@ def test_a_signature_may_come_in_pieces(index, blocks):
 
 
 def test_redacted_data_is_a_block_of_its_own_each_time():
-    line = BlockLine()
+    line = BlockQueue()
 
     line.redacted("AA==")
     line.redacted("BB==")
@@ -111,7 +111,7 @@ def test_redacted_data_is_a_block_of_its_own_each_time():
 
 
 def test_a_citation_stays_with_its_text():
-    line = BlockLine()
+    line = BlockQueue()
 
     line.text(1, "so")
     line.citation(1, {"title": "Weather"})
@@ -120,7 +120,7 @@ def test_a_citation_stays_with_its_text():
 
 
 def test_a_call_without_a_name_waits():
-    line = BlockLine()
+    line = BlockQueue()
     call = ToolCall(0, "a", "a")
 
     put(line, call, '{"x"')
@@ -132,7 +132,7 @@ def test_a_call_without_a_name_waits():
 
 
 def test_a_signed_call_says_so_at_its_start():
-    line = BlockLine()
+    line = BlockQueue()
     call = tool("f")
     call.signature = "TSIG=="
 
@@ -144,7 +144,7 @@ def test_a_signed_call_says_so_at_its_start():
 
 
 def test_the_later_of_two_interleaved_calls_waits_and_the_order_is_kept():
-    line = BlockLine()
+    line = BlockQueue()
     first, second, third = tool("f"), tool("g"), tool("h")
 
     put(line, first, '{"x":')
@@ -170,7 +170,7 @@ def test_the_later_of_two_interleaved_calls_waits_and_the_order_is_kept():
 
 
 def test_text_after_an_unfinished_call_waits_for_it():
-    line = BlockLine()
+    line = BlockQueue()
     call = tool("f")
 
     put(line, call, '{"x":')

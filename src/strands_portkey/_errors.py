@@ -22,7 +22,7 @@ from pydantic import JsonValue
 from strands.types.exceptions import ContextWindowOverflowException, ModelThrottledException
 
 Origin = Literal["gateway", "provider", "network"]
-"""Who failed: the gateway itself, the provider behind it, or the way to the gateway."""
+"""Who failed: the gateway itself, the provider behind it, or the network between."""
 
 
 class PortkeyError(Exception):

@@ -1,4 +1,4 @@
-"""The model provider: joins the rooms of this package and decides nothing itself."""
+"""The model provider: joins the parts of this package and decides nothing itself."""
 
 from __future__ import annotations
 

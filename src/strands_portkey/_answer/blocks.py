@@ -119,7 +119,7 @@ class _Block:
         }
 
 
-class BlockLine:
+class BlockQueue:
     """Puts deltas into blocks, and blocks into an order that Strands can follow.
 
     Attributes:

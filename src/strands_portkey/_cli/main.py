@@ -71,7 +71,7 @@ class _Parser(argparse.ArgumentParser):
 
 def _make_parser() -> argparse.ArgumentParser:
     parser = _Parser(
-        "strands-portkey", description="Looks after the way from Strands to a Portkey gateway.", allow_abbrev=False
+        "strands-portkey", description="Checks and uses a Portkey gateway as a Strands agent does.", allow_abbrev=False
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="{doctor,chat}")

@@ -1,4 +1,4 @@
-"""The settings of the model and of the way to the gateway, checked before anything is sent.
+"""The settings of the model and of the connection to the gateway, checked before anything is sent.
 
 What is wrong raises `PortkeyConfigError`.
 """
@@ -223,15 +223,15 @@ _PROXY: Final = re.compile(r"(?i)(https?|socks5h?)://\S+")
 
 
 def split_client_args(client_args: object) -> tuple[Endpoint, dict[str, object]]:
-    """Part the way to the gateway from the routing behind it, with the environment's defaults.
+    """Split the connection to the gateway from the routing behind it, with the environment's defaults.
 
     Returns:
         The endpoint, and the routing values as they were given; their keys are in lower case, with underscores.
     """
     client_args = masked(client_args)
     given = to_settings("client_args", client_args)
-    if strangers := sorted(given.keys() & PortkeyConfig.__annotations__.keys()):
-        raise PortkeyConfigError(f"client_args has {strangers}, which are arguments of PortkeyModel")
+    if misplaced := sorted(given.keys() & PortkeyConfig.__annotations__.keys()):
+        raise PortkeyConfigError(f"client_args has {misplaced}, which are arguments of PortkeyModel")
     routing = {name: value for name, value in given.items() if name not in ENDPOINT_KEYS}
     if "api_key" not in routing and (api_key := _environment("PORTKEY_API_KEY")):
         routing["api_key"] = api_key
@@ -272,9 +272,9 @@ def to_settings(where: str, given: object) -> dict[str, object]:
         if name in settings:
             raise PortkeyConfigError(f"{where} has {name_of(name)} twice; one of them is {name_of(spelling)}")
         settings[name] = value
-    if strangers := sorted(settings.keys() & _SDK_ARGS):
+    if misplaced := sorted(settings.keys() & _SDK_ARGS):
         hint = "its default_headers are 'headers' here, its max_retries 'retry' in a config"
-        raise PortkeyConfigError(f"{where} has {strangers}, the OpenAI SDK's; {hint}")
+        raise PortkeyConfigError(f"{where} has {misplaced}, the OpenAI SDK's; {hint}")
     return settings
 
 

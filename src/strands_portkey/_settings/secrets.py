@@ -1,4 +1,4 @@
-"""Text that may be a key: how it is kept from being shown, and how it is told."""
+"""Text that may be a key: how it is kept from being shown, and how it is recognized."""
 
 from __future__ import annotations
 

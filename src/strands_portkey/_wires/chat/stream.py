@@ -16,7 +16,7 @@ from strands.types.event_loop import StopReason
 from strands.types.streaming import MessageStopEvent, MetadataEvent, StreamEvent
 from typing_extensions import override
 
-from strands_portkey._answer.blocks import BlockLine
+from strands_portkey._answer.blocks import BlockQueue
 from strands_portkey._answer.citations import to_citation
 from strands_portkey._answer.counts import Counts
 from strands_portkey._answer.judgement import Complaint, Judge, is_failure, to_complaint
@@ -94,7 +94,7 @@ class ChatTranslator(Translator):
         self._refused = False
         self._started = False
         self._calls = ToolCalls()
-        self._blocks = BlockLine()
+        self._blocks = BlockQueue()
         self._warned: set[str] = set()
 
     @property
