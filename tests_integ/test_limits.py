@@ -109,6 +109,7 @@ CHUNKS = {
     + ",".join(['{"delta":{"citations":[' + ",".join(['{"type":"a"}'] * 39) + "]}}"] * 900)
     + "]}}]}",
     "verdicts that are lists": '{"hook_results":{"a":[' + fill("[],") + '[]]},"choices":[]}',
+    "verdicts that are numbers": '{"hook_results":{"a":[' + fill("1,") + '1]},"choices":[]}',
     "verdicts that are objects": '{"hook_results":{"a":[' + fill('{"a":{}},') + '{}]},"choices":[]}',
 }
 PAGES = {"a page": fill("<p>x</p>"), "a page that stays open": fill("<style"), "a page of brackets": fill("<")}
