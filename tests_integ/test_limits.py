@@ -106,7 +106,7 @@ CHUNKS = {
     + "]}",
     "many citations": '{"choices":[{"delta":{"content_blocks":[{"delta":{"citations":[' + fill("{},") + "{}]}}]}}]}",
     "blocks with many citations": '{"choices":[{"delta":{"content_blocks":['
-    + ",".join(['{"delta":{"citations":[' + ",".join(['{"type":"a"}'] * 39) + "]}}"] * 900)
+    + ",".join(['{"delta":{"citations":[' + ",".join(['{"type":"a"}'] * 19) + "]}}"] * 990)
     + "]}}]}",
     "verdicts that are lists": '{"hook_results":{"a":[' + fill("[],") + '[]]},"choices":[]}',
     "verdicts that are numbers": '{"hook_results":{"a":[' + fill("1,") + '1]},"choices":[]}',

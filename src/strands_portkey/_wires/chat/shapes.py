@@ -29,7 +29,7 @@ _First: TypeAlias = Annotated[_T, Field(union_mode="left_to_right")]
 # The first fault counts: a list may have more faults than there is time to describe.
 # Each part takes time, and no upstream sends so many in one message.
 _List: TypeAlias = Annotated[list[_T], Field(fail_fast=True, max_length=1_000)]
-_Few: TypeAlias = Annotated[list[_T], Field(fail_fast=True, max_length=40)]
+_Few: TypeAlias = Annotated[list[_T], Field(fail_fast=True, max_length=20)]
 _Choices: TypeAlias = Annotated[list[_T], Field(fail_fast=True, max_length=8)]
 
 

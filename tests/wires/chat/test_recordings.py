@@ -16,7 +16,7 @@ from strands_portkey._http.client import GatewayClient
 from strands_portkey._settings.config import split_client_args
 from tests.chat import chunks_of, request_chat
 
-RECORDINGS = Path(__file__).parent / "recordings"
+RECORDINGS = Path(__file__).parents[2] / "recordings"
 NAMES = sorted(str(path.relative_to(RECORDINGS).with_suffix("")) for path in RECORDINGS.rglob("*.http"))
 URL = "http://localhost:8787/v1/chat/completions"
 ANY = "$any"
