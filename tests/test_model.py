@@ -763,6 +763,13 @@ async def test_a_stale_connection_is_replaced_silently(gateway):
     assert [request.connection for request in gateway.requests] == [0, 0, 1, 1, 2]
 
 
+async def test_an_answer_of_another_endpoint_has_a_bound(gateway):
+    gateway.reply(json_reply([[]] * 60_000))
+
+    with pytest.raises(PortkeyStreamError, match="it must have at most 50,000 lists and objects"):
+        await make_model(gateway).list_models()
+
+
 async def test_a_request_is_repeated_once_at_most(gateway):
     gateway.reply(says("Hi"), Reply(None), Reply(None), says("Hi"))
     model = make_model(gateway)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 
 import pytest
@@ -106,7 +106,7 @@ CHUNKS = {
     + "]}",
     "many citations": '{"choices":[{"delta":{"content_blocks":[{"delta":{"citations":[' + fill("{},") + "{}]}}]}}]}",
     "blocks with many citations": '{"choices":[{"delta":{"content_blocks":['
-    + ",".join(['{"delta":{"citations":[' + ",".join(['{"type":"a"}'] * 19) + "]}}"] * 990)
+    + ",".join(['{"delta":{"citations":[' + ",".join(['{"type":"a"}'] * 90) + "]}}"] * 550)
     + "]}}]}",
     "verdicts that are lists": '{"hook_results":{"a":[' + fill("[],") + '[]]},"choices":[]}',
     "verdicts that are numbers": '{"hook_results":{"a":[' + fill("1,") + '1]},"choices":[]}',
@@ -136,16 +136,34 @@ REPLIES = {
 }
 
 
-async def longest_hold(server: Upstream, client_args: Mapping[str, object]) -> float:
+ENDPOINTS: dict[str, tuple[str, Callable[[PortkeyModel], Awaitable[object]]]] = {
+    "models: bare lists": ("[" + fill("[],") + "[]]", lambda model: model.list_models()),
+    "models: numbers": ('{"data":[' + fill("1,") + "1]}", lambda model: model.list_models()),
+    "models: of no id": ('{"data":[' + fill("{},") + "{}]}", lambda model: model.list_models()),
+    "prompt: messages of nothing": (
+        '{"data":{"messages":[' + fill("{},") + "{}]}}",
+        lambda model: model.render_prompt("p"),
+    ),
+    "prompt: parts of nothing": (
+        '{"data":{"messages":[{"role":"user","content":[' + fill("{},") + "{}]}]}}",
+        lambda model: model.render_prompt("p"),
+    ),
+    "prompt: numbers": ('{"data":{"messages":[' + fill("1,") + "1]}}", lambda model: model.render_prompt("p")),
+    "feedback: lists": ("[" + fill("[],") + "[]]", lambda model: model.feedback("t", 1)),
+}
+
+
+async def longest_hold(
+    server: Upstream, client_args: Mapping[str, object], ask: Callable[[PortkeyModel], Awaitable[object]]
+) -> float:
     """Ask once and return the longest time in which the loop did nothing else."""
     model = PortkeyModel({"base_url": server.base_url, "provider": "openai", **client_args}, model_id="m")
 
-    async def ask() -> None:
+    async def asking_once() -> None:
         with suppress(PortkeyError):
-            async for _ in model.stream(HELLO):
-                pass
+            await ask(model)
 
-    asking, longest, last = asyncio.create_task(ask()), 0.0, time.perf_counter()
+    asking, longest, last = asyncio.create_task(asking_once()), 0.0, time.perf_counter()
     while not asking.done():
         await asyncio.sleep(0)
         longest, last = max(longest, time.perf_counter() - last), time.perf_counter()
@@ -154,12 +172,28 @@ async def longest_hold(server: Upstream, client_args: Mapping[str, object]) -> f
     return longest
 
 
+async def stream(model: PortkeyModel) -> None:
+    async for _ in model.stream(HELLO):
+        pass
+
+
 @pytest.mark.parametrize("name", REPLIES)
 def test_a_megabyte_of_anything_does_not_hold_up_the_loop(name: str, upstream: Upstream) -> None:
     upstream.reply(REPLIES[name])
     keys = [{"provider": "openai", "api_key": f"sk-{number:0>40}"} for number in range(10)]
 
-    seconds = asyncio.run(longest_hold(upstream, {"Authorization": "sk-12345678", "config": {"targets": keys}}))
+    seconds = asyncio.run(longest_hold(upstream, {"Authorization": "sk-12345678", "config": {"targets": keys}}, stream))
+
+    print(f"{seconds * 1000:8.1f} ms  {name}")
+    assert seconds < SECONDS
+
+
+@pytest.mark.parametrize("name", ENDPOINTS)
+def test_a_megabyte_of_another_endpoint_does_not_hold_up_the_loop(name: str, upstream: Upstream) -> None:
+    text, ask = ENDPOINTS[name]
+    upstream.reply(Reply(200, AS_JSON, [text.encode()]))
+
+    seconds = asyncio.run(longest_hold(upstream, {"Authorization": "sk-12345678"}, ask))
 
     print(f"{seconds * 1000:8.1f} ms  {name}")
     assert seconds < SECONDS

@@ -15,6 +15,10 @@ from strands_portkey._errors import PortkeyConfigError
 Body = dict[str, JsonValue]
 """A JSON object to be sent."""
 
+MOST_PARTS: Final = 50_000
+"""Lists and objects that no answer has, and that take too long to read."""
+
+_LONG: Final = 100_000  # Characters from which on these are counted.
 _BODY_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
@@ -31,6 +35,15 @@ def is_list(value: object) -> TypeIs[Sequence[object]]:
 def is_set(value: object) -> TypeIs[AbstractSet[object]]:
     """Whether a value is a set of whatever."""
     return isinstance(value, AbstractSet)
+
+
+def has_too_many_parts(text: str | bytes) -> bool:
+    """Whether JSON has too many lists and objects to be read; those within its texts count too."""
+    if len(text) <= _LONG:
+        return False
+    if isinstance(text, bytes):
+        return text.count(b"[") + text.count(b"{") > MOST_PARTS
+    return text.count("[") + text.count("{") > MOST_PARTS
 
 
 def dump_body(body: Body) -> bytes:

@@ -104,8 +104,7 @@ class PortkeyModel(Model):
             endpoint, self._routing = split_client_args(masked(client_args or {}))
             # Finds wrong values early, save those that functions will return.
             known = request_headers({name: value for name, value in self._routing.items() if not callable(value)})
-            self._judge = Judge()
-            self._judge.sent(known)
+            self._judge = Judge.knowing(known)
             self._client = GatewayClient(endpoint, http_client)
         except PortkeyConfigError as error:
             raise error.with_traceback(None) from error.__cause__  # Keys would show in its frames, and in this one.
@@ -406,10 +405,8 @@ class PortkeyModel(Model):
     def _ask(self, call: Call, plan: Plan, question: Question, watch: Watch) -> GatewayResponse:
         headers = to_headers(call, plan)
         body = to_request(call, plan, question)
-        may_reuse, wire = plan.may_reuse, plan.wire
-        return self._client.request(
-            wire.path, body, headers, watch, call.judge, may_reuse=may_reuse, is_last=wire.is_last
-        )
+        request = plan.wire.path, body, headers, watch
+        return self._client.request(*request, call.judge, may_reuse=plan.may_reuse, is_last=plan.wire.is_last)
 
     async def _plan_after(
         self, error: PortkeyError, received: int, plan: Plan, call: Call, watch: Watch
@@ -428,7 +425,7 @@ class PortkeyModel(Model):
         """Tell the caller and the current span what the gateway said; a failure there must not spoil the answer."""
         metadata = response_metadata(
             response.status_code,
-            judge.hide_within(response.headers),
+            judge.hide_headers(response.headers),
             model=judge.hide(translator.model) if translator.model else None,
             hook_results=judge.hide_within({**translator.hook_results, **response.hook_results}),
             counts=translator.counts,

@@ -1,4 +1,4 @@
-"""What goes wrong on the way to the gateway: which error it becomes, what that says, and what it must not hold."""
+"""What goes wrong before the gateway answers: which error it becomes, what that says, and what it must not hold."""
 
 import asyncio
 import gc

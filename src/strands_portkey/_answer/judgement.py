@@ -14,7 +14,7 @@ import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
-from typing import Final, TypeVar, cast
+from typing import Final
 
 from pydantic import JsonValue
 from pydantic_core import from_json, to_json
@@ -29,8 +29,6 @@ from strands_portkey._errors import (
 from strands_portkey._settings.headers import secrets
 
 logger = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 # -- what an answer complains of ---------------------------------------------------------------------------------------
 
@@ -288,16 +286,24 @@ class Judge:
         self._keys: list[str] = []
         self._lowered: list[str] = []
 
+    @classmethod
+    def knowing(cls, headers: Mapping[str, str]) -> Judge:
+        """Return a judge that has found the keys of headers and, since threads share it, is changed by nothing more."""
+        judge = cls()
+        judge.sent(headers)
+        judge._find()
+        return judge
+
+    def for_call(self, overflow_phrases: Collection[str] = ()) -> Judge:
+        """Return a judge for one call that knows the keys of this one: most headers are the same each time."""
+        judge = Judge(overflow_phrases)
+        judge._keys, judge._lowered = self._keys, self._lowered
+        judge._seen, judge._found = dict(self._seen), set(self._found)
+        return judge
+
     def sent(self, headers: Mapping[str, str]) -> None:
         """Remember the headers of a request, whose keys no error may show."""
         self._sent.append(headers)
-
-    def for_call(self, overflow_phrases: Collection[str] = ()) -> Judge:
-        """Return a judge for one call that knows the keys found by this one: most headers are the same each time."""
-        judge = Judge(overflow_phrases)
-        judge._keys, judge._lowered = self.keys, self._lowered
-        judge._seen, judge._found = dict(self._seen), set(self._found)
-        return judge
 
     def answered(self, status_code: int, headers: Mapping[str, str]) -> None:
         """Remember what an answer, whose body is still to come, has said of itself."""
@@ -310,7 +316,12 @@ class Judge:
 
     @property
     def keys(self) -> list[str]:
-        """The keys of all headers that were sent, the longest first; found when they are first asked for."""
+        """The keys of all headers that were sent, the longest first; found when they are asked for."""
+        if self._sent:
+            self._find()
+        return self._keys
+
+    def _find(self) -> None:
         sent, self._sent = self._sent, []
         before = len(self._found)
         for headers in sent:
@@ -324,7 +335,6 @@ class Judge:
         if len(self._found) > before:
             self._keys = sorted(self._found, key=len, reverse=True)  # One key may begin with another.
             self._lowered = [key.lower() for key in self._keys]
-        return self._keys
 
     def hide(self, text: str) -> str:
         """Return a text without keys."""
@@ -332,29 +342,34 @@ class Judge:
             text = text.replace(key, "***")
         return text
 
-    def hide_within(self, named: Mapping[str, T]) -> dict[str, T]:
-        """Return JSON, of any depth, or headers without keys in names and texts."""
-        text = to_json(named, inf_nan_mode="constants").decode()
-        if self.hide(text) == text and not any(key in text for key in self._lowered):
-            return dict(named)
+    def hide_headers(self, headers: Mapping[str, str]) -> dict[str, str]:
+        """Return headers without keys in names and values."""
+        return {self._clear(name): self.hide(value) for name, value in headers.items()}
+
+    def hide_within(self, verdicts: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+        """Return JSON, of any depth, without keys in names and texts."""
+        text = to_json(verdicts, inf_nan_mode="constants").decode()
+        if self.hide(text) == text:
+            return dict(verdicts)
         if len(text) > _READ:  # It takes long to look into, and is no verdict.
             logger.warning("size=<%d> | guardrail results that quote a key are left out", len(text))
             return {}
-        return cast("dict[str, T]", self._hidden(cast("JsonValue", named)))
+        return {self.hide(name): self._hidden(part) for name, part in verdicts.items()}
 
     def _hidden(self, said: JsonValue) -> JsonValue:
-        if isinstance(said, str):
-            return self.hide(said)
-        if isinstance(said, list):
-            return [self._hidden(part) for part in said]
-        if not isinstance(said, dict):
-            return said
-        hidden: dict[str, JsonValue] = {}
-        for name, part in said.items():
-            # Names of headers come in lower case.
-            clear = "***" if any(key in name.lower() for key in self._lowered) else name
-            hidden[clear] = self._hidden(part)
-        return hidden
+        match said:
+            case str():
+                return self.hide(said)
+            case list():
+                return [self._hidden(part) for part in said]
+            case dict():
+                return {self.hide(name): self._hidden(part) for name, part in said.items()}
+            case _:
+                return said
+
+    def _clear(self, header: str) -> str:
+        """Return the name of a header, unless it holds a key: names come in lower case."""
+        return "***" if any(key in header for key in self._lowered) else header
 
     def quote(self, text: str, most: int = _WORD) -> str:
         """Return a text of the other side as a message can show it: on one line, without keys, and not too long."""

@@ -39,6 +39,7 @@ from strands_portkey._http.connections import (
     is_reusable,
     module_problem,
 )
+from strands_portkey._json import MOST_PARTS, has_too_many_parts
 from strands_portkey._settings.config import Endpoint
 
 AsyncClient = httpx.AsyncClient
@@ -443,6 +444,8 @@ class GatewayResponse:
         if self.status_code in _OK:
             if not body.strip():
                 return None
+            if has_too_many_parts(body):
+                raise self.broken(f"it must have at most {MOST_PARTS:,} lists and objects")
             with suppress(ValueError):
                 value: JsonValue = from_json(body)
                 return value

@@ -160,12 +160,6 @@ def test_misfits_in_more_choices_than_anyone_asks_for_raise():
         parse_chunk(json.dumps({"choices": choices}))
 
 
-@pytest.mark.parametrize("form", [str, str.encode], ids=["text", "bytes"])
-def test_a_misfit_in_a_chunk_of_very_many_parts_raises(form):
-    with pytest.raises(UnreadableChunkError, match=r"^provider: Input should be a valid string$"):
-        parse_chunk(form('{"choices":[],"provider":[' + "[]," * 50_000 + "[]]}"))
-
-
 def test_an_error_that_stands_for_itself_is_read_from_its_beginning():
     data = json.dumps({"detail": "No such model", "list": list(range(20_000))})
 
@@ -183,8 +177,8 @@ def test_random_data_is_a_chunk_or_a_stream_error(data):
 
 @pytest.mark.parametrize("form", [str, str.encode], ids=["text", "bytes"])
 def test_a_chunk_of_too_many_parts_is_not_read(form):
-    with pytest.raises(UnreadableChunkError, match=r"^it must have at most 100,000 lists and objects$"):
-        parse_chunk(form('{"choices":[],"hook_results":{"a":[' + "[]," * 100_000 + "[]]}}"))
+    with pytest.raises(UnreadableChunkError, match=r"^it must have at most 50,000 lists and objects$"):
+        parse_chunk(form('{"choices":[],"hook_results":{"a":[' + "[]," * 50_000 + "[]]}}"))
 
 
 def test_a_long_chunk_of_few_parts_is_read():

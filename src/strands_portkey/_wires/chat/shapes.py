@@ -20,6 +20,7 @@ from pydantic_core import from_json
 from typing_extensions import TypedDict
 
 from strands_portkey._answer.citations import Citation
+from strands_portkey._json import MOST_PARTS, has_too_many_parts
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ _First: TypeAlias = Annotated[_T, Field(union_mode="left_to_right")]
 # The first fault counts: a list may have more faults than there is time to describe.
 # Each part takes time, and no upstream sends so many in one message.
 _List: TypeAlias = Annotated[list[_T], Field(fail_fast=True, max_length=1_000)]
-_Few: TypeAlias = Annotated[list[_T], Field(fail_fast=True, max_length=20)]
+_Few: TypeAlias = Annotated[list[_T], Field(fail_fast=True, max_length=100)]
 _Choices: TypeAlias = Annotated[list[_T], Field(fail_fast=True, max_length=8)]
 
 
@@ -142,9 +143,6 @@ _VALIDATE: Final = _CHUNK.validator.validate_json  # Without the adapter's own l
 _SPARE: Final = frozenset({"model", "provider", "usage", "hook_results"})
 _SPARE_OF_MESSAGE: Final = frozenset({"reasoning", "reasoning_content", "refusal"})
 _MENDINGS: Final = 2  # How often a chunk is read again: without misfits, and without halves of characters.
-_MOST_PARTS: Final = 50_000  # Lists and objects of a chunk beyond which it takes too long to read it again.
-_LONG: Final = 200_000  # Characters of a chunk from which on its lists and objects are counted.
-_MOST_OF_ALL: Final = 100_000  # Lists and objects that no model's answer has, and that take too long to read at all.
 _ERROR_BYTES: Final = 65_536  # How much of a chunk is read for an error that it may be.
 
 
@@ -167,8 +165,8 @@ def parse_chunk(data: str | bytes, mendings: int = _MENDINGS) -> ChatCompletionC
     Raises:
         UnreadableChunkError: If it is no JSON, or a field that is read, and needed, has a wrong type.
     """
-    if len(data) > _LONG and _parts(data) > _MOST_OF_ALL:
-        raise UnreadableChunkError(f"it must have at most {_MOST_OF_ALL:,} lists and objects")
+    if has_too_many_parts(data):
+        raise UnreadableChunkError(f"it must have at most {MOST_PARTS:,} lists and objects")
     try:
         chunk: ChatCompletionChunk = _VALIDATE(data)
     except ValidationError as error:
@@ -180,12 +178,6 @@ def parse_chunk(data: str | bytes, mendings: int = _MENDINGS) -> ChatCompletionC
     # Raised out here, since what pydantic says of it quotes the whole data.
     where = ".".join(map(str, problems[0]["loc"])) or "the chunk"
     raise UnreadableChunkError(f"{where}: {problems[0]['msg']}")
-
-
-def _parts(data: str | bytes) -> int:
-    """Return how many lists and objects JSON has at most: those within texts count too."""
-    text = data if isinstance(data, str) else data.decode("latin-1")
-    return text.count("[") + text.count("{")
 
 
 def _with_error(chunk: ChatCompletionChunk, data: str | bytes) -> ChatCompletionChunk:
@@ -200,8 +192,6 @@ def _with_error(chunk: ChatCompletionChunk, data: str | bytes) -> ChatCompletion
 
 def _mended(data: str | bytes, places: Sequence[tuple[int | str, ...]]) -> str | None:
     """Return the JSON without misfits in spare fields and without halves of characters, if these are all its faults."""
-    if _parts(data) > _MOST_PARTS:
-        return None
     if not all(not place or place[0] in _SPARE or place[-1] in _SPARE_OF_MESSAGE for place in places):
         return None
     try:

@@ -123,7 +123,7 @@ class ChatTranslator(Translator):
             PortkeyAPIError: If a JSON answer is no completion.
             PortkeyStreamError: If a message of a stream is no chunk.
         """
-        if data.startswith("[DONE]") and event is not None:
+        if event is not None and is_last(event, data):
             return None
         if event == "error":
             return {"error": _json_or_text(data)}
