@@ -15,10 +15,11 @@ from strands_portkey._errors import PortkeyConfigError
 Body = dict[str, JsonValue]
 """A JSON object to be sent."""
 
-MOST_PARTS: Final = 50_000
-"""Lists and objects that no answer has, and that take too long to read."""
+LONG: Final = 100_000
+"""Characters of JSON from which on `has_too_many_parts` is worth asking."""
 
-_LONG: Final = 100_000  # Characters from which on these are counted.
+_MOST_PARTS: Final = 50_000  # Lists and objects that any answer may have.
+_CHARACTERS: Final = 20  # Of a list or object where there are more; log probabilities have more than these.
 _BODY_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
@@ -38,12 +39,12 @@ def is_set(value: object) -> TypeIs[AbstractSet[object]]:
 
 
 def has_too_many_parts(text: str | bytes) -> bool:
-    """Whether JSON has too many lists and objects to be read; those within its texts count too."""
-    if len(text) <= _LONG:
-        return False
-    if isinstance(text, bytes):
-        return text.count(b"[") + text.count(b"{") > MOST_PARTS
-    return text.count("[") + text.count("{") > MOST_PARTS
+    """Whether JSON has more lists and objects than an answer has, so many that it takes too long to read.
+
+    Those within its texts count too.
+    """
+    parts = text.count(b"[") + text.count(b"{") if isinstance(text, bytes) else text.count("[") + text.count("{")
+    return parts > max(_MOST_PARTS, len(text) // _CHARACTERS)
 
 
 def dump_body(body: Body) -> bytes:

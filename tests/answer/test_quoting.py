@@ -416,3 +416,24 @@ async def test_a_header_that_one_call_makes_secret_is_hidden(server):
 
     with pytest.raises(PortkeyError, match=r"no \*\*\*"):
         await anext(model.stream(HELLO, invocation_state={"portkey": {"sensitive_headers": ["x-portkey-tenant-ref"]}}))
+
+
+async def test_names_of_the_gateways_headers_are_words_and_stay(server):
+    told: list[ResponseMetadata] = []
+    server.reply(chunks(WHOLE, headers={TRACE: "t-1", "x-portkey-provider": "openai"}))
+
+    await ask(make_model(server, {"headers": {"x-gateway": "portkey", "x-role": "provider"}}, on_response=told.append))
+
+    assert (told[0].trace_id, told[0].provider) == ("t-1", "openai")
+
+
+def test_a_header_is_hidden_that_another_request_lists_again():
+    judge, listed = Judge(), {"x-portkey-sensitive-headers": "x-portkey-tenant"}
+    for headers in (
+        {**listed, "x-portkey-tenant": "first-tenant"},
+        {"x-portkey-tenant": "second-tenant"},
+        {**listed, "x-portkey-tenant": "second-tenant"},
+    ):
+        judge.sent(headers)
+
+    assert judge.quote("first-tenant, second-tenant") == "***, ***"

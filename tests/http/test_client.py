@@ -1,6 +1,7 @@
 """GatewayClient against a scripted server on loopback: status, framing, cuts, clocks, cancellation, connections."""
 
 import asyncio
+import codecs
 import gc
 import gzip
 import json
@@ -1309,3 +1310,20 @@ async def test_little_that_stands_for_much_is_read_within_the_limits(server, sta
         tracemalloc.stop()
 
     assert most < 2**24
+
+
+# -- a byte order mark before JSON -------------------------------------------------------------------------------------
+
+
+async def test_a_byte_order_mark_before_json_is_left_out(server):
+    mark = codecs.BOM_UTF8
+    answers = [(200, mark + CHUNK), (400, mark + b'{"error":{"message":"no","code":"bad"}}'), (200, mark + b"[1]")]
+    server.reply(*[Reply(status, {"content-type": "application/json"}, [body]) for status, body in answers])
+    client = make_client(server)
+
+    assert await ask(client) == [SAYS_HI]
+    with pytest.raises(PortkeyAPIError) as caught:
+        await ask(client)
+    assert caught.value.code == "bad"
+    async with client.request("/models", None, {}, Watch(client.endpoint.clocks, None)) as response:
+        assert await response.json() == [1]

@@ -262,6 +262,7 @@ def is_failure(finish_reason: str) -> bool:
 
 
 _ABOUT_OTHERS: Final = "x-portkey-sensitive-headers"  # Says which of the others are secret.
+_LONG_KEY: Final = 16  # Characters of a key that is looked for in names of headers, which are words.
 _SHOWN: Final = 500  # Characters of an answer that a message quotes.
 _WORD: Final = 80  # Characters of a code, a type or an id that an error quotes.
 _KEPT: Final = 4000  # Characters of a message that are judged, and of an answer that an error keeps.
@@ -326,15 +327,17 @@ class Judge:
         before = len(self._found)
         for headers in sent:
             fresh = {name: value for name, value in headers.items() if self._seen.get(name) != value}
+            about = headers.get(_ABOUT_OTHERS)
+            if about != self._seen.get(_ABOUT_OTHERS):  # Which may have changed what the others are.
+                self._seen.pop(_ABOUT_OTHERS, None)
+                fresh = dict(headers)
             if fresh:
-                # What is said of the others holds for all of them, and may have changed what they are.
-                about = {name: text for name, text in headers.items() if name == _ABOUT_OTHERS}
-                found = secrets(headers if _ABOUT_OTHERS in fresh else fresh | about)
+                found = secrets(fresh if about is None else {**fresh, _ABOUT_OTHERS: about})
                 self._found |= {*found, *(to_json(key).decode()[1:-1] for key in found)}
                 self._seen |= fresh
         if len(self._found) > before:
             self._keys = sorted(self._found, key=len, reverse=True)  # One key may begin with another.
-            self._lowered = [key.lower() for key in self._keys]
+            self._lowered = [key.lower() for key in self._keys if len(key) >= _LONG_KEY]
 
     def hide(self, text: str) -> str:
         """Return a text without keys."""

@@ -39,7 +39,7 @@ from strands_portkey._http.connections import (
     is_reusable,
     module_problem,
 )
-from strands_portkey._json import MOST_PARTS, has_too_many_parts
+from strands_portkey._json import LONG, has_too_many_parts
 from strands_portkey._settings.config import Endpoint
 
 AsyncClient = httpx.AsyncClient
@@ -444,8 +444,8 @@ class GatewayResponse:
         if self.status_code in _OK:
             if not body.strip():
                 return None
-            if has_too_many_parts(body):
-                raise self.broken(f"it must have at most {MOST_PARTS:,} lists and objects")
+            if len(body) > LONG and has_too_many_parts(body):
+                raise self.broken("it has too many lists and objects")
             with suppress(ValueError):
                 value: JsonValue = from_json(body)
                 return value
@@ -475,7 +475,7 @@ class GatewayResponse:
                 raise
             if not body and "content-encoding" in self.headers:  # Else the status of an error says enough.
                 body += str(error).encode()
-        return bytes(body)
+        return bytes(body).removeprefix(codecs.BOM_UTF8)
 
     def _error(self, body: bytes) -> PortkeyAPIError:
         error = self.judge.answer_error(body.decode(errors="replace"))

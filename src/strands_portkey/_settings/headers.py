@@ -41,14 +41,19 @@ _SHORTEST_SECRET: Final = 6
 # Headers of HTTP and of tracers, in which no key stands.
 _HARMLESS: Final = frozenset(
     {"accept", "accept-encoding", "connection", "content-length", "content-type", "host", "user-agent"}
-    | {"anthropic-beta", "anthropic-version", "openai-beta", "baggage", "traceparent", "tracestate", "x-request-id"}
+    | {"accept-language", "cache-control", "referer", "http-referer", "x-title"}
+    | {"anthropic-beta", "anthropic-version", "openai-beta", "openai-organization", "openai-project"}
+    | {"b3", "baggage", "sentry-trace", "traceparent", "tracestate", "x-request-id"}
 )
 _SECRET_NAME: Final = re.compile(r"(?i)auth|key|secret|token|pass|pwd|cookie|credential")
+# Names of what is no key although they sound so.
+_PLAIN_NAME: Final = re.compile(r"(?i)auth[-_](mode|type)$|^author$|^tokenizer$|^prompt[-_]cache[-_]key$")
 _QUERY: Final = re.compile(r"[?&;]([^=&;#]*)=([^&;#]*)")
 _SIGNATURES: Final = ("sig", "signature", "code")  # Of Azure's storage and functions.
 _SCHEMES: Final = ("bearer", "basic", "token")
 _PERCENT: Final = re.compile("%[0-9A-F]{2}")
-_PUNCTUATION: Final = re.compile("[+&<>']")
+_UNICODE: Final = (r"\u%04X", r"\u%04x")  # As .NET, and as Go and Java write a character.
+_PUNCTUATION: Final = re.compile("[+&<>'=]")
 # A URL with a name or a password, or with a query.
 _URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#@\s]+@|[^?\s]*\?)")
 
@@ -98,7 +103,9 @@ def secrets(headers: Mapping[str, str]) -> list[str]:
     for header, text in headers.items():
         name = header.removeprefix(_PREFIX)  # Which has a key in it.
         is_secret = _is_secret(header) or not sensitive.isdisjoint((header, name))
-        found.update(_credentials(text) if name == "custom-host" else _secrets_within(text, is_secret=is_secret))
+        if name == "custom-host":
+            found.update(_credentials(text))
+        found.update(_secrets_within(text, is_secret=is_secret))
     # A shorter text is no key, and taking it out of every word would spoil what is said.
     forms = {form for each in found if len(each) >= _SHORTEST_SECRET for form in _forms(each)}
     return sorted(forms, key=lambda secret: (-len(secret), secret))
@@ -107,9 +114,13 @@ def secrets(headers: Mapping[str, str]) -> list[str]:
 @lru_cache(maxsize=256)
 def _is_secret(header: str) -> bool:
     """Whether a header's value is taken for a key, by its name."""
-    if _SECRET_NAME.search(header.removeprefix(_PREFIX)):
+    if _sounds_secret(header.removeprefix(_PREFIX)):
         return True
     return not header.startswith(_PREFIX) and header not in _HARMLESS
+
+
+def _sounds_secret(name: str) -> bool:
+    return bool(_SECRET_NAME.search(name)) and not _PLAIN_NAME.search(name)
 
 
 def _forms(secret: str) -> Iterator[str]:
@@ -118,13 +129,15 @@ def _forms(secret: str) -> Iterator[str]:
     if not secret.isalnum():
         escaped = json.dumps(secret)[1:-1]
         quoted = quote(secret, safe="")
-        yield from (escaped, escaped.replace("/", "\\/"), _PUNCTUATION.sub(_as_dotnet, escaped))
+        yield from (escaped, escaped.replace("/", "\\/"))
+        yield from (_rewritten(escaped, form) for form in _UNICODE)
         yield from (quoted, _PERCENT.sub(lambda match: match[0].lower(), quoted), quote(secret))
-        yield from (escape(secret), _PUNCTUATION.sub(lambda match: f"&#{ord(match[0])};", secret))
+        yield from (escape(secret), _rewritten(secret, "&#%d;"))
 
 
-def _as_dotnet(match: re.Match[str]) -> str:
-    return f"\\u{ord(match[0]):04X}"
+def _rewritten(secret: str, form: str) -> str:
+    """Return a secret with its punctuation in the form of a code."""
+    return _PUNCTUATION.sub(lambda match: form % ord(match[0]), secret)
 
 
 def _words(text: str) -> Iterator[str]:
@@ -147,7 +160,7 @@ def _words(text: str) -> Iterator[str]:
 def _credentials(url: str) -> Iterator[str]:
     """Yield name and password of a URL and the keys in its query, as they stand there and as they are meant."""
     given = url.rpartition("@")[0].partition("://")[2]
-    keys = [value for name, value in _QUERY.findall(url) if _SECRET_NAME.search(name) or name.lower() in _SIGNATURES]
+    keys = [value for name, value in _QUERY.findall(url) if _sounds_secret(name) or name.lower() in _SIGNATURES]
     for text in (given, given.partition(":")[2], *keys):
         yield from (text, unquote(text))
 
@@ -157,7 +170,7 @@ def _secrets_within(value: JsonValue, *, is_secret: bool = False) -> Iterator[st
         for name, part in value.items():
             if name.replace("-", "_") == "custom_host" and isinstance(part, str):
                 yield from _credentials(part)
-            holds_keys = name == "headers" or bool(_SECRET_NAME.search(name))
+            holds_keys = name == "headers" or _sounds_secret(name)
             yield from _secrets_within(part, is_secret=is_secret or holds_keys)
     elif isinstance(value, list):
         for part in value:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 
 import pytest
@@ -503,3 +504,18 @@ def test_a_denial_becomes_an_answer(denial):
         {"messageStop": {"stopReason": "guardrail_intervened"}},
         {"metadata": {"metrics": {"latencyMs": 0}}},
     ]
+
+
+@pytest.mark.parametrize("event", ["message", None])
+def test_a_message_of_too_many_parts_is_not_read(event):
+    data = '{"choices":[],"hook_results":{"a":[' + "[]," * 50_000 + "[]]}}"
+
+    with pytest.raises(PortkeyStreamError, match="cannot be read: it has too many lists and objects"):
+        ChatTranslator().feed(event, data)
+
+
+def test_a_long_answer_with_log_probabilities_is_read():
+    tops = [{"token": " the", "logprob": -0.01234, "bytes": [32, 116, 104, 101]}] * 20
+    choice = {"message": {"content": "a"}, "logprobs": {"content": [{**tops[0], "top_logprobs": tops}] * 1500}}
+
+    assert ChatTranslator().feed(None, json.dumps({"choices": [choice]}))[1:] == [START, delta(text="a")]

@@ -20,7 +20,6 @@ from pydantic_core import from_json
 from typing_extensions import TypedDict
 
 from strands_portkey._answer.citations import Citation
-from strands_portkey._json import MOST_PARTS, has_too_many_parts
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +29,6 @@ _First: TypeAlias = Annotated[_T, Field(union_mode="left_to_right")]
 # The first fault counts: a list may have more faults than there is time to describe.
 # Each part takes time, and no upstream sends so many in one message.
 _List: TypeAlias = Annotated[list[_T], Field(fail_fast=True, max_length=1_000)]
-_Few: TypeAlias = Annotated[list[_T], Field(fail_fast=True, max_length=100)]
 _Choices: TypeAlias = Annotated[list[_T], Field(fail_fast=True, max_length=8)]
 
 
@@ -68,7 +66,7 @@ class ContentPart(TypedDict, total=False):
     signature: str | None
     data: str | None  # redacted thinking
     citation: Citation | None
-    citations: _Few[Citation] | None  # in a JSON answer
+    citations: _List[Citation] | None  # in a JSON answer
     image_url: JsonValue
 
 
@@ -165,8 +163,6 @@ def parse_chunk(data: str | bytes, mendings: int = _MENDINGS) -> ChatCompletionC
     Raises:
         UnreadableChunkError: If it is no JSON, or a field that is read, and needed, has a wrong type.
     """
-    if has_too_many_parts(data):
-        raise UnreadableChunkError(f"it must have at most {MOST_PARTS:,} lists and objects")
     try:
         chunk: ChatCompletionChunk = _VALIDATE(data)
     except ValidationError as error:

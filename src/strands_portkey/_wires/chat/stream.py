@@ -23,6 +23,7 @@ from strands_portkey._answer.judgement import Complaint, Judge, is_failure, to_c
 from strands_portkey._answer.metadata import ResponseMetadata
 from strands_portkey._answer.translator import Translator
 from strands_portkey._errors import PortkeyAPIError, PortkeyError, PortkeyGuardrailError, PortkeyStreamError
+from strands_portkey._json import LONG, has_too_many_parts
 from strands_portkey._wires.chat.shapes import (
     ChatCompletionChunk,
     Choice,
@@ -123,10 +124,12 @@ class ChatTranslator(Translator):
             PortkeyAPIError: If a JSON answer is no completion.
             PortkeyStreamError: If a message of a stream is no chunk.
         """
-        if event is not None and is_last(event, data):
+        if data[0] != "{" and event is not None and is_last(event, data):  # Most are JSON: it is asked for few.
             return None
         if event == "error":
             return {"error": _json_or_text(data)}
+        if len(data) > LONG and has_too_many_parts(data):
+            raise self.unreadable("it has too many lists and objects", data)
         try:
             chunk = parse_chunk(data)
         except UnreadableChunkError as error:
