@@ -6,7 +6,8 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 
 from strands_portkey._http.cancellation import Watch
-from strands_portkey._http.client import GatewayClient, GatewayResponse
+from strands_portkey._http.client import GatewayClient, Request
+from strands_portkey._http.response import GatewayResponse
 from strands_portkey._wires.chat import CHAT
 from strands_portkey._wires.chat.shapes import ChatCompletionChunk
 from strands_portkey._wires.chat.stream import ChatTranslator
@@ -17,7 +18,7 @@ def request_chat(
 ) -> GatewayResponse:
     """Prepare a request with an empty body."""
     watch = watch or Watch(client.endpoint.clocks, None)
-    return client.request(CHAT.path, b"{}", headers or {}, watch, is_last=CHAT.is_last)
+    return GatewayResponse(client, Request(CHAT.path, b"{}", headers or {}), watch)
 
 
 async def chunks_of(response: GatewayResponse) -> AsyncGenerator[ChatCompletionChunk, None]:
@@ -26,6 +27,7 @@ async def chunks_of(response: GatewayResponse) -> AsyncGenerator[ChatCompletionC
     async with aclosing(response.messages()) as messages:
         async for event, data in messages:
             chunk = translator.read(event, data)
+            response.is_done = translator.is_done
             if chunk is not None:
                 translator.received += 1
                 yield chunk

@@ -8,7 +8,7 @@ from http.client import UNAUTHORIZED
 
 from strands_portkey._answer.judgement import Judge
 from strands_portkey._errors import PortkeyAPIError, PortkeyError
-from strands_portkey._http.client import StaleConnectionError
+from strands_portkey._http.client import Request, StaleConnectionError
 from strands_portkey._json import dump_body
 from strands_portkey._request.question import Question
 from strands_portkey._request.schemas import Mechanism, is_rejection, to_output_schema
@@ -94,12 +94,13 @@ def to_headers(call: Call, plan: Plan) -> dict[str, str]:
     return request_headers(plan.routing or {}, call.tracing)
 
 
-def to_request(call: Call, plan: Plan, question: Question) -> bytes:
-    """Return the body of a request.
+def to_request(call: Call, plan: Plan, question: Question) -> Request:
+    """Return a request, to be sent.
 
     Raises:
         PortkeyConfigError: If something cannot be sent.
     """
+    headers = to_headers(call, plan)
     mechanism = plan.mechanisms[0]
     by_schema = question.output_model if mechanism == "schema" else None
     question = replace(
@@ -109,7 +110,7 @@ def to_request(call: Call, plan: Plan, question: Question) -> bytes:
         tool_choice=question.tool_choice if mechanism in (None, "forced") else None,
         output_schema=to_output_schema(by_schema) if by_schema else None,
     )
-    return dump_body(plan.wire.to_body(question))
+    return Request(plan.wire.path, dump_body(plan.wire.to_body(question)), headers, plan.may_reuse)
 
 
 def _upstreams(call: Call, plan: Plan) -> frozenset[str]:

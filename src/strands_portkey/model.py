@@ -27,7 +27,8 @@ from strands_portkey._attempts import Call, Plan, first_plan, next_plan, to_head
 from strands_portkey._endpoints import read_count, read_models, read_prompt, to_count_body, to_feedback
 from strands_portkey._errors import PortkeyAPIError, PortkeyConfigError, PortkeyError, PortkeyGuardrailError
 from strands_portkey._http.cancellation import RequestCancelledError, Watch
-from strands_portkey._http.client import AsyncClient, GatewayClient, GatewayResponse
+from strands_portkey._http.client import AsyncClient, GatewayClient, Request
+from strands_portkey._http.response import GatewayResponse
 from strands_portkey._json import Body, dump_body
 from strands_portkey._request.question import Question, to_question
 from strands_portkey._request.schemas import Mechanism, to_tool_spec
@@ -219,13 +220,14 @@ class PortkeyModel(Model):
                     translator = plan.wire.translator(call.judge)
                     metadata: ResponseMetadata | None = None
                     failure: PortkeyError | None = None
-                    response = self._ask(call, plan, question, watch)
+                    response = GatewayResponse(self._client, to_request(call, plan, question), watch, call.judge)
                     try:
                         async with response, aclosing(response.messages()) as received:
                             try:
                                 async for message in received:
                                     for event in translator.feed(*message):
                                         yield event
+                                    response.is_done = translator.is_done
                             except PortkeyError as error:
                                 failure = error.with_traceback(None)  # `on_response` must not find its frames.
                             finally:
@@ -382,8 +384,8 @@ class PortkeyModel(Model):
             with Watch(self._client.endpoint.clocks, None) as watch:
                 plan = first_plan(call, await _called(call, watch))
                 while True:
-                    headers = to_headers(call, plan)
-                    response = self._client.request(path, sent, headers, watch, call.judge, may_reuse=plan.may_reuse)
+                    request = Request(path, sent, to_headers(call, plan), plan.may_reuse)
+                    response = GatewayResponse(self._client, request, watch, call.judge)
                     try:
                         async with response:
                             return read(await response.json(), call.judge)
@@ -401,12 +403,6 @@ class PortkeyModel(Model):
         judge = self._judge.for_call(config.get("context_overflow_phrases", ()))
         tracing = trace_headers(invocation_state) if config.get("tracing", True) else {}
         return Call(config, routing, judge, tracing)
-
-    def _ask(self, call: Call, plan: Plan, question: Question, watch: Watch) -> GatewayResponse:
-        headers = to_headers(call, plan)
-        body = to_request(call, plan, question)
-        request = plan.wire.path, body, headers, watch
-        return self._client.request(*request, call.judge, may_reuse=plan.may_reuse, is_last=plan.wire.is_last)
 
     async def _plan_after(
         self, error: PortkeyError, received: int, plan: Plan, call: Call, watch: Watch

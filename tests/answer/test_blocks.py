@@ -187,3 +187,26 @@ def test_text_after_an_unfinished_call_waits_for_it():
         delta(text="a"),
         delta(text="b"),
     ]
+
+
+def test_a_call_that_the_wire_has_ended_lets_the_next_block_begin():
+    queue = BlockQueue()
+    first = tool("a")
+    queue.tool_input(first, "")
+    queue.text(None, "b")
+    waiting, queue.events = queue.events, []
+
+    queue.end(first)
+
+    assert waiting == [start(first)]
+    assert queue.events == [STOP, START, delta(text="b")]
+
+
+def test_a_call_that_the_wire_has_ended_alone_stays_open_for_what_follows_it():
+    queue = BlockQueue()
+    first, second = tool("a"), tool("b")
+    queue.tool_input(first, "")
+    queue.end(first)
+    put(queue, second, "{}")
+
+    assert queue.events == [start(first), STOP, start(second), delta(toolUse={"input": "{}"})]

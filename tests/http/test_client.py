@@ -35,8 +35,9 @@ from strands_portkey import (
     PortkeyTimeoutError,
 )
 from strands_portkey._http.cancellation import RequestCancelledError, Watch
-from strands_portkey._http.client import GatewayClient, GatewayResponse, StaleConnectionError
+from strands_portkey._http.client import GatewayClient, Request, StaleConnectionError
 from strands_portkey._http.connections import is_reusable, ssl_context
+from strands_portkey._http.response import GatewayResponse
 from strands_portkey._settings.config import Clocks, split_client_args
 from tests.chat import chunks_of, request_chat
 from tests_integ.echo import ask as ask_echo
@@ -346,7 +347,9 @@ async def test_a_length_of_the_callers_own_that_is_wrong_is_a_matter_of_settings
     with pytest.raises(PortkeyConfigError, match="content-length"):
         await request_chat(client, {"Content-Length": length}, Watch(Clocks(), None)).__aenter__()
     with pytest.raises(PortkeyConfigError, match="content-length"):
-        await client.request("/models", None, {"content-length": length}, Watch(Clocks(), None)).__aenter__()
+        await GatewayResponse(
+            client, Request("/models", None, {"content-length": length}), Watch(Clocks(), None)
+        ).__aenter__()
 
     assert server.requests == []
 
@@ -578,7 +581,7 @@ async def test_a_request_that_may_not_reuse_a_connection_has_a_new_one(server):
 
     await ask(client)
     watch = Watch(client.endpoint.clocks, None)
-    async with client.request("/models", None, {}, watch, may_reuse=False) as response:
+    async with GatewayResponse(client, Request("/models", None, {}, may_reuse=False), watch) as response:
         assert response.status_code == 200
 
     assert [request.connection for request in server.requests] == [0, 1]
@@ -1191,7 +1194,9 @@ async def test_a_transfer_encoding_of_the_callers_own_is_a_matter_of_settings(se
     with pytest.raises(PortkeyConfigError, match="transfer-encoding must be absent"):
         await request_chat(client, {"Transfer-Encoding": given}, Watch(Clocks(), None)).__aenter__()
     with pytest.raises(PortkeyConfigError, match="transfer-encoding must be absent"):
-        await client.request("/models", None, {"transfer-encoding": given}, Watch(Clocks(), None)).__aenter__()
+        await GatewayResponse(
+            client, Request("/models", None, {"transfer-encoding": given}), Watch(Clocks(), None)
+        ).__aenter__()
 
     assert server.requests == []
 
@@ -1325,5 +1330,5 @@ async def test_a_byte_order_mark_before_json_is_left_out(server):
     with pytest.raises(PortkeyAPIError) as caught:
         await ask(client)
     assert caught.value.code == "bad"
-    async with client.request("/models", None, {}, Watch(client.endpoint.clocks, None)) as response:
+    async with GatewayResponse(client, Request("/models", None, {}), Watch(client.endpoint.clocks, None)) as response:
         assert await response.json() == [1]

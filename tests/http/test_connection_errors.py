@@ -19,8 +19,9 @@ import pytest
 from strands_portkey import PortkeyConfigError, PortkeyConnectionError, PortkeyError, PortkeyStreamError
 from strands_portkey._cli.gateway import get_page
 from strands_portkey._http.cancellation import Watch
-from strands_portkey._http.client import GatewayClient
+from strands_portkey._http.client import GatewayClient, Request
 from strands_portkey._http.connections import ssl_context
+from strands_portkey._http.response import GatewayResponse
 from strands_portkey._settings.config import split_client_args
 from tests.chat import chunks_of, request_chat
 from tests_integ.upstream import Gate, Reply, Upstream
@@ -344,7 +345,9 @@ async def test_a_header_that_http_forbids_is_not_quoted():
     async with httpx.AsyncClient(headers={"x-own": f"{KEY}\n"}) as http_client:
         client = GatewayClient(split_client_args({"base_url": f"http://{address}"})[0], http_client)
         with pytest.raises(PortkeyConfigError, match=r"Illegal header value$") as caught:
-            await client.request("/models", None, {}, Watch(client.endpoint.clocks, None)).__aenter__()
+            await GatewayResponse(
+                client, Request("/models", None, {}), Watch(client.endpoint.clocks, None)
+            ).__aenter__()
     thread.join()
 
     assert_holds_no_key(caught.value)

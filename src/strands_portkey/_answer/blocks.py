@@ -33,7 +33,7 @@ class ToolCall:
         arguments: The fragments of its JSON so far.
     """
 
-    __slots__ = ("_end", "_is_whole", "_read", "arguments", "id", "index", "name", "signature", "wire_id")
+    __slots__ = ("_end", "_has_ended", "_is_whole", "_read", "arguments", "id", "index", "name", "signature", "wire_id")
 
     def __init__(self, index: int | None, wire_id: str | None, call_id: str) -> None:
         """Begin a call that has neither name nor arguments yet."""
@@ -46,6 +46,7 @@ class ToolCall:
         self._end = _ObjectEnd()
         self._read = 0
         self._is_whole: bool | None = None  # None while more may make it so.
+        self._has_ended = False
 
     def is_whole(self) -> bool:
         """Whether the arguments so far are a JSON object, which nothing can follow.
@@ -58,7 +59,11 @@ class ToolCall:
             self._is_whole = _is_json("".join(self.arguments), dict)
         elif self._is_whole:
             self._is_whole = not came.strip(_JSON_WHITESPACE)
-        return bool(self._is_whole)
+        return self._has_ended or bool(self._is_whole)
+
+    def end(self) -> None:
+        """Take the arguments as they are: no more come."""
+        self._has_ended = True
 
     def is_broken(self) -> bool:
         """Whether the arguments, if they end here, are something else than JSON or nothing."""
@@ -171,9 +176,20 @@ class BlockQueue:
             block = self._tools[call] = _Block("tool", call=call)
             self._line_up(block)
             arguments = "".join(call.arguments)
-        if arguments:
-            self._put(block, {"toolUse": {"input": arguments}})
-            self._advance()
+        if not arguments:
+            return
+        delta: ContentBlockDelta = {"toolUse": {"input": arguments}}
+        if block is not self._line[0]:
+            block.deltas.append(delta)
+        else:
+            self.events.append({"contentBlockDelta": {"delta": delta}})
+            if len(self._line) > 1:
+                self._advance()
+
+    def end(self, call: ToolCall) -> None:
+        """End a call, on a wire that says where each ends, so that one without arguments holds back nothing."""
+        call.end()
+        self._advance()
 
     def close(self) -> None:
         """Close all blocks, in line."""

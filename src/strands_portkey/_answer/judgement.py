@@ -1,24 +1,22 @@
-"""The judgement of an error that the gateway passes on or makes itself, and the quoting of what the other side said.
+"""The judgement of an error that the gateway passes on or makes itself.
 
-Two steps, both pure: `to_complaint` reads what an answer says, whatever its form; `Judge.api_error` decides what that
-means. Status and code are judged first. Phrases are judged only where an upstream gives nothing better. Between the two
-`Judge` hides the keys that were sent and cuts each text to a bound, so that no regular expression sees a longer one.
+Status and code are judged first. Phrases are judged only where an upstream gives nothing better. Before that each text
+is cut to a bound, so that no regular expression sees a longer one.
 """
 
 from __future__ import annotations
 
-import logging
 import math
 import re
 import time
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Final
 
-from pydantic import JsonValue
-from pydantic_core import from_json, to_json
-
+from strands_portkey._answer.error_details import Complaint, read_complaint
+from strands_portkey._answer.quoting import CONTROL, LONGEST_READ, LONGEST_WORD, Quoter
 from strands_portkey._errors import (
     Origin,
     PortkeyAPIError,
@@ -26,121 +24,6 @@ from strands_portkey._errors import (
     PortkeyGuardrailError,
     PortkeyThrottledError,
 )
-from strands_portkey._settings.headers import secrets
-
-logger = logging.getLogger(__name__)
-
-# -- what an answer complains of ---------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Complaint:
-    """What an error says, whatever its form, as it came: of any length, and with keys if it quotes them.
-
-    Attributes:
-        message: The words, without the gateway's prefix.
-        code: Error code as text.
-        type: Error type as text.
-        param: The parameter that is at fault.
-        provider: The provider that said it.
-        by_gateway: Whether the form is one that only the gateway itself uses.
-        hook_results: Guardrail verdicts beside the error.
-    """
-
-    message: str = ""
-    code: str | None = None
-    type: str | None = None
-    param: str | None = None
-    provider: str | None = None
-    by_gateway: bool = False
-    hook_results: dict[str, JsonValue] | None = None
-
-
-_DEEPEST: Final = 12  # Levels of an error that are read; a list that the gateway has wrapped has six.
-_WRAPPED: Final = re.compile(r"Invalid response received from ([\w.-]{1,80}): (.*)", re.DOTALL)
-
-
-def read_complaint(text: str, depth: int = 0, *, is_whole: bool = True) -> Complaint:
-    """Read an error body, or its beginning: JSON of any known form, HTML or plain text."""
-    data = text.encode(errors="replace")  # A half of a character is no JSON.
-    try:
-        said: JsonValue = from_json(data, allow_partial=False if is_whole else "trailing-strings")
-    except ValueError:
-        return Complaint(text)
-    return to_complaint(said, depth)
-
-
-def to_complaint(said: JsonValue, depth: int = 0) -> Complaint:
-    """Read the JSON of an error body, or of the ``error`` that a chunk carries, that stands `depth` errors deep."""
-    if depth >= _DEEPEST:
-        return Complaint(_words(said))
-    if isinstance(said, dict):
-        return _from_object(said, depth + 1)
-    if isinstance(said, list) and said:  # Gemini answers a stream request with a list of errors.
-        return to_complaint(said[0], depth + 1)
-    if isinstance(said, str) and (wrapped := _WRAPPED.fullmatch(said)):
-        complaint = read_complaint(wrapped[2], depth + 1)
-        return replace(complaint, provider=complaint.provider or wrapped[1])
-    return Complaint(_words(said))
-
-
-def _from_object(said: dict[str, JsonValue], depth: int) -> Complaint:
-    by_gateway = said.get("status") == "failure"
-    match said:
-        case {"error": str() | dict() | list() as error} if error:
-            inner = to_complaint(error, depth)
-            hook_results = said.get("hook_results")
-            complaint = replace(
-                inner,
-                message=_unprefixed(inner.message, said.get("provider")),
-                provider=_text(said.get("provider")) or inner.provider,
-                by_gateway=by_gateway or inner.by_gateway,
-                hook_results=hook_results if isinstance(hook_results, dict) else None,
-            )
-        case {"success": False, "data": dict() as reply}:  # The hosted control plane.
-            complaint = Complaint(_words(reply.get("message")), code=_text(reply.get("errorCode")), by_gateway=True)
-        case {"promptFeedback": {"blockReason": reason}}:
-            said_plainly = f"the prompt was blocked: {_words(reason)}"
-            complaint = Complaint(said_plainly, code=_text(reason), type="content_filter")
-        case {"message": "Provider returned error", "metadata": {"raw": str() as raw}}:  # OpenRouter
-            inner = read_complaint(raw, depth)
-            complaint = replace(inner, code=inner.code or _text(said.get("code")))
-        case {"message": message}:  # x-ai puts the whole error here.
-            inner = to_complaint(message, depth)
-            complaint = replace(
-                inner,
-                code=_text(said.get("code")) or inner.code,
-                type=_text(said.get("type")) or inner.type or (None if by_gateway else _text(said.get("status"))),
-                param=_text(said.get("param")) or inner.param,
-                by_gateway=by_gateway or inner.by_gateway,
-            )
-        case {"html-message": words} | {"detail": [{"msg": words}, *_]} | {"detail": words}:
-            complaint = Complaint(_words(words))
-        case {"0": first}:  # Gemini's list, turned into an object by the gateway.
-            complaint = to_complaint(first, depth)
-        case _:
-            complaint = Complaint(_words(said))
-    return complaint
-
-
-def _unprefixed(message: str, provider: JsonValue) -> str:
-    """Return a message without the gateway's prefix, unless nothing of worth is left."""
-    rest = message.removeprefix(f"{_words(provider)} error: ")
-    return message if rest == "undefined" else rest
-
-
-def _words(said: JsonValue) -> str:
-    """Return text as it is, and what is no text as JSON."""
-    if said is None:
-        return ""
-    return said if isinstance(said, str) else to_json(said, inf_nan_mode="constants").decode()
-
-
-def _text(said: JsonValue) -> str | None:
-    return str(said) if isinstance(said, (str, int, float)) and said != "" else None
-
-
-# -- judgement ---------------------------------------------------------------------------------------------------------
 
 _LOWEST_ERROR: Final = 300  # Redirects are not followed.
 _DENIED: Final = 446
@@ -198,61 +81,43 @@ before a ``b`` and, since what a lookahead has matched stays, tries no second ``
 """
 
 # What to do, by a pattern for "<status> <origin> <message>".
-_HINTS: Final[tuple[tuple[str, str], ...]] = (
-    (
-        r"x-portkey-config or x-portkey-provider header is required|x-portkey-provider needs to be passed",
-        (
-            "set client_args['provider'] (such as 'openai') or client_args['config'] (a mapping with targets). The"
-            " open-source gateway reads neither '@slug/model' ids nor virtual keys"
-        ),
+_HINTS: Final = {
+    r"x-portkey-config or x-portkey-provider header is required|x-portkey-provider needs to be passed": (
+        "set client_args['provider'] (such as 'openai') or client_args['config'] (a mapping with targets). The"
+        " open-source gateway reads neither '@slug/model' ids nor virtual keys"
     ),
-    (
-        r"Invalid config passed\. You need to pass a valid json",
-        "the open-source gateway knows no config ids ('pc-...'); pass the config itself as a mapping",
+    r"Invalid config passed\. You need to pass a valid json": (
+        "the open-source gateway knows no config ids ('pc-...'); pass the config itself as a mapping"
     ),
-    (r"Invalid provider passed", "provider names are lower case, such as 'openai'; '@slug' needs a hosted gateway"),
-    (
-        r"Invalid custom host",
-        "the open-source gateway refuses private hosts unless its TRUSTED_CUSTOM_HOSTS variable names them",
+    r"Invalid provider passed": "provider names are lower case, such as 'openai'; '@slug' needs a hosted gateway",
+    r"Invalid custom host": (
+        "the open-source gateway refuses private hosts unless its TRUSTED_CUSTOM_HOSTS variable names them"
     ),
-    (
-        r"^500 gateway Something went wrong$",
-        (
-            "the gateway could not translate the request or the provider's answer. If all streams end so, it was"
-            " installed by plain `npx` or `npm install`: pin @hono/node-server to 1.13.5 and hono to 4.9.7, use the"
-            " Docker image, or set stream=False"
-        ),
+    r"^500 gateway Something went wrong$": (
+        "the gateway could not translate the request or the provider's answer. If all streams end so, it was"
+        " installed by plain `npx` or `npm install`: pin @hono/node-server to 1.13.5 and hono to 4.9.7, use the"
+        " Docker image, or set stream=False"
     ),
-    (r"\bfetch failed\b", "the gateway did not reach the provider: check its network, and custom_host if it is set"),
-    (
-        r"^408 gateway ",
-        "the provider was slower than request_timeout, in client_args or the gateway's config, allows",
+    r"\bfetch failed\b": "the gateway did not reach the provider: check its network, and custom_host if it is set",
+    r"^408 gateway ": "the provider was slower than request_timeout, in client_args or the gateway's config, allows",
+    r"^431 ": "the request's headers are over the gateway's limit of about 16 KB; shorten config or metadata",
+    r"^412 .*(budget|exhausted|Error Code: 04)": "the budget of the key is used up",
+    r"^40[01] (?=(.*?\b(?:key|token|bearer)\b))\1.*\bundefined\b": (
+        "no provider key reached the gateway: set client_args['Authorization'], or 'api_key' in each target"
     ),
-    (r"^431 ", "the request's headers are over the gateway's limit of about 16 KB; shorten config or metadata"),
-    (r"^412 .*(budget|exhausted|Error Code: 04)", "the budget of the key is used up"),
+    r"^401 .*expired": "the key has expired",
+    r"^40[13] gateway ": "check client_args['api_key'], the key for the gateway",
+    r"^40[13] provider ": "check the provider's key: client_args['Authorization'], or the one that the gateway keeps",
+    r"^404 ": "check client_args['base_url'] and model_id",
+    r"^30": "the address redirects, and keys do not go along; set client_args['base_url'] to where it leads",
     (
-        r"^40[01] (?=(.*?\b(?:key|token|bearer)\b))\1.*\bundefined\b",
-        "no provider key reached the gateway: set client_args['Authorization'], or 'api_key' in each target",
+        r"^(?=(.*?reasoning_effort))\1.*v1/responses|^(?=(.*?v1/responses))\2.*reasoning_effort"
+        r"|^(?=(.*?function tools ))\3.*reasoning"
+    ): (
+        "this model takes no tools beside reasoning on /v1/chat/completions: set"
+        " params={'reasoning_effort': 'none'}, or use another model"
     ),
-    (r"^401 .*expired", "the key has expired"),
-    (r"^40[13] gateway ", "check client_args['api_key'], the key for the gateway"),
-    (
-        r"^40[13] provider ",
-        "check the provider's key: client_args['Authorization'], or the one that the gateway keeps",
-    ),
-    (r"^404 ", "check client_args['base_url'] and model_id"),
-    (r"^30", "the address redirects, and keys do not go along; set client_args['base_url'] to where it leads"),
-    (
-        (
-            r"^(?=(.*?reasoning_effort))\1.*v1/responses|^(?=(.*?v1/responses))\2.*reasoning_effort"
-            r"|^(?=(.*?function tools ))\3.*reasoning"
-        ),
-        (
-            "this model takes no tools beside reasoning on /v1/chat/completions: set"
-            " params={'reasoning_effort': 'none'}, or use another model"
-        ),
-    ),
-)
+}
 
 
 def is_failure(finish_reason: str) -> bool:
@@ -261,50 +126,35 @@ def is_failure(finish_reason: str) -> bool:
     return reason in _FAILURES or reason.endswith("_error") or reason.startswith("malformed_")
 
 
-_ABOUT_OTHERS: Final = "x-portkey-sensitive-headers"  # Says which of the others are secret.
-_LONG_KEY: Final = 16  # Characters of a key that is looked for in names of headers, which are words.
 _SHOWN: Final = 500  # Characters of an answer that a message quotes.
-_WORD: Final = 80  # Characters of a code, a type or an id that an error quotes.
 _KEPT: Final = 4000  # Characters of a message that are judged, and of an answer that an error keeps.
-_READ: Final = 65_536  # Characters of an answer in which an error is looked for.
-# What could end a line, move a terminal's cursor, turn the direction of a text, or not be encoded.
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]+")
 _TITLE: Final = re.compile(r"<title[^<>]*>([^<]*)</title>", re.IGNORECASE)
 _TAG: Final = re.compile(r"<(style|script)\b.*?(?:</\1>|\Z)|<[^<>]*>", re.DOTALL | re.IGNORECASE)
 
 
-class Judge:
+class Judge(Quoter):
     """Makes the errors of one call that quote what the other side said, without the keys that the call has sent."""
 
     def __init__(self, overflow_phrases: Collection[str] = ()) -> None:
         """Begin a call; `overflow_phrases` are regular expressions to look for beside `CONTEXT_OVERFLOW_PHRASES`."""
-        self._overflow_phrases = (*CONTEXT_OVERFLOW_PHRASES, *overflow_phrases)
-        self._sent: list[Mapping[str, str]] = []
-        self._seen: dict[str, str] = {}
-        self._found: set[str] = set()
+        super().__init__()
+        self._overflow_phrases = tuple(overflow_phrases)
         self._status_code = 0
         self._headers: Mapping[str, str] = {}
-        self._keys: list[str] = []
-        self._lowered: list[str] = []
 
     @classmethod
     def knowing(cls, headers: Mapping[str, str]) -> Judge:
         """Return a judge that has found the keys of headers and, since threads share it, is changed by nothing more."""
         judge = cls()
         judge.sent(headers)
-        judge._find()
+        judge.find()
         return judge
 
     def for_call(self, overflow_phrases: Collection[str] = ()) -> Judge:
         """Return a judge for one call that knows the keys of this one: most headers are the same each time."""
         judge = Judge(overflow_phrases)
-        judge._keys, judge._lowered = self._keys, self._lowered
-        judge._seen, judge._found = dict(self._seen), set(self._found)
+        judge.learn_from(self)
         return judge
-
-    def sent(self, headers: Mapping[str, str]) -> None:
-        """Remember the headers of a request, whose keys no error may show."""
-        self._sent.append(headers)
 
     def answered(self, status_code: int, headers: Mapping[str, str]) -> None:
         """Remember what an answer, whose body is still to come, has said of itself."""
@@ -315,70 +165,6 @@ class Judge:
         """The trace id of the answer, as an error can show it."""
         return self.quote(self._headers.get("x-portkey-trace-id", "")) or None
 
-    @property
-    def keys(self) -> list[str]:
-        """The keys of all headers that were sent, the longest first; found when they are asked for."""
-        if self._sent:
-            self._find()
-        return self._keys
-
-    def _find(self) -> None:
-        sent, self._sent = self._sent, []
-        before = len(self._found)
-        for headers in sent:
-            fresh = {name: value for name, value in headers.items() if self._seen.get(name) != value}
-            about = headers.get(_ABOUT_OTHERS)
-            if about != self._seen.get(_ABOUT_OTHERS):  # Which may have changed what the others are.
-                self._seen.pop(_ABOUT_OTHERS, None)
-                fresh = dict(headers)
-            if fresh:
-                found = secrets(fresh if about is None else {**fresh, _ABOUT_OTHERS: about})
-                self._found |= {*found, *(to_json(key).decode()[1:-1] for key in found)}
-                self._seen |= fresh
-        if len(self._found) > before:
-            self._keys = sorted(self._found, key=len, reverse=True)  # One key may begin with another.
-            self._lowered = [key.lower() for key in self._keys if len(key) >= _LONG_KEY]
-
-    def hide(self, text: str) -> str:
-        """Return a text without keys."""
-        for key in self.keys:
-            text = text.replace(key, "***")
-        return text
-
-    def hide_headers(self, headers: Mapping[str, str]) -> dict[str, str]:
-        """Return headers without keys in names and values."""
-        return {self._clear(name): self.hide(value) for name, value in headers.items()}
-
-    def hide_within(self, verdicts: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
-        """Return JSON, of any depth, without keys in names and texts."""
-        text = to_json(verdicts, inf_nan_mode="constants").decode()
-        if self.hide(text) == text:
-            return dict(verdicts)
-        if len(text) > _READ:  # It takes long to look into, and is no verdict.
-            logger.warning("size=<%d> | guardrail results that quote a key are left out", len(text))
-            return {}
-        return {self.hide(name): self._hidden(part) for name, part in verdicts.items()}
-
-    def _hidden(self, said: JsonValue) -> JsonValue:
-        match said:
-            case str():
-                return self.hide(said)
-            case list():
-                return [self._hidden(part) for part in said]
-            case dict():
-                return {self.hide(name): self._hidden(part) for name, part in said.items()}
-            case _:
-                return said
-
-    def _clear(self, header: str) -> str:
-        """Return the name of a header, unless it holds a key: names come in lower case."""
-        return "***" if any(key in header for key in self._lowered) else header
-
-    def quote(self, text: str, most: int = _WORD) -> str:
-        """Return a text of the other side as a message can show it: on one line, without keys, and not too long."""
-        shown, is_whole = self._begin(text, most)
-        return _CONTROL.sub(" ", shown) + ("" if is_whole else "...")
-
     def answer_error(self, body: str) -> PortkeyAPIError:
         """Judge the body of the answer, which is an error by its status or in spite of it."""
         return self.response_error(self._status_code, self._headers, body)
@@ -386,7 +172,7 @@ class Judge:
     def response_error(self, status_code: int, headers: Mapping[str, str], body: str) -> PortkeyAPIError:
         """Judge an answer, with headers in lower case, that is an error by its status or holds one in spite of it."""
         # A number may hold the digits of a key: a body that is read whole is hidden when it has been read.
-        beginning, is_whole = (body, True) if len(body) <= _READ else self._begin(body, _READ)
+        beginning, is_whole = (body, True) if len(body) <= LONGEST_READ else self.begin(body, LONGEST_READ)
         complaint = read_complaint(beginning, is_whole=is_whole)
         is_exception = headers.get("x-portkey-gateway-exception") == "true"
         if is_exception or not any(name.startswith("x-portkey-") for name in headers):
@@ -422,7 +208,6 @@ class Judge:
         who = "the gateway" if by_gateway else complaint.provider or "the provider"
         did = "answered with an error" if is_error else "answered, but not with what was asked for"
         said = complaint.message or "no message"
-        judged = f"{status} {origin} {said}"
         facts = dict.fromkeys(str(fact) for fact in (status_code, complaint.type, complaint.code) if fact)
         error = kind(
             f"{who} {did}"
@@ -436,9 +221,9 @@ class Judge:
             param=complaint.param,
             provider=complaint.provider,
             trace_id=trace_id,
-            body=self._begin(body, _KEPT)[0],
+            body=self.begin(body, _KEPT)[0],
             received=received,
-            hint=next((hint for pattern, hint in _HINTS if re.search(pattern, judged, re.IGNORECASE)), None),
+            hint=_hint(f"{status} {origin} {said}"),
             retryable=retryable,
             retry_after=_retry_after(headers),
         )
@@ -447,24 +232,15 @@ class Judge:
             error.hook_results = complaint.hook_results
         return error
 
-    def _begin(self, text: str, most: int) -> tuple[str, bool]:
-        """Return the beginning of a text without keys, also such as lie across its end; and whether it is whole."""
-        longest = len(self.keys[0]) if self.keys else 0
-        window = text[: most + longest]
-        hidden = self.hide(window)
-        if len(window) == len(text):
-            return hidden[:most], len(hidden) <= most
-        return hidden[: min(most, max(0, len(hidden) - longest))], False  # Its end may be a piece of a key.
-
     def _bounded(self, complaint: Complaint) -> Complaint:
         """Return a complaint fit to be judged and shown: without keys, HTML and line breaks, and not too long."""
-        text = self._begin(complaint.message, _KEPT)[0]
+        text = self.begin(complaint.message, _KEPT)[0]
         if "<" in text:
             title = _TITLE.search(text)
             text = title[1] if title else _TAG.sub(" ", text)
         return replace(
             complaint,
-            message=" ".join(_CONTROL.sub(" ", text).split()),
+            message=" ".join(CONTROL.sub(" ", text).split()),
             code=self.quote(complaint.code or "") or None,
             type=self.quote(complaint.type or "") or None,
             param=self.quote(complaint.param or "") or None,
@@ -491,7 +267,21 @@ class Judge:
     def _is_overflow(self, codes: set[str], message: str) -> bool:
         if not codes.isdisjoint(_OVERFLOW_CODE):
             return True
-        return any(re.search(phrase, message, re.IGNORECASE) for phrase in self._overflow_phrases)
+        return any(pattern.search(message) for pattern in _patterns(CONTEXT_OVERFLOW_PHRASES + self._overflow_phrases))
+
+
+@lru_cache
+def _patterns(phrases: tuple[str, ...]) -> list[re.Pattern[str]]:
+    """Return regular expressions compiled, when the first error asks for them."""
+    return [re.compile(phrase, re.IGNORECASE) for phrase in phrases]
+
+
+def _hint(judged: str) -> str | None:
+    """Return what to do about an error, if any hint is for it."""
+    for pattern, hint in zip(_patterns(tuple(_HINTS)), _HINTS.values(), strict=True):
+        if pattern.search(judged):
+            return hint
+    return None
 
 
 def _meant_status(code: str | None) -> int | None:
@@ -509,7 +299,7 @@ def _is_throttled(status: int | None, codes: set[str], message: str) -> bool:
 def _retry_after(headers: Mapping[str, str]) -> float | None:
     """Return the seconds that the answer asks to wait; a date is counted from now."""
     for name, unit in (("retry-after-ms", 0.001), ("x-ms-retry-after-ms", 0.001), ("retry-after", 1.0)):
-        value = headers.get(name, "")[:_WORD]
+        value = headers.get(name, "")[:LONGEST_WORD]
         if not value:
             continue
         try:

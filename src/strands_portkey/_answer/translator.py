@@ -13,7 +13,7 @@ from strands_portkey._answer.judgement import Judge
 from strands_portkey._answer.metadata import ResponseMetadata
 from strands_portkey._errors import PortkeyGuardrailError, PortkeyStreamError
 
-_SHOWN: Final = 200  # Characters of bad data that an error quotes.
+_QUOTED_DATA: Final = 200  # Characters of bad data that an error quotes.
 
 
 class Translator(ABC):
@@ -24,6 +24,7 @@ class Translator(ABC):
         model: The model that answered, as the wire names it.
         hook_results: Verdicts of the gateway's guardrails.
         received: Number of messages taken in.
+        is_done: Whether the last message of the stream has come: what may follow are the gateway's verdicts.
         stopwatch: Measures the answer, from when the translator is made.
     """
 
@@ -33,6 +34,7 @@ class Translator(ABC):
         self.model: str | None = None
         self.hook_results: dict[str, JsonValue] = {}
         self.received: int = 0
+        self.is_done = False
         self.stopwatch = Stopwatch()
 
     @property
@@ -68,7 +70,7 @@ class Translator(ABC):
 
     def unreadable(self, problem: str, data: str) -> PortkeyStreamError:
         """Return the error for a message that cannot be read."""
-        said = f"{self.judge.quote(problem, _SHOWN)}: {self.judge.quote(data, _SHOWN)!r}"
+        said = f"{self.judge.quote(problem, _QUOTED_DATA)}: {self.judge.quote(data, _QUOTED_DATA)!r}"
         return PortkeyStreamError(
             f"the gateway sent a chunk that cannot be read: {said}",
             origin="gateway",

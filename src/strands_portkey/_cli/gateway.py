@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from strands_portkey._cli.settings import Settings, explain
-from strands_portkey._http.client import SPEAKS_NO_TLS
+from strands_portkey._http.failures import SPEAKS_NO_TLS
 from strands_portkey._version import __version__
 
 # An agent can do without seeing these.

@@ -22,7 +22,6 @@ class Wire:
         to_body: Builds the body of a request.
         translator: Makes what reads one answer, whose errors the judge makes.
         mechanisms: Returns the ways to hold the answer to a schema, the firmest first.
-        is_last: Whether a message of a stream, by event and data, is its last.
     """
 
     name: str
@@ -30,4 +29,3 @@ class Wire:
     to_body: Callable[[Question], Body]
     translator: Callable[[Judge], Translator]
     mechanisms: Callable[[Question], Sequence[Mechanism]]
-    is_last: Callable[[str, str], bool]

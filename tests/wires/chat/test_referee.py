@@ -11,13 +11,12 @@ from hypothesis import strategies as st
 from strands.event_loop.streaming import process_stream
 
 from strands_portkey._errors import PortkeyError
-from strands_portkey._wires.chat.shapes import parse_chunk
 from strands_portkey._wires.chat.stream import ChatTranslator
 
 
 def translate(chunks):
     translator = ChatTranslator()
-    events = [event for each in chunks for event in translator.take(parse_chunk(json.dumps(each)))]
+    events = [event for each in chunks for event in translator.feed("message", json.dumps(each))]
     return [*events, *translator.finish()]
 
 

@@ -52,13 +52,18 @@ def make_translator(judge=None):
     return translator
 
 
+def feed(translator, data):
+    """Feed a translator one message of a stream, and return the events of it."""
+    return translator.feed("message", json.dumps(data))
+
+
 def translate(*chunks):
     """Return the events between the start and the end of the message, and the stop reason."""
     translator = make_translator()
-    events = [event for each in chunks for event in translator.take(each)]
+    events = [event for each in chunks for event in feed(translator, each)]
     events += translator.finish()
     assert events[0] == BEGIN
-    assert events[-1]["metadata"]["metrics"] == {"latencyMs": 0}
+    assert events[-1]["metadata"]["metrics"] == {"latencyMs": 0, "timeToFirstByteMs": 0}
     return events[1:-2], events[-2]["messageStop"]["stopReason"]
 
 
@@ -333,8 +338,8 @@ def test_an_open_call_at_the_length_limit_is_no_error():
 )
 def test_a_call_that_is_not_whole_is_never_handed_over(tool_call, finish_reason):
     translator = make_translator()
-    translator.take(chunk(tool_calls=[tool_call]))
-    translator.take(chunk(finish_reason))
+    feed(translator, chunk(tool_calls=[tool_call]))
+    feed(translator, chunk(finish_reason))
 
     with pytest.raises(PortkeyStreamError, match="not whole") as caught:
         translator.finish()
@@ -346,7 +351,7 @@ def test_a_call_that_is_not_whole_is_never_handed_over(tool_call, finish_reason)
 def test_an_answer_without_a_finish_reason_is_broken(last):
     translator = make_translator()
     for each in [chunk(content="a"), *last]:
-        translator.take(each)
+        feed(translator, each)
 
     assert not translator.is_finished
     with pytest.raises(PortkeyStreamError, match=f"broke off after {1 + len(last)} chunk") as caught:
@@ -399,10 +404,10 @@ def test_an_answer_without_a_finish_reason_is_broken(last):
 )
 def test_an_error_in_the_stream_raises(failure, kind, code, retryable):
     translator = make_translator()
-    translator.take(chunk(role="assistant", content=""))
+    feed(translator, chunk(role="assistant", content=""))
 
     with pytest.raises(PortkeyAPIError) as caught:
-        translator.take(failure)
+        feed(translator, failure)
 
     error = caught.value
     assert (type(error), error.type, error.retryable, error.status_code) == (kind, code, retryable, None)
@@ -410,15 +415,15 @@ def test_an_error_in_the_stream_raises(failure, kind, code, retryable):
 
 
 def test_an_empty_error_is_none():
-    assert make_translator().take({"error": {}}) == []
+    assert feed(make_translator(), {"error": {}}) == []
 
 
 def test_an_overload_after_output_is_not_for_strands_to_retry():
     translator = make_translator()
-    translator.take(chunk(content="a"))
+    feed(translator, chunk(content="a"))
 
     with pytest.raises(PortkeyAPIError) as caught:
-        translator.take(chunk("overloaded_error"))
+        feed(translator, chunk("overloaded_error"))
 
     assert (type(caught.value), caught.value.retryable) == (PortkeyAPIError, True)
 
@@ -427,7 +432,7 @@ def test_the_users_own_words_for_an_overflow_count():
     translator = make_translator(Judge(["far too much"]))
 
     with pytest.raises(PortkeyContextOverflowError):
-        translator.take({"error": "That is far too much text"})
+        feed(translator, {"error": "That is far too much text"})
 
 
 USAGE = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
@@ -448,11 +453,11 @@ USAGE = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
 def test_the_last_usage_counts_wherever_it_stands(chunks):
     translator = make_translator()
     for each in chunks:
-        translator.take(each)
+        feed(translator, each)
 
     assert translator.finish()[-1] == {
         "metadata": {
-            "metrics": {"latencyMs": 0},
+            "metrics": {"latencyMs": 0, "timeToFirstByteMs": 0},
             "usage": {"inputTokens": 10, "outputTokens": 5, "totalTokens": 15},
         }
     }
@@ -460,16 +465,16 @@ def test_the_last_usage_counts_wherever_it_stands(chunks):
 
 def test_without_usage_none_is_claimed():
     translator = make_translator()
-    translator.take(chunk("stop"))
+    feed(translator, chunk("stop"))
 
-    assert translator.finish()[-1] == {"metadata": {"metrics": {"latencyMs": 0}}}
+    assert translator.finish()[-1] == {"metadata": {"metrics": {"latencyMs": 0, "timeToFirstByteMs": 0}}}
 
 
 def test_what_the_gateway_says_beside_the_answer_is_kept():
     translator = make_translator()
-    translator.take({"hook_results": {"before_request_hooks": [1]}})
-    translator.take(chunk("stop") | {"model": "m"})
-    translator.take({"hook_results": {"after_request_hooks": [2]}})
+    feed(translator, {"hook_results": {"before_request_hooks": [1]}})
+    feed(translator, chunk("stop") | {"model": "m"})
+    feed(translator, {"hook_results": {"after_request_hooks": [2]}})
 
     assert (translator.model, translator.received, translator.is_finished) == ("m", 3, True)
     assert translator.hook_results == {"before_request_hooks": [1], "after_request_hooks": [2]}
@@ -477,7 +482,7 @@ def test_what_the_gateway_says_beside_the_answer_is_kept():
 
 def test_a_denial_ends_an_answer_that_has_begun():
     translator = make_translator()
-    translator.take(chunk(content="Hel"))
+    feed(translator, chunk(content="Hel"))
     error = PortkeyGuardrailError("the gateway said no")
     error.denial = "Denied."
 
@@ -487,7 +492,7 @@ def test_a_denial_ends_an_answer_that_has_begun():
         delta(text="Denied."),
         STOP,
         {"messageStop": {"stopReason": "guardrail_intervened"}},
-        {"metadata": {"metrics": {"latencyMs": 0}}},
+        {"metadata": {"metrics": {"latencyMs": 0, "timeToFirstByteMs": 0}}},
     ]
 
 

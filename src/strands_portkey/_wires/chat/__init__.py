@@ -9,7 +9,7 @@ from strands_portkey._request.question import Question
 from strands_portkey._request.schemas import Mechanism
 from strands_portkey._wires.chat.body import to_body
 from strands_portkey._wires.chat.dialects import find_dialect, find_mechanisms
-from strands_portkey._wires.chat.stream import ChatTranslator, is_last
+from strands_portkey._wires.chat.stream import ChatTranslator
 from strands_portkey._wires.wire import Wire
 
 
@@ -21,5 +21,5 @@ def _mechanisms(question: Question) -> list[Mechanism]:
     return find_mechanisms(find_dialect(question.upstreams), question.params)
 
 
-CHAT: Final = Wire("chat", "/chat/completions", _to_body, ChatTranslator, _mechanisms, is_last)
+CHAT: Final = Wire("chat", "/chat/completions", _to_body, ChatTranslator, _mechanisms)
 """The wire that every upstream of the gateway knows."""

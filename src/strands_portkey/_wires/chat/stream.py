@@ -19,7 +19,8 @@ from typing_extensions import override
 from strands_portkey._answer.blocks import BlockQueue
 from strands_portkey._answer.citations import to_citation
 from strands_portkey._answer.counts import Counts
-from strands_portkey._answer.judgement import Complaint, Judge, is_failure, to_complaint
+from strands_portkey._answer.error_details import Complaint, to_complaint
+from strands_portkey._answer.judgement import Judge, is_failure
 from strands_portkey._answer.metadata import ResponseMetadata
 from strands_portkey._answer.translator import Translator
 from strands_portkey._errors import PortkeyAPIError, PortkeyError, PortkeyGuardrailError, PortkeyStreamError
@@ -39,7 +40,7 @@ from strands_portkey._wires.chat.usage import merge_usage, to_counts
 
 logger = logging.getLogger(__name__)
 
-_SHOWN: Final = 200  # Characters of a broken tool call that an error quotes.
+_QUOTED_CALL: Final = 200  # Characters of a broken tool call that an error quotes.
 _STOP_REASONS: Final[dict[str, StopReason]] = {
     # OpenAI; with `strict_open_ai_compliance` all upstreams
     "stop": "end_turn",
@@ -79,11 +80,6 @@ _STOP_REASONS: Final[dict[str, StopReason]] = {
 }
 
 
-def is_last(_event: str, data: str) -> bool:
-    """Whether a message ends the stream."""
-    return data.startswith("[DONE]")
-
-
 class ChatTranslator(Translator):
     """Folds the chunks of one completion into Strands stream events."""
 
@@ -115,7 +111,24 @@ class ChatTranslator(Translator):
         if not self.received:
             self.stopwatch.first_byte()
         chunk = self.read(event, data)
-        return [] if chunk is None else self.take(chunk)
+        if chunk is None:
+            return []
+        self.received += 1
+        if error := chunk.get("error"):
+            raise self._error(to_complaint({"error": error}))
+        if usage := chunk.get("usage"):
+            self._count(usage)
+        if hook_results := chunk.get("hook_results"):
+            self.hook_results.update(hook_results)
+        if choices := chunk.get("choices"):
+            self.model = chunk.get("model") or self.model
+            if not self._started:
+                self._blocks.events.append({"messageStart": {"role": "assistant"}})
+                self._started = True
+            for choice in choices:
+                self._take_choice(choice, chunk.get("provider"))
+        events, self._blocks.events = self._blocks.events, []
+        return events
 
     def read(self, event: str | None, data: str) -> ChatCompletionChunk | None:
         """Return the chunk that a message is, or None for the last message.
@@ -124,7 +137,8 @@ class ChatTranslator(Translator):
             PortkeyAPIError: If a JSON answer is no completion.
             PortkeyStreamError: If a message of a stream is no chunk.
         """
-        if data[0] != "{" and event is not None and is_last(event, data):  # Most are JSON: it is asked for few.
+        if event is not None and data.startswith("[DONE]"):
+            self.is_done = True
             return None
         if event == "error":
             return {"error": _json_or_text(data)}
@@ -142,29 +156,6 @@ class ChatTranslator(Translator):
                 return chunk
             failure = self.judge.answer_error(data)
         raise failure  # Out here, so that it carries no other exception.
-
-    def take(self, chunk: ChatCompletionChunk) -> list[StreamEvent]:
-        """Take in one chunk, or a whole JSON answer, and return the events that it brings about, often none.
-
-        Raises:
-            PortkeyAPIError: If the chunk is an error.
-        """
-        self.received += 1
-        if error := chunk.get("error"):
-            raise self._error(to_complaint({"error": error}))
-        if usage := chunk.get("usage"):
-            self._count(usage)
-        if hook_results := chunk.get("hook_results"):
-            self.hook_results.update(hook_results)
-        if choices := chunk.get("choices"):
-            self.model = chunk.get("model") or self.model
-            if not self._started:
-                self._blocks.events.append({"messageStart": {"role": "assistant"}})
-                self._started = True
-            for choice in choices:
-                self._take_choice(choice, chunk.get("provider"))
-        events, self._blocks.events = self._blocks.events, []
-        return events
 
     @override
     def finish(self, response: ResponseMetadata | None = None) -> list[StreamEvent]:
@@ -292,7 +283,7 @@ class ChatTranslator(Translator):
                 quote = self.judge.quote
                 message = (
                     f"the answer ended ({quote(self._finish_reason or '')}) with a tool call that is not whole:"
-                    f" {quote(call.name or 'no name')}({quote(''.join(call.arguments), _SHOWN)})"
+                    f" {quote(call.name or 'no name')}({quote(''.join(call.arguments), _QUOTED_CALL)})"
                 )
                 may_pass = _to_stop_reason(self._finish_reason or "") != "content_filtered"
                 raise PortkeyStreamError(message, origin="provider", received=self.received, retryable=may_pass)

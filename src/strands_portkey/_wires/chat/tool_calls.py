@@ -29,11 +29,12 @@ class ToolCalls:
         function = tool_call.get("function") or {}
         name = function.get("name") or ""
         arguments = function.get("arguments") or ""
-        wire_id = tool_call.get("id")
-        call = self._find(tool_call)
+        wire_id, index = tool_call.get("id"), tool_call.get("index")
+        # Most fragments have an index alone.
+        call = self._find(wire_id, index) if wire_id or index is None else self._by_index.get(index)
         if name or wire_id:
             if call is None or _begins(call, wire_id, name, arguments):
-                call = self._begin(tool_call)
+                call = self._begin(wire_id, index)
             call.name = call.name or name
             call.wire_id = call.wire_id or wire_id
         elif call is None:
@@ -43,9 +44,8 @@ class ToolCalls:
             call.arguments.append(arguments)
         return call
 
-    def _find(self, tool_call: ToolCallDelta) -> ToolCall | None:
-        index = tool_call.get("index")
-        if wire_id := tool_call.get("id"):
+    def _find(self, wire_id: str | None, index: int | None) -> ToolCall | None:
+        if wire_id:
             call = self._by_id.get(wire_id)
             if call and (index is None or call.index == index):
                 return call
@@ -53,8 +53,8 @@ class ToolCalls:
             return self.all[-1] if self.all else None
         return self._by_index.get(index)
 
-    def _begin(self, tool_call: ToolCallDelta) -> ToolCall:
-        index, wire_id = tool_call.get("index"), tool_call.get("id") or None
+    def _begin(self, wire_id: str | None, index: int | None) -> ToolCall:
+        wire_id = wire_id or None
         unique = wire_id if wire_id and wire_id not in self._by_id else f"call_{uuid4().hex}"
         call = ToolCall(index, wire_id, unique)
         self.all.append(call)

@@ -1,0 +1,239 @@
+"""One request to the gateway and its answer."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing, suppress
+from typing import Final
+
+import httpx
+from httpx_sse import EventSource
+from pydantic import JsonValue
+from pydantic_core import from_json
+from typing_extensions import Self
+
+from strands_portkey._answer.judgement import Judge
+from strands_portkey._errors import PortkeyAPIError, PortkeyGuardrailError, PortkeyStreamError, PortkeyTimeoutError
+from strands_portkey._http.cancellation import Phase, RequestCancelledError, Watch
+from strands_portkey._http.client import GatewayClient, Request
+from strands_portkey._http.connections import Client, is_reusable
+from strands_portkey._http.decoding import WINDOWS, Inflater
+from strands_portkey._http.failures import LONGEST_QUOTE, bare, words_of
+from strands_portkey._http.sse import EventText, find_events
+from strands_portkey._json import LONG, has_too_many_parts
+
+_ERROR_BYTES: Final = 2**20  # How much of an error's body is read.
+_OK: Final = range(200, 300)
+_LONGEST_CODING: Final = 40
+
+
+class GatewayResponse:
+    """One request and its answer, of which ``async with`` waits for the headers.
+
+    A class and not a generator: the end of an event loop closes every async generator that is open, also one that is
+    closing already.
+
+    Attributes:
+        status_code: HTTP status.
+        headers: Headers, with lower-case names.
+        is_stream: Whether the body is a stream of server-sent events.
+        is_done: Whether the last message has come, as its reader knows: little may follow.
+        is_whole: Whether the body was read to its end.
+        hook_results: Verdicts of guardrails beside an error.
+        judge: Makes its errors.
+    """
+
+    def __init__(self, client: GatewayClient, request: Request, watch: Watch, judge: Judge | None = None) -> None:
+        """Prepare a request, which ``async with`` sends and ends; the judge learns what is sent, and the answer."""
+        self.judge = judge or Judge()
+        for sent in (request.headers, *client.proxy_headers):
+            self.judge.sent(sent)
+        self._client = client
+        self._request = request
+        self._watch = watch
+        self._limit = client.endpoint.max_event_bytes
+        self.is_whole = False
+        self.hook_results: Mapping[str, JsonValue] = {}
+        self._pending = 0  # Bytes since the last event.
+        self._received = 0
+        self.is_done = False
+
+    async def __aenter__(self) -> Self:
+        """Send the request and wait for the answer, whatever its status.
+
+        Raises:
+            PortkeyConnectionError: If none comes.
+            RequestCancelledError: If the signal is set first.
+        """
+        self._response, self._http_client = await self._client.send(self._request, self._watch)
+        if not isinstance(self._http_client, Client):  # One of the caller's own adds headers.
+            self.judge.sent(self._response.request.headers)
+        self.status_code = self._response.status_code
+        self.headers: dict[str, str] = dict(self._response.headers)
+        self.judge.answered(self.status_code, self.headers)
+        is_stream = self.headers.get("content-type", "").lower().startswith("text/event-stream")
+        self.is_stream = is_stream and self.status_code in _OK
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Let go of the answer; its connection is kept if it was read to its end."""
+        usable = False
+        try:
+            await self._response.aclose()
+            # After an error more may follow that is not asked for, and would be taken for the next answer.
+            usable = self.is_whole and self.status_code in _OK and is_reusable(self._response)
+        finally:
+            await self._client.give_back(self._http_client, usable=usable)
+
+    async def messages(self) -> AsyncGenerator[tuple[str | None, str], None]:
+        """Yield event and data of each message, up to the end of the body; a JSON answer is one, without an event.
+
+        What follows the last message is read as well: guardrail results may.
+
+        Raises:
+            PortkeyAPIError: If the status is that of an error.
+            PortkeyStreamError: If the body breaks off, or a message is longer than the limit.
+            PortkeyTimeoutError: If a clock runs out.
+        """
+        pieces = await self._typed_pieces()
+        if not self.is_stream:
+            yield None, await self._whole(pieces)
+            return
+        async with aclosing(EventSource(EventText(pieces, self.broken)).aiter_sse()) as sses:
+            async for sse in sses:
+                self._pending = 0
+                if data := sse.data:
+                    self._received += 1
+                    yield sse.event, data
+
+    async def _typed_pieces(self) -> AsyncGenerator[bytes, None]:
+        """Return the body's pieces once it is known whether they are a stream.
+
+        The gateway hands on the type that the upstream names: a stream that goes by another name than JSON is known by
+        its beginning.
+        """
+        pieces = self.pieces()
+        if self.is_stream or self.status_code not in _OK or "json" in self.headers.get("content-type", "").lower():
+            return pieces
+        self.is_stream, pieces = await find_events(pieces)
+        return pieces
+
+    async def json(self) -> JsonValue:
+        """Return the JSON of an answer that is no completion, None where it is empty.
+
+        Raises:
+            PortkeyAPIError: If it is an error or no JSON.
+        """
+        body = await self._body(self.pieces())
+        if self.status_code in _OK:
+            if not body.strip():
+                return None
+            if len(body) > LONG and has_too_many_parts(body):
+                raise self.broken("it has too many lists and objects")
+            with suppress(ValueError):
+                value: JsonValue = from_json(body)
+                return value
+        raise self._error(body)
+
+    async def _whole(self, pieces: AsyncGenerator[bytes, None]) -> str:
+        """Return the body of an answer that is no stream."""
+        body = await self._body(pieces)
+        if self.status_code in _OK:
+            if not body.strip():
+                raise self.broken("it is empty")
+            with suppress(UnicodeDecodeError):
+                return body.decode()
+        raise self._error(body)
+
+    async def _body(self, pieces: AsyncGenerator[bytes, None]) -> bytes:
+        """Return the whole body; of an error only its beginning, or what came of it."""
+        body = bytearray()
+        try:
+            async with aclosing(pieces):
+                async for piece in pieces:
+                    body += piece
+                    if self.status_code not in _OK and len(body) > _ERROR_BYTES:
+                        break
+        except PortkeyStreamError as error:
+            if self.status_code in _OK:
+                raise
+            if not body and "content-encoding" in self.headers:  # Else the status of an error says enough.
+                body += str(error).encode()
+        return bytes(body).removeprefix(codecs.BOM_UTF8)
+
+    def _error(self, body: bytes) -> PortkeyAPIError:
+        error = self.judge.answer_error(body.decode(errors="replace"))
+        if isinstance(error, PortkeyGuardrailError):
+            self.hook_results = error.hook_results or {}
+        return error
+
+    async def pieces(self) -> AsyncGenerator[bytes, None]:
+        """Yield the body as it comes, within its clocks and limits."""
+        body, read = self._open()
+        failure: PortkeyStreamError | None = None
+        try:
+            while True:
+                phase: Phase = "drain" if self.is_done else "stream" if self.is_stream else "body"
+                piece = await self._watch.wait(read, phase)
+                self._pending += len(piece)
+                if self._pending > self._limit and self.status_code in _OK:
+                    failure = self.broken(f"it holds a message of more than {self._limit} bytes (max_event_bytes)")
+                    break
+                yield piece
+        except StopAsyncIteration:
+            self.is_whole = True
+        except PortkeyTimeoutError as error:
+            error.received = self._received
+            if error.clock != "drain":
+                raise
+        except RequestCancelledError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever httpx and what it stands on raise
+            failure = self._broken_by(error)
+        finally:
+            if isinstance(body, AsyncGenerator):  # pragma: no branch - httpx makes every body a generator
+                await body.aclose()
+        if failure:  # Raised out here, since the frames of what httpx raised hold keys.
+            raise failure
+
+    def _open(self) -> tuple[AsyncIterator[bytes], Callable[[], Awaitable[bytes]]]:
+        """Return the body, and what reads the next piece of it."""
+        # Past httpx's own decoding layers, which expand a body without bound. A closed answer is what an event hook of
+        # the caller's client has left.
+        response = self._response
+        if response.is_closed or not isinstance(response.stream, httpx.AsyncByteStream):
+            body = response.aiter_bytes()
+            return body, body.__anext__
+        raw = aiter(response.stream)
+        return raw, self._decoded(raw.__anext__)
+
+    def _decoded(self, read: Callable[[], Awaitable[bytes]]) -> Callable[[], Awaitable[bytes]]:
+        """Return what reads the body without its compression, which was not asked for."""
+        given = self.headers.get("content-encoding", "")
+        codings = [name for each in given.lower().split(",") if (name := each.strip()) not in ("", "identity")]
+        if not codings:
+            return read
+        if codings[0] not in WINDOWS or len(codings) > 1:
+            got = given if len(given) <= _LONGEST_CODING else f"{len(given)} characters"
+            raise self.broken(f"its content-encoding must be gzip or deflate, and none was asked for; got {got}")
+        return Inflater(read, codings[0]).read
+
+    def _broken_by(self, error: Exception) -> PortkeyStreamError | None:
+        """Return the error for what httpx raised, without its frames; None where nothing is lost by it."""
+        if self.is_done:
+            return None
+        said = words_of(error)
+        failure = self.broken(said)
+        failure.__cause__ = bare(error, self.judge.quote(said, LONGEST_QUOTE))
+        return failure
+
+    def broken(self, why: str) -> PortkeyStreamError:
+        """Return the error for a body that broke off or cannot be read."""
+        return PortkeyStreamError(
+            f"the answer broke off after {self._received} chunks: {self.judge.quote(why, LONGEST_QUOTE)}",
+            origin="network",
+            trace_id=self.judge.trace_id,
+            received=self._received,
+            retryable=True,
+        )

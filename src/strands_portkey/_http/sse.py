@@ -1,0 +1,62 @@
+"""Server-sent events: how a body of these is known, and its text as httpx-sse takes it."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
+from typing import Final
+
+import httpx
+
+_EVENT_BEGINS: Final = (b"data:", b"event:", b"id:", b"retry:", b":")
+_BEGIN: Final = len(b"event:")
+_BLANK: Final = b" \t\r\n\xef\xbb\xbf"  # A byte order mark counts as blank.
+
+
+async def find_events(pieces: AsyncGenerator[bytes, None]) -> tuple[bool, AsyncGenerator[bytes, None]]:
+    """Return whether a body is a stream of events, by its beginning, and the whole body."""
+    head, is_stream = b"", False
+    async for piece in pieces:
+        head = (head + piece).lstrip(_BLANK)
+        is_stream = head.startswith(_EVENT_BEGINS)
+        if is_stream or len(head) >= _BEGIN:
+            break
+    return is_stream, _joined(head, pieces)
+
+
+async def _joined(head: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    """Yield what has been read of a body, then the rest."""
+    async with aclosing(rest):
+        yield head
+        async for piece in rest:
+            yield piece
+
+
+class EventText(httpx.Response):
+    """A body as httpx-sse takes it: text that arrives piece by piece, all lines ended."""
+
+    def __init__(self, pieces: AsyncGenerator[bytes, None], broken: Callable[[str], Exception]) -> None:
+        """Begin; `broken` makes the error for bytes that are no text."""
+        super().__init__(200, headers={"content-type": "text/event-stream"})
+        self._pieces = pieces
+        self._broken = broken
+
+    async def aiter_text(self, chunk_size: int | None = None) -> AsyncIterator[str]:  # noqa: ARG002 - httpx's signature
+        """Yield the text."""
+        why, rest, is_first = "", b"", True
+        async with aclosing(self._pieces):
+            async for piece in self._pieces:
+                data = rest + piece if rest else piece
+                try:
+                    text, read = codecs.utf_8_decode(data)
+                except UnicodeDecodeError as error:
+                    why = f"it holds bytes that are no UTF-8: {error.reason}"
+                    break
+                rest = data[read:]
+                if text:
+                    yield text.removeprefix("\ufeff") if is_first else text  # A byte order mark may come first.
+                    is_first = False
+        if why:  # Raised out here, since what Python says of it quotes the bytes.
+            raise self._broken(why)
+        yield "\n\n"  # The last event may lack its blank line.
