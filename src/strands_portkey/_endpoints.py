@@ -23,9 +23,9 @@ from strands_portkey._json import Body
 
 T = TypeVar("T")
 # The first fault counts: a list may have more faults than there is time to describe.
-_List: TypeAlias = Annotated[list[T], Field(fail_fast=True)]
+_FailFastList: TypeAlias = Annotated[list[T], Field(fail_fast=True)]
 
-_SHOWN: Final = 200  # Characters of an answer that an error quotes.
+_ANSWER_QUOTE_LENGTH: Final = 200  # Characters of an answer that an error quotes.
 
 
 # -- feedback ----------------------------------------------------------------------------------------------------------
@@ -63,11 +63,11 @@ class _Model(TypedDict, total=False):
 
 
 class _Models(TypedDict, total=False):
-    data: _List[_Model]
-    models: _List[_Model]
+    data: _FailFastList[_Model]
+    models: _FailFastList[_Model]
 
 
-_MODELS: Final[TypeAdapter[_Models | _List[_Model]]] = TypeAdapter(_Models | _List[_Model])
+_MODELS: Final[TypeAdapter[_Models | _FailFastList[_Model]]] = TypeAdapter(_Models | _FailFastList[_Model])
 
 
 def read_models(answer: JsonValue, judge: Judge) -> list[str]:
@@ -97,12 +97,12 @@ class _Part(TypedDict, total=False):
 
 class _RenderedMessage(TypedDict, total=False):
     role: Required[str]
-    content: Required[str | _List[_Part]]
+    content: Required[str | _FailFastList[_Part]]
     tool_calls: JsonValue
 
 
 class _Prompt(TypedDict):
-    messages: _List[_RenderedMessage]
+    messages: _FailFastList[_RenderedMessage]
 
 
 class _Rendered(TypedDict):
@@ -123,7 +123,7 @@ def read_prompt(answer: JsonValue, judge: Judge) -> tuple[str | None, Messages]:
     for message in _read(_RENDERED, answer, "a rendered prompt with messages", judge)["data"]["messages"]:
         role, content = message["role"], message["content"]
         parts: list[_Part] = [{"type": "text", "text": content}] if isinstance(content, str) else content
-        texts = [text for part in parts if (text := _text(part, judge)).strip()]
+        texts = [text for part in parts if (text := _part_text(part, judge)).strip()]
         if message.get("tool_calls"):
             raise _no_place("a message with tool_calls")
         if role in {"system", "developer"}:
@@ -136,7 +136,7 @@ def read_prompt(answer: JsonValue, judge: Judge) -> tuple[str | None, Messages]:
     return "\n".join(system) or None, messages
 
 
-def _text(part: _Part, judge: Judge) -> str:
+def _part_text(part: _Part, judge: Judge) -> str:
     if part["type"] != "text" or "text" not in part:
         raise _no_place(f"a part of the type {judge.quote(part['type'])!r}")
     return part["text"]
@@ -175,7 +175,7 @@ def to_count_body(body: Body) -> Body:
     messages = list(_objects(body["messages"]))
     count: Body = {
         "model": body["model"],
-        "messages": _merged([_message(message) for message in messages if not _is_system(message)]),
+        "messages": _merged_by_role([_message(message) for message in messages if not _is_system(message)]),
     }
     if system := [part for message in messages if _is_system(message) for part in _blocks(message["content"])]:
         count["system"] = system
@@ -201,7 +201,7 @@ def _is_system(message: Body) -> bool:
     return message["role"] == "system"
 
 
-def _merged(messages: list[Body]) -> list[JsonValue]:
+def _merged_by_role(messages: list[Body]) -> list[JsonValue]:
     """Return messages with those of one role that follow one another in one: Claude wants all results together."""
     merged: list[Body] = []
     for message in messages:
@@ -298,5 +298,5 @@ def _read(shape: TypeAdapter[T], answer: JsonValue, expected: str, judge: Judge)
 
 
 def _unexpected(answer: JsonValue, expected: str, judge: Judge) -> PortkeyStreamError:
-    shown = judge.quote(to_json(answer).decode(), _SHOWN)
+    shown = judge.quote(to_json(answer).decode(), _ANSWER_QUOTE_LENGTH)
     return PortkeyStreamError(f"the gateway's answer must be {expected}; got {shown}", origin="gateway")

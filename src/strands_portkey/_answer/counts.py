@@ -47,7 +47,7 @@ class Stopwatch:
     def __init__(self, now: Callable[[], float] = time.perf_counter) -> None:
         """Start; `now` returns seconds."""
         self._now = now
-        self._started = now()
+        self._start = now()
         self._first_byte: int | None = None
 
     def first_byte(self) -> None:
@@ -62,4 +62,4 @@ class Stopwatch:
         return metrics
 
     def _milliseconds(self) -> int:
-        return round((self._now() - self._started) * 1000)
+        return round((self._now() - self._start) * 1000)

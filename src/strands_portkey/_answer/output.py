@@ -12,7 +12,7 @@ from strands_portkey._errors import PortkeyStreamError
 
 T = TypeVar("T", bound=BaseModel)
 
-_SHOWN: Final = 4000  # Characters of an answer that an error quotes.
+_OUTPUT_QUOTE_LENGTH: Final = 4000  # Characters of an answer that an error quotes.
 _PROBLEMS: Final = 5  # Problems of an answer that an error names.
 _COUNTED: Final = 1000  # With more problems than these it takes too long to describe them.
 
@@ -34,8 +34,8 @@ def to_output(output_model: type[T], message: Message | None, tool_name: str, ju
         problems = _problems(error)
     # Raised out here, since what pydantic says of it quotes the answer.
     said = (
-        f"the answer does not fit {output_model.__name__}: {judge.quote(problems, _SHOWN)}"
-        f"\nThe model said: {judge.quote(repr(content), _SHOWN)}"
+        f"the answer does not fit {output_model.__name__}: {judge.quote(problems, _OUTPUT_QUOTE_LENGTH)}"
+        f"\nThe model said: {judge.quote(repr(content), _OUTPUT_QUOTE_LENGTH)}"
     )
     raise PortkeyStreamError(said, origin="provider", retryable=True)
 

@@ -6,20 +6,24 @@ import argparse
 import sys
 from contextlib import suppress
 from importlib import import_module
-from typing import Final, Literal
+from typing import Literal
 
 from strands import Agent
 
 from strands_portkey._answer.metadata import ResponseMetadata
-from strands_portkey._cli.settings import Settings, Terminal, interruptible, read_settings
+from strands_portkey._cli.settings import (
+    EXIT_FAILED,
+    EXIT_OK,
+    EXIT_WRONG_SETTINGS,
+    Settings,
+    Terminal,
+    interruptible,
+    read_settings,
+)
 from strands_portkey._errors import PortkeyConfigError
 
 with suppress(ImportError):
     import_module("readline")  # Lets the prompt be edited, where Python has it.
-
-_FINE: Final = 0
-_FAILED: Final = 1
-_WRONG: Final = 2
 
 
 def chat(args: argparse.Namespace) -> int:
@@ -32,7 +36,7 @@ def chat(args: argparse.Namespace) -> int:
         settings = read_settings(args)
     except PortkeyConfigError as error:
         Terminal(()).complain(error)
-        return _WRONG
+        return EXIT_WRONG_SETTINGS
     terminal = Terminal(settings.secrets)
     for warning in settings.warnings:
         terminal.aside(f"warning: {warning}\n")
@@ -41,14 +45,14 @@ def chat(args: argparse.Namespace) -> int:
         agent = _make_agent(args, settings, printer)
     except Exception as error:  # noqa: BLE001 - a tool's module may fail in any way
         terminal.complain(error)
-        return _WRONG
+        return EXIT_WRONG_SETTINGS
     if args.prompt is not None:
-        return _FINE if _answer(agent, printer, terminal, args.prompt, once=True) else _FAILED
+        return EXIT_OK if _answer(agent, printer, terminal, args.prompt, once=True) else EXIT_FAILED
     terminal.aside(f"{settings.model_id} at {settings.endpoint.base_url}; Ctrl-C ends an answer, Ctrl-D the chat\n")
     while (line := _read_line()) is not None:
         if line:
             _answer(agent, printer, terminal, line)
-    return _FINE
+    return EXIT_OK
 
 
 def _make_agent(args: argparse.Namespace, settings: Settings, printer: _Printer) -> Agent:

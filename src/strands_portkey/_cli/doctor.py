@@ -23,7 +23,16 @@ from strands_portkey._cli.gateway import (
     failed,
     get_page,
 )
-from strands_portkey._cli.settings import Settings, Terminal, explain, interruptible, read_settings, with_fix
+from strands_portkey._cli.settings import (
+    EXIT_FAILED,
+    EXIT_OK,
+    Settings,
+    Terminal,
+    explain,
+    interruptible,
+    read_settings,
+    with_fix,
+)
 from strands_portkey._errors import PortkeyAPIError, PortkeyConfigError
 from strands_portkey._settings.config import Timeouts
 from strands_portkey._version import __version__
@@ -71,7 +80,7 @@ def doctor(args: argparse.Namespace) -> int:
         terminal.say(json.dumps(report, indent=2) + "\n")
     else:
         terminal.say("all fine\n" if is_fine else "something failed\n")
-    return 0 if is_fine else 1
+    return EXIT_OK if is_fine else EXIT_FAILED
 
 
 def _to_line(check: Check) -> str:

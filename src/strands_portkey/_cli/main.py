@@ -13,11 +13,9 @@ from typing_extensions import override
 
 from strands_portkey._cli.chat import chat
 from strands_portkey._cli.doctor import doctor
-from strands_portkey._cli.settings import Arguments, add_options
+from strands_portkey._cli.settings import EXIT_FAILED, EXIT_INTERRUPTED, Arguments, add_options
 from strands_portkey._version import __version__
 
-_FAILED: Final = 1
-_INTERRUPTED: Final = 130  # As shells have it for Ctrl-C.
 _KEYS: Final = """\
 Keys are read from the environment, never from the command line: PORTKEY_API_KEY is the gateway's. The provider's is
 the variable that --authorization names; else PORTKEY_PROVIDER_KEY; else, with `--provider openai` and no config,
@@ -37,14 +35,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         args = parse(argv)
     except SystemExit as ending:
-        return ending.code if isinstance(ending.code, int) else _FAILED
+        return ending.code if isinstance(ending.code, int) else EXIT_FAILED
     for name in ("strands", "strands_portkey"):
         logging.getLogger(name).addHandler(logging.NullHandler())  # The command says itself what failed.
     try:
         return doctor(args) if args.command == "doctor" else chat(args)
     except KeyboardInterrupt:
         sys.stderr.write("\ninterrupted\n")
-        return _INTERRUPTED
+        return EXIT_INTERRUPTED
 
 
 def parse(argv: Sequence[str] | None = None) -> Arguments:

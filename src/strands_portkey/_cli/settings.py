@@ -27,6 +27,11 @@ from strands_portkey._settings.headers import request_headers, secrets
 from strands_portkey._settings.secrets import masked
 from strands_portkey.model import OnResponse, PortkeyModel
 
+EXIT_OK: Final = 0
+EXIT_FAILED: Final = 1
+EXIT_WRONG_SETTINGS: Final = 2
+EXIT_INTERRUPTED: Final = 130  # 128 + SIGINT, as shells report it.
+
 _PARAMS: Final = TypeAdapter(dict[str, JsonValue])
 _SECRET_LENGTH: Final = 8  # A shorter header is no key, and blotting it out would spoil every text.
 # What the options are called in hints that speak of settings.
@@ -40,7 +45,7 @@ _OPTIONS: Final = {
     "client_args['provider']": "--provider",
     "model_id": "--model",
 }
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_CONTROL_CHARACTERS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _DIM: Final = "\x1b[2m"
 _PLAIN: Final = "\x1b[0m"
 
@@ -180,36 +185,36 @@ class Terminal:
     def __init__(self, hidden: Collection[str]) -> None:
         """Begin to write, without the secrets that are `hidden`."""
         quoted = [json.dumps(secret)[1:-1] for secret in hidden]
-        shown = {_CONTROL.sub("", secret) for secret in (*hidden, *quoted)}
-        self._hidden = sorted(shown, key=len, reverse=True)  # One may begin with another.
-        self._longest = max(map(len, self._hidden), default=0)
-        self._pattern = re.compile("|".join(map(re.escape, self._hidden)) or "(?!)")
+        shown = {_CONTROL_CHARACTERS.sub("", secret) for secret in (*hidden, *quoted)}
+        self._secrets = sorted(shown, key=len, reverse=True)  # One may begin with another.
+        self._longest = max(map(len, self._secrets), default=0)
+        self._pattern = re.compile("|".join(map(re.escape, self._secrets)) or "(?!)")
         self._is_dim = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
         self._target = (sys.stdout, "")
         self._held = ""
 
     def say(self, text: str) -> None:
         """Write to standard output at once."""
-        self._put(text, sys.stdout)
+        self._write_to(text, sys.stdout)
 
     def aside(self, text: str) -> None:
         """Write to standard error at once, dim on a terminal."""
-        self._put(text, sys.stderr, _DIM if self._is_dim else "")
+        self._write_to(text, sys.stderr, _DIM if self._is_dim else "")
 
     def complain(self, error: Exception) -> None:
         """Write an error to standard error, as one line."""
-        self._put(f"error: {with_fix(*explain(error))}\n", sys.stderr)
+        self._write_to(f"error: {with_fix(*explain(error))}\n", sys.stderr)
 
     def end(self) -> None:
         """Write what is held back, since no more pieces come."""
         held, self._held = self._held, ""
         self._write("***" if len(held) >= _SECRET_LENGTH else held)
 
-    def _put(self, text: str, stream: TextIO, style: str = "") -> None:
+    def _write_to(self, text: str, stream: TextIO, style: str = "") -> None:
         if (stream, style) != self._target:
             self.end()
             self._target = (stream, style)
-        text = self._held + _CONTROL.sub("", text)  # First, as they may stand within a secret.
+        text = self._held + _CONTROL_CHARACTERS.sub("", text)  # First, as they may stand within a secret.
         end = self._find_beginning(text, 0)
         for found in self._pattern.finditer(text):
             if found.start() < end < found.end():
@@ -221,7 +226,7 @@ class Terminal:
         """Return where the end of a text may be the beginning of a secret; its length if nowhere."""
         length = len(text)
         for at in range(max(start, length - self._longest), length):
-            if any(len(secret) > length - at and secret.startswith(text[at:]) for secret in self._hidden):
+            if any(len(secret) > length - at and secret.startswith(text[at:]) for secret in self._secrets):
                 return at
         return length
 

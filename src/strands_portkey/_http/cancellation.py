@@ -19,7 +19,7 @@ Phase = Literal["keys", "connect", "first_byte", "stream", "body", "drain"]
 """What is waited for; ``drain`` is what follows ``[DONE]``."""
 
 _POLL: Final = 0.05  # Seconds between looks at the cancel signal and the clocks, as Strands' own.
-_LONGEST: Final = 2 * _POLL  # Seconds that a look counts at most.
+_LONGEST_LOOK: Final = 2 * _POLL  # Seconds that a look counts at most.
 _DRAIN: Final = 1.0  # Seconds for the end of the body, and guardrail results, after [DONE].
 # The clocks of each phase, beside `total`. Each measures the whole phase, but `idle`: the wait for one piece.
 _CLOCKS: Final[dict[Phase, tuple[str, ...]]] = {
@@ -47,8 +47,8 @@ class Watch:
     while it closes the connection. No scope is held between waits, since Strands may end a generator from another
     task than the one that began it.
 
-    All clocks but ``total`` go by a time of its own, which goes on with each look, by no more than `_LONGEST`: what the
-    other side sends is not read while somebody's code blocks the loop.
+    All clocks except ``total`` use a time of the watch's own. Each look advances it by at most `_LONGEST_LOOK`, so that
+    time in which the caller's code blocks the event loop, and nothing can be read, is not counted in full.
     """
 
     def __init__(self, clocks: Clocks, cancel_signal: threading.Event | None) -> None:
@@ -59,7 +59,7 @@ class Watch:
         self._cause: PortkeyTimeoutError | RequestCancelledError | None = None
         self._phase: Phase = "keys"
         self._phases = self._waits = 0  # How many have begun, and had begun at the last look.
-        self._seen = 0, 0
+        self._counts_at_look = 0, 0
         self._time = self._phase_began = self._wait_began = 0.0
         self._began = self._looked = self.now()
 
@@ -116,7 +116,7 @@ class Watch:
     def _find_cause(self) -> PortkeyTimeoutError | RequestCancelledError | None:
         if self._signal is not None and self._signal.is_set():
             return RequestCancelledError()
-        before = self._pass()
+        before = self._advance()
         limits: dict[str, float | None] = {**vars(self._clocks), "drain": _DRAIN}
         # What had come by the look before has been read since.
         passed = {"idle": before - self._wait_began, "total": self._looked - self._began}
@@ -127,11 +127,11 @@ class Watch:
                 return PortkeyTimeoutError(message, clock=clock, seconds=limit)
         return None
 
-    def _pass(self) -> float:
+    def _advance(self) -> float:
         """Let the time of the clocks go on, and return what it was."""
-        now, before, (phases, waits) = self.now(), self._time, self._seen
-        self._time += min(now - self._looked, _LONGEST)
-        self._looked, self._seen = now, (self._phases, self._waits)
+        now, before, (phases, waits) = self.now(), self._time, self._counts_at_look
+        self._time += min(now - self._looked, _LONGEST_LOOK)
+        self._looked, self._counts_at_look = now, (self._phases, self._waits)
         if phases != self._phases:
             self._phase_began = self._time
         if waits != self._waits:

@@ -135,7 +135,7 @@ class LoopClients:
         finally:
             await self.close_idle()
             # A generator that was abandoned as the loop ended has no task left to close its connection.
-            self._close(list(self.busy))
+            self._start_closing(list(self.busy))
             while self._closing:
                 await asyncio.wait(self._closing)
 
@@ -155,19 +155,19 @@ class LoopClients:
             if self._timer is None:  # Its context is empty: the request's may hold an agent.
                 self._timer = self.loop.call_later(_KEEPALIVE, self._expire, context=Context())
         else:
-            await asyncio.wait(self._close([client]))
+            await asyncio.wait(self._start_closing([client]))
 
     def _expire(self) -> None:
         """Close what has been idle for too long: the oldest, at the bottom."""
         oldest = self.loop.time() - _KEEPALIVE
         expired = bisect_right(self._idle, oldest, key=lambda kept: kept[0])
-        self._close([client for _, client in self._idle[:expired]])
+        self._start_closing([client for _, client in self._idle[:expired]])
         del self._idle[:expired]
         self._timer = (
             self.loop.call_at(self._idle[0][0] + _KEEPALIVE, self._expire, context=Context()) if self._idle else None
         )
 
-    def _close(self, clients: Collection[Client]) -> list[asyncio.Task[None]]:
+    def _start_closing(self, clients: Collection[Client]) -> list[asyncio.Task[None]]:
         """Close clients in tasks of their own, which go on when whoever waits for them is cancelled."""
         self.busy.update(clients)  # Until they are closed: the loop may end before a task begins.
         tasks = [self.loop.create_task(self._close_one(client)) for client in clients]
@@ -187,7 +187,7 @@ class LoopClients:
         idle = [client for _, client in self._idle]
         self._idle.clear()
         if idle:
-            await asyncio.wait(self._close(idle))
+            await asyncio.wait(self._start_closing(idle))
 
 
 class _Connection(Protocol):

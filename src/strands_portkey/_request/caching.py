@@ -38,13 +38,13 @@ class Caching:
             verbatim_ttl: Whether marks that the gateway passes on as they are keep their time to live.
         """
         self._config = config
-        self._kind: CacheKind | None = "cache_control" if config and config.strategy == "anthropic" else kind
+        self._cache_kind: CacheKind | None = "cache_control" if config and config.strategy == "anthropic" else kind
         self._upstream = upstream
         self._session_id = session_id
         self._verbatim_ttl = verbatim_ttl
         # How long a prefix is kept, where a section or a cache point does not say so itself.
         self._ttl: str | None = getattr(config, "ttl", None)
-        self._places_points = config is not None and self._kind == "cache_control"
+        self._places_points = config is not None and self._cache_kind == "cache_control"
 
     def content(self, messages: Sequence[Message], index: int, trailing: int) -> Sequence[ContentBlock]:
         """Return the blocks of a message: where `CacheConfig` places them, with one cache point in the user's last.
@@ -89,18 +89,18 @@ class Caching:
 
         A mark that the gateway passes on as it is, is `verbatim`.
         """
-        if self._kind is None:
+        if self._cache_kind is None:
             _warn(f"the upstream {self._upstream!r} takes no cache points; they have no effect")
-        if self._kind != "cache_control":
+        if self._cache_kind != "cache_control":
             return None
         ttl = None if verbatim and not self._verbatim_ttl else ttl or self._ttl
         return {"type": "ephemeral", "ttl": ttl} if ttl else {"type": "ephemeral"}
 
     def params(self) -> dict[str, JsonValue]:
         """Return the body's parameters that route to a cache: OpenAI's."""
-        if self._config is not None and self._kind is None:
+        if self._config is not None and self._cache_kind is None:
             _warn(f"the upstream {self._upstream!r} takes no cache points; cache_config has no effect")
-        if self._config is None or self._kind != "prompt_cache_key":
+        if self._config is None or self._cache_kind != "prompt_cache_key":
             return {}
         params: dict[str, JsonValue] = {}
         key: str | bool | None = getattr(self._config, "cache_key", None)

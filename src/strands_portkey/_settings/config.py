@@ -367,10 +367,10 @@ def _check_params(value: object) -> str | None:
         return "without 'messages' (the agent's) and 'model' (model_id)"
     if value.keys() & _SDK_PARAMS:
         return f"without {sorted(_SDK_PARAMS)}, which only the OpenAI SDK takes apart"
-    return None if _is_json(value) else "JSON values throughout"
+    return None if _is_json_value(value) else "JSON values throughout"
 
 
-def _is_json(value: object) -> bool:
+def _is_json_value(value: object) -> bool:
     try:
         json.dumps(value, allow_nan=False)
     except (TypeError, ValueError, RecursionError):

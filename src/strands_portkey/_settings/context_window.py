@@ -22,10 +22,10 @@ def find_context_window_limit(model_id: str) -> int | None:
     The id may be plain, Portkey's ``@slug/model``, an id, an inference profile or an ARN of Bedrock, or Vertex's
     (``anthropic.claude-sonnet-4-5@20250929``, ``publishers/.../models/...``).
     """
-    return next((limit for name in _names(model_id) if (limit := _look_up(name)) is not None), None)
+    return next((limit for name in _table_names(model_id) if (limit := _look_up(name)) is not None), None)
 
 
-def _names(model_id: str) -> Iterator[str]:
+def _table_names(model_id: str) -> Iterator[str]:
     """Yield the names that the table may have a model by, the most exact first."""
     yield model_id
     name = model_id.rpartition("/")[2]  # After a slug, a path of Vertex, or an ARN's kind of resource.

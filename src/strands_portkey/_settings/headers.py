@@ -72,7 +72,9 @@ def request_headers(routing: Mapping[str, object], tracing: Mapping[str, str] | 
     traced = {name: value for name, value in (tracing or {}).items() if name not in taken}
     headers = {**_BASE, **traced}
     settings = {to_setting(key): value for key, value in routing.items() if not _is_left_out(value)}
-    names = [name.lower().replace("_", "-") for name in _names("forward_headers", settings.get("forward_headers", ()))]
+    names = [
+        name.lower().replace("_", "-") for name in _to_names("forward_headers", settings.get("forward_headers", ()))
+    ]
     for setting, value in settings.items():
         name = setting.replace("_", "-")
         if setting == "headers":
@@ -140,7 +142,7 @@ def _rewritten(secret: str, form: str) -> str:
     return _PUNCTUATION.sub(lambda match: form % ord(match[0]), secret)
 
 
-def _words(text: str) -> Iterator[str]:
+def _secret_parts(text: str) -> Iterator[str]:
     """Yield a secret and the parts of it that may be quoted alone: without its scheme, each cookie, a password."""
     yield text
     words = [word for word in re.split(r"[\s;,]+", text) if word.lower() not in _SCHEMES]
@@ -181,7 +183,7 @@ def _secrets_within(value: JsonValue, *, is_secret: bool = False) -> Iterator[st
                 yield from _secrets_within(from_json(value), is_secret=is_secret)
                 return
         if is_secret:
-            yield from _words(value)
+            yield from _secret_parts(value)
         elif _URL.match(value):
             yield from _credentials(value)
 
@@ -190,7 +192,7 @@ def _is_left_out(value: object) -> bool:
     return value is None or (isinstance(value, str) and not value.strip())
 
 
-def _names(setting: str, value: object) -> list[str]:
+def _to_names(setting: str, value: object) -> list[str]:
     """Return the names of a comma list, given as text or as a list."""
     if isinstance(value, str):
         value = value.split(",")
@@ -233,7 +235,7 @@ def _to_text(setting: str, value: object, settings: Mapping[str, object]) -> str
         return _to_json(setting, value)
     if setting in _NAME_LISTS:
         # A setting is named as the header that it becomes; the name of any other header is the caller's.
-        names = _names(setting, value)
+        names = _to_names(setting, value)
         return ",".join(name.replace("_", "-") if to_setting(name) in settings else name for name in names)
     if isinstance(value, bool):
         return "true" if value else "false"

@@ -38,11 +38,11 @@ def for_call(
     if is_mapping(params := changes.pop("params", None)):
         changes["params"] = dict(config.get("params") or {}) | dict(params)
     if "metadata" in settings:
-        settings["metadata"] = _merged(routing.get("metadata"), settings["metadata"])
+        settings["metadata"] = _merged_metadata(routing.get("metadata"), settings["metadata"])
     return {**routing, **settings}, cast("PortkeyConfig", {**config, **changes})
 
 
-def _merged(known: object, latest: object) -> object:
+def _merged_metadata(known: object, latest: object) -> object:
     """Return metadata with the latest over the known; what is no object is left for the headers to refuse."""
     objects = [_to_object(metadata) for metadata in (known, latest)]
     if all(is_mapping(metadata) for metadata in objects):

@@ -28,7 +28,7 @@ _T = TypeVar("_T")
 _First: TypeAlias = Annotated[_T, Field(union_mode="left_to_right")]
 # The first fault counts: a list may have more faults than there is time to describe.
 # Each part takes time, and no upstream sends so many in one message.
-_List: TypeAlias = Annotated[list[_T], Field(fail_fast=True, max_length=1_000)]
+_BoundedList: TypeAlias = Annotated[list[_T], Field(fail_fast=True, max_length=1_000)]
 _Choices: TypeAlias = Annotated[list[_T], Field(fail_fast=True, max_length=8)]
 
 
@@ -62,11 +62,11 @@ class ContentPart(TypedDict, total=False):
     """
 
     text: str | None
-    thinking: str | _List[Thought] | None
+    thinking: str | _BoundedList[Thought] | None
     signature: str | None
     data: str | None  # redacted thinking
     citation: Citation | None
-    citations: _List[Citation] | None  # in a JSON answer
+    citations: _BoundedList[Citation] | None  # in a JSON answer
     image_url: JsonValue
 
 
@@ -80,12 +80,12 @@ class ContentBlock(ContentPart, total=False):
 class Delta(TypedDict, total=False):
     """What the message grows by; in a JSON answer the whole message."""
 
-    content: _First[str | _List[ContentPart] | None]
-    content_blocks: _List[ContentBlock] | None
+    content: _First[str | _BoundedList[ContentPart] | None]
+    content_blocks: _BoundedList[ContentBlock] | None
     reasoning_content: str | None
     reasoning: str | None
     refusal: str | None
-    tool_calls: _First[_List[ToolCallDelta | None] | ToolCallDelta | None]  # Cohere sends one object
+    tool_calls: _First[_BoundedList[ToolCallDelta | None] | ToolCallDelta | None]  # Cohere sends one object
     finish_reason: str | None  # Bedrock's exceptions put it here
 
 
@@ -141,7 +141,7 @@ _VALIDATE: Final = _CHUNK.validator.validate_json  # Without the adapter's own l
 _SPARE: Final = frozenset({"model", "provider", "usage", "hook_results"})
 _SPARE_OF_MESSAGE: Final = frozenset({"reasoning", "reasoning_content", "refusal"})
 _MENDINGS: Final = 2  # How often a chunk is read again: without misfits, and without halves of characters.
-_ERROR_BYTES: Final = 65_536  # How much of a chunk is read for an error that it may be.
+_ERROR_CHUNK_BYTES: Final = 65_536  # How much of a chunk is read for an error that it may be.
 
 
 class UnreadableChunkError(ValueError):
@@ -180,7 +180,7 @@ def _with_error(chunk: ChatCompletionChunk, data: str | bytes) -> ChatCompletion
     """Return a chunk that is an error with it under `error`, where vLLM and others do not put it."""
     if chunk.get("error"):
         return chunk
-    said = from_json(data[:_ERROR_BYTES], allow_partial=len(data) > _ERROR_BYTES)
+    said = from_json(data[:_ERROR_CHUNK_BYTES], allow_partial=len(data) > _ERROR_CHUNK_BYTES)
     kinds = [kind.lower() for name in ("object", "type", "status") if isinstance(kind := said.get(name), str)]
     is_error = "detail" in said or any("error" in kind or "failure" in kind for kind in kinds)
     return {**chunk, "error": said} if is_error else chunk
