@@ -14,10 +14,19 @@ import warnings
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from ssl import SSLContext
-from typing import Final, Literal, Protocol, cast, runtime_checkable
+from typing import Annotated, Final, Literal, Protocol, TypeAlias, runtime_checkable
 from urllib.parse import urlsplit
 
-from pydantic import ConfigDict, JsonValue, NonNegativeFloat, PositiveInt, TypeAdapter, ValidationError, with_config
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    JsonValue,
+    NonNegativeFloat,
+    PositiveInt,
+    TypeAdapter,
+    ValidationError,
+    with_config,
+)
 from strands.models.model import BaseModelConfig, CacheConfig
 from typing_extensions import NotRequired, Required, TypedDict
 
@@ -190,15 +199,19 @@ class Endpoint:
     max_event_bytes: int
 
 
+# pydantic returns a plain str for a subclass of it.
+_MaskedText: TypeAlias = Annotated[str, AfterValidator(Masked)]
+
+
 @with_config(ConfigDict(arbitrary_types_allowed=True, strict=True))
 class _EndpointArgs(TypedDict, total=False):
     """The keys of `ClientArgs` that are not routing, as pydantic checks them."""
 
-    base_url: str | None
+    base_url: _MaskedText | None
     timeout: NonNegativeFloat | Timeouts | HttpxTimeout | None
-    verify: bool | str | SSLContext
-    cert: str | tuple[str, ...] | None
-    proxy: str | None
+    verify: bool | _MaskedText | SSLContext
+    cert: _MaskedText | tuple[_MaskedText, ...] | None
+    proxy: _MaskedText | None
     trust_env: bool
     http2: bool
     max_event_bytes: PositiveInt
@@ -423,7 +436,7 @@ _CHECKS: Final[Mapping[str, Callable[[object], str | None]]] = {
 
 def _endpoint_args(given: Mapping[str, object]) -> _EndpointArgs:
     try:
-        return cast("_EndpointArgs", masked(_ENDPOINT_ARGS.validate_python(given)))
+        return _ENDPOINT_ARGS.validate_python(given)
     except ValidationError as error:
         name = str(error.errors(include_url=False, include_input=False)[0]["loc"][0])
     # Out here, since what pydantic raised quotes names.

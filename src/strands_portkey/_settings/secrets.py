@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Final, SupportsIndex
 
 from typing_extensions import Self, override
 
@@ -31,8 +31,8 @@ class Masked(str):
         return "'***'"
 
     @override
-    def __getitem__(self, key: object) -> Self:  # A part of it is shown no more than all of it.
-        return type(self)(super().__getitem__(key))  # type: ignore[index]
+    def __getitem__(self, key: SupportsIndex | slice) -> Self:  # A part of a key is hidden as well.
+        return type(self)(super().__getitem__(key))
 
     @override
     def __reduce__(self) -> tuple[type[Self], tuple[str]]:
