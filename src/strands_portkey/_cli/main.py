@@ -1,4 +1,4 @@
-"""The command `strands-portkey`: `doctor` looks at settings and gateway, `chat` talks to a model."""
+"""The command `strands-portkey` with its subcommands `doctor` and `chat`, and their options."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as ending:
         return ending.code if isinstance(ending.code, int) else EXIT_FAILED
     for name in ("strands", "strands_portkey"):
-        logging.getLogger(name).addHandler(logging.NullHandler())  # The command says itself what failed.
+        logging.getLogger(name).addHandler(logging.NullHandler())  # The command prints errors itself.
     try:
         return doctor(args) if args.command == "doctor" else chat(args)
     except KeyboardInterrupt:
@@ -46,10 +46,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def parse(argv: Sequence[str] | None = None) -> Arguments:
-    """Return what the command line says.
+    """Parse the command line.
 
     Raises:
-        SystemExit: If that is wrong, or asks for the help or the version, after these were printed.
+        SystemExit: If it is invalid, or after the help or the version was printed.
     """
     parser = _make_parser()
     args, unknown = parser.parse_known_args(argv, Arguments())
@@ -59,7 +59,7 @@ def parse(argv: Sequence[str] | None = None) -> Arguments:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Quotes nothing that it was given: it may be a key."""
+    """A parser whose errors quote no argument, since it may be a key."""
 
     @override
     def error(self, message: str) -> NoReturn:
