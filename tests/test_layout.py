@@ -91,6 +91,31 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
     assert above == {}
 
 
+def test_a_private_name_is_defined_in_one_module() -> None:
+    modules: dict[str, list[str]] = {}
+    for module, tree in TREES.items():
+        for name in _defined(tree):
+            if name.startswith("_") and not name.startswith("__"):
+                modules.setdefault(name, []).append(module)
+
+    assert {name: places for name, places in modules.items() if len(places) > 1} == {}
+
+
+def _defined(tree: ast.Module) -> set[str]:
+    """Return the names that a module defines at its top level, without those that it imports."""
+    names: set[str] = set()
+    for statement in tree.body:
+        if isinstance(statement, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            names.add(statement.name)
+        else:
+            names |= {
+                node.id
+                for node in ast.walk(statement)
+                if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+            }
+    return names
+
+
 def _part(module: str) -> str:
     """Return the part of the package that a module belongs to."""
     path = module.removesuffix(".py").removesuffix("/__init__")

@@ -1,4 +1,4 @@
-"""Reach any model through a Portkey gateway from a Strands agent, with nothing but httpx in between."""
+"""A Strands Agents model provider for the Portkey AI gateway, built on httpx."""
 
 from strands_portkey._answer.metadata import ResponseMetadata
 from strands_portkey._errors import (

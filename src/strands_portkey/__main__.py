@@ -1,4 +1,4 @@
-"""Makes `python -m strands_portkey` the same as the command `strands-portkey`."""
+"""Runs the command `strands-portkey` as `python -m strands_portkey`."""
 
 import sys
 

@@ -1,9 +1,9 @@
-"""What goes to the gateway's other endpoints, and what comes back: models, feedback, prompts, counts of tokens.
+"""Bodies and answers of the gateway's other endpoints: models, feedback, prompts and token counts.
 
 Hosted and enterprise gateways offer the first three. The open-source one passes ``GET /models`` and ``POST /feedback``
 on to the provider, and answers 500 to ``POST /prompts/{id}/render``.
 
-What cannot be sent raises `PortkeyConfigError`, an answer of another shape `PortkeyStreamError`.
+Invalid arguments raise `PortkeyConfigError`; an answer that does not have the expected form, `PortkeyStreamError`.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from strands_portkey._errors import PortkeyConfigError, PortkeyStreamError
 from strands_portkey._json import Body
 
 T = TypeVar("T")
-# The first fault counts: a list may have more faults than there is time to describe.
-_List: TypeAlias = Annotated[list[T], Field(fail_fast=True)]
+# Validation stops at the first error: to describe thousands of them would take too long.
+_FailFastList: TypeAlias = Annotated[list[T], Field(fail_fast=True)]
 
-_SHOWN: Final = 200  # Characters of an answer that an error quotes.
+_ANSWER_QUOTE_LENGTH: Final = 200  # Characters of an answer that an error quotes.
 
 
 # -- feedback ----------------------------------------------------------------------------------------------------------
@@ -36,7 +36,7 @@ def to_feedback(
 ) -> Body:
     """Build the body of ``POST /feedback``: see `PortkeyModel.feedback`."""
     if not trace_id:
-        raise PortkeyConfigError("trace_id must be that of an answer, as ResponseMetadata has it; got nothing")
+        raise PortkeyConfigError("trace_id must be that of an answer, as ResponseMetadata has it; got an empty text")
     if value not in range(-10, 11):
         raise PortkeyConfigError(f"value must be a whole number from -10 to 10; got {_shown(value)}")
     if not _is_number(weight) or not 0 <= weight <= 1:
@@ -46,7 +46,7 @@ def to_feedback(
 
 
 def _shown(value: object) -> str:
-    """Return a number as it is, of anything else, which may be a key in the wrong place, its type."""
+    """Return a number itself, but only the type of any other value, which may be a misplaced key."""
     return repr(value) if _is_number(value) else type(value).__name__
 
 
@@ -63,18 +63,18 @@ class _Model(TypedDict, total=False):
 
 
 class _Models(TypedDict, total=False):
-    data: _List[_Model]
-    models: _List[_Model]
+    data: _FailFastList[_Model]
+    models: _FailFastList[_Model]
 
 
-_MODELS: Final[TypeAdapter[_Models | _List[_Model]]] = TypeAdapter(_Models | _List[_Model])
+_MODELS: Final[TypeAdapter[_Models | _FailFastList[_Model]]] = TypeAdapter(_Models | _FailFastList[_Model])
 
 
 def read_models(answer: JsonValue, judge: Judge) -> list[str]:
     """Return the ids that ``GET /models`` lists, in its order, each as `PortkeyConfig.model_id` takes it.
 
-    That is the workspace's catalog as ``@slug/model``, or the provider's own list where the request names a provider.
-    With strict OpenAI compliance off that is as the provider sent it: Together's is a bare list, Gemini's has
+    That is the workspace's catalog as ``@slug/model``, or the provider's own list if the request names a provider. With
+    strict OpenAI compliance off, the gateway passes that list on unchanged: Together's is a bare list, Gemini's has
     ``{"models": [{"name": "models/..."}]}``.
     """
     listed = _read(_MODELS, answer, "a list of models", judge)
@@ -97,12 +97,12 @@ class _Part(TypedDict, total=False):
 
 class _RenderedMessage(TypedDict, total=False):
     role: Required[str]
-    content: Required[str | _List[_Part]]
+    content: Required[str | _FailFastList[_Part]]
     tool_calls: JsonValue
 
 
 class _Prompt(TypedDict):
-    messages: _List[_RenderedMessage]
+    messages: _FailFastList[_RenderedMessage]
 
 
 class _Rendered(TypedDict):
@@ -115,42 +115,42 @@ _RENDERED: Final = TypeAdapter(_Rendered)
 def read_prompt(answer: JsonValue, judge: Judge) -> tuple[str | None, Messages]:
     """Return the system prompt and the messages of ``POST /prompts/{id}/render``.
 
-    The system prompt is a line for each text of ``system`` and ``developer`` messages. What is blank is left out. The
-    prompt's model and parameters are not read: they are the model provider's to set.
+    The system prompt has one line for each text of the ``system`` and ``developer`` messages. Blank texts are left out.
+    The prompt's model and parameters are not read, since `PortkeyModel` sets its own.
     """
     system: list[str] = []
     messages: Messages = []
     for message in _read(_RENDERED, answer, "a rendered prompt with messages", judge)["data"]["messages"]:
         role, content = message["role"], message["content"]
         parts: list[_Part] = [{"type": "text", "text": content}] if isinstance(content, str) else content
-        texts = [text for part in parts if (text := _text(part, judge)).strip()]
+        texts = [text for part in parts if (text := _part_text(part, judge)).strip()]
         if message.get("tool_calls"):
-            raise _no_place("a message with tool_calls")
+            raise _unusable_prompt("a message with tool_calls")
         if role in {"system", "developer"}:
             system += texts
         elif role not in {"user", "assistant"}:
-            raise _no_place(f"a message of the role {judge.quote(role)!r}")
+            raise _unusable_prompt(f"a message of the role {judge.quote(role)!r}")
         elif texts:
             content_blocks: list[ContentBlock] = [{"text": text} for text in texts]
             messages.append({"role": "user" if role == "user" else "assistant", "content": content_blocks})
     return "\n".join(system) or None, messages
 
 
-def _text(part: _Part, judge: Judge) -> str:
+def _part_text(part: _Part, judge: Judge) -> str:
     if part["type"] != "text" or "text" not in part:
-        raise _no_place(f"a part of the type {judge.quote(part['type'])!r}")
+        raise _unusable_prompt(f"a part of the type {judge.quote(part['type'])!r}")
     return part["text"]
 
 
-def _no_place(what: str) -> PortkeyStreamError:
+def _unusable_prompt(what: str) -> PortkeyStreamError:
     message = f"the prompt must hold system, user and assistant messages of text; got {what}"
     return PortkeyStreamError(message, origin="gateway", hint="Change the prompt in Portkey's prompt library.")
 
 
 # -- counts ------------------------------------------------------------------------------------------------------------
 
-# The open-source gateway translates chat completions for Anthropic, but passes ``/messages/count_tokens`` on as it is.
-# What is counted must be what would be sent, so a body is changed here as the gateway changes it.
+# The open-source gateway translates chat completions for Anthropic, but passes ``/messages/count_tokens`` on unchanged.
+# The counted body must equal the one that would be sent, so this applies the gateway's translation.
 # See https://platform.claude.com/docs/en/api/messages/count_tokens.
 
 
@@ -170,12 +170,12 @@ def read_count(answer: JsonValue, judge: Judge) -> int:
 def to_count_body(body: Body) -> Body:
     """Return the body of ``POST /messages/count_tokens`` for what `to_body` made for the dialect ``anthropic``.
 
-    Parameters that no tokens come from stay out, since Anthropic refuses them here.
+    Parameters that do not add tokens are left out, since Anthropic refuses them here.
     """
     messages = list(_objects(body["messages"]))
     count: Body = {
         "model": body["model"],
-        "messages": _merged([_message(message) for message in messages if not _is_system(message)]),
+        "messages": _merged_by_role([_message(message) for message in messages if not _is_system(message)]),
     }
     if system := [part for message in messages if _is_system(message) for part in _blocks(message["content"])]:
         count["system"] = system
@@ -201,8 +201,8 @@ def _is_system(message: Body) -> bool:
     return message["role"] == "system"
 
 
-def _merged(messages: list[Body]) -> list[JsonValue]:
-    """Return messages with those of one role that follow one another in one: Claude wants all results together."""
+def _merged_by_role(messages: list[Body]) -> list[JsonValue]:
+    """Return messages, consecutive ones of the same role merged: Claude requires all tool results in one message."""
     merged: list[Body] = []
     for message in messages:
         if merged and merged[-1]["role"] == message["role"]:
@@ -232,7 +232,7 @@ def _blocks(content: JsonValue) -> list[JsonValue]:
 
 
 def _block(part: Body) -> Body:
-    """Return a part as Anthropic's block; text and thinking are such already."""
+    """Return a part as Anthropic's block; text and thinking have that form already."""
     match part:
         case {"type": "image_url", "image_url": {"url": str(url)}}:
             kept = {key: value for key, value in part.items() if key == "cache_control"}
@@ -251,7 +251,7 @@ def _media(url: str) -> Body:
 
 
 def _tool_use(call: Body) -> Body:
-    """Return a tool call as a block; whatever else it has, such as a cache mark, goes with it."""
+    """Return a tool call as a block, with its other fields, such as ``cache_control``."""
     kept = {key: value for key, value in call.items() if key not in {"type", "function"}}
     function = _object(call["function"])
     return {"type": "tool_use", "name": function["name"], "input": from_json(str(function["arguments"])), **kept}
@@ -260,8 +260,8 @@ def _tool_use(call: Body) -> Body:
 def _tool(tool: Body) -> Body:
     """Return a tool in Anthropic's form.
 
-    `params` may hold the provider's own, such as its web search: the gateway wants their type as the name, and under it
-    their settings, whose name is the type.
+    `params` may contain the provider's own tools, such as web search. The gateway expects the tool's name as `type`,
+    and under a key of that name its settings, whose `name` is the type for Anthropic.
     """
     kept = {key: value for key, value in tool.items() if key == "cache_control"}
     function, kind = _object(tool.get("function")), str(tool.get("type"))
@@ -273,7 +273,7 @@ def _tool(tool: Body) -> Body:
 
 
 def _schema(parameters: Body) -> Body:
-    """Return what the gateway lets through of a schema, without the empty ``$defs`` that it adds."""
+    """Return the part of a schema that the gateway passes on, without the empty ``$defs`` that it adds."""
     empty: Body = {"type": "object", "properties": {}, "required": []}
     return empty | {key: parameters[key] for key in (*empty, "$defs") if parameters.get(key)}
 
@@ -298,5 +298,5 @@ def _read(shape: TypeAdapter[T], answer: JsonValue, expected: str, judge: Judge)
 
 
 def _unexpected(answer: JsonValue, expected: str, judge: Judge) -> PortkeyStreamError:
-    shown = judge.quote(to_json(answer).decode(), _SHOWN)
+    shown = judge.quote(to_json(answer).decode(), _ANSWER_QUOTE_LENGTH)
     return PortkeyStreamError(f"the gateway's answer must be {expected}; got {shown}", origin="gateway")

@@ -1,13 +1,13 @@
-"""Every way a call can fail.
+"""The exceptions of this package.
 
-Each class says when it happens; all are caught as the first one.
+All of them are subclasses of `PortkeyError`.
 
     PortkeyError
      +- PortkeyConfigError             a setting is wrong; nothing was sent (also ValueError)
-     +- PortkeyConnectionError         the gateway was not reached, or hung up before it answered
-     |   +- PortkeyTimeoutError        one of our own clocks ran out
-     +- PortkeyStreamError             the answer broke off, or is not what the protocol allows
-     +- PortkeyAPIError                the gateway or the provider said no
+     +- PortkeyConnectionError         the connection failed, or the gateway closed it before it answered
+     |   +- PortkeyTimeoutError        one of the client's timeouts expired
+     +- PortkeyStreamError             the answer is incomplete or violates the protocol
+     +- PortkeyAPIError                the gateway or the provider answered with an error
          +- PortkeyThrottledError      too many requests (also ModelThrottledException)
          +- PortkeyContextOverflowError  too long for the model (also ContextWindowOverflowException)
          +- PortkeyGuardrailError      a guardrail denied the request or the answer (446)
@@ -22,24 +22,24 @@ from pydantic import JsonValue
 from strands.types.exceptions import ContextWindowOverflowException, ModelThrottledException
 
 Origin = Literal["gateway", "provider", "network"]
-"""Who failed: the gateway itself, the provider behind it, or the network between."""
+"""Where the failure occurred: in the gateway, at the provider behind it, or in the network."""
 
 
 class PortkeyError(Exception):
-    """Base of all errors of this package."""
+    """Base class of all exceptions of this package."""
 
     origin: Origin | None
-    """Who failed, or None where that is the caller."""
+    """Where the failure occurred; None if the caller caused it."""
     status_code: int | None
-    """HTTP status of the answer, if one came."""
+    """HTTP status of the answer, if there was one."""
     code: str | None
-    """Error code as the provider or the gateway gave it."""
+    """Error code of the provider or the gateway, unchanged."""
     trace_id: str | None
-    """The gateway's trace id, if it gave one."""
+    """The gateway's trace id, if it sent one."""
     received: int
-    """Number of chunks of the answer that had come before the failure."""
+    """Number of chunks of the answer that were received before the failure."""
     hint: str | None
-    """What to do about it, where that is known."""
+    """How to fix the problem, if that is known."""
     retryable: bool
     """Whether the same request may succeed later."""
 
@@ -67,33 +67,33 @@ class PortkeyError(Exception):
 
 
 class PortkeyConfigError(PortkeyError, ValueError):
-    """A setting or a content block cannot be sent. Found before anything is sent."""
+    """A setting or a content block is invalid. Raised before anything is sent."""
 
 
 class PortkeyConnectionError(PortkeyError):
-    """The gateway was not reached, or hung up before it answered."""
+    """The connection to the gateway failed, or the gateway closed it before it answered."""
 
 
 class PortkeyTimeoutError(PortkeyConnectionError):
-    """One of the clocks of `client_args["timeout"]` ran out."""
+    """One of the timeouts in `client_args["timeout"]` expired."""
 
     clock: str
     """``"connect"``, ``"first_byte"``, ``"idle"`` or ``"total"``."""
     seconds: float
-    """What that clock was set to; 0 where an `http_client` of your own has run out of its time."""
+    """The timeout's value; 0 if it is a timeout of your own `http_client`."""
 
     def __init__(self, message: str, *, clock: str = "", seconds: float = 0, received: int = 0) -> None:
-        """Initialize the error with the clock that ran out."""
+        """Initialize the error with the timeout that expired."""
         super().__init__(message, origin="network", received=received, retryable=True)
         self.clock = clock
         self.seconds = seconds
 
 
 class PortkeyStreamError(PortkeyError):
-    """The answer broke off, or is not what the protocol allows.
+    """The answer is incomplete or violates the protocol.
 
-    The gateway ends a stream with a clean close when its upstream dies, so an answer without a finish
-    reason counts as broken.
+    The gateway closes a stream normally when the connection to its upstream is lost, so an answer without a finish
+    reason counts as incomplete.
     """
 
 
@@ -101,15 +101,15 @@ class PortkeyAPIError(PortkeyError):
     """The gateway or the provider answered with an error."""
 
     type: str | None
-    """Error type as the provider gave it."""
+    """Error type of the provider, unchanged."""
     param: str | None
-    """The parameter the provider complains of."""
+    """The parameter that the provider names as the cause."""
     provider: str | None
     """The provider that answered."""
     body: str
     """The answer's body as text, shortened to 4,000 characters."""
     retry_after: float | None
-    """Seconds to wait, as the answer's headers say."""
+    """Seconds to wait before another request, from the answer's headers."""
 
     def __init__(
         self,
@@ -128,7 +128,7 @@ class PortkeyAPIError(PortkeyError):
         retryable: bool = False,
         retry_after: float | None = None,
     ) -> None:
-        """Initialize the error with what the answer said."""
+        """Initialize the error with the fields of the answer."""
         super().__init__(
             message,
             origin=origin,
@@ -147,20 +147,20 @@ class PortkeyAPIError(PortkeyError):
 
 
 class PortkeyThrottledError(PortkeyAPIError, ModelThrottledException):
-    """Too many requests or an overloaded model: by status (429, 529), code or words. Strands retries it.
+    """Too many requests or an overloaded model, recognized by status (429, 529), code or message. Strands retries it.
 
-    Not raised once output has begun, nor where a quota is used up: these are a plain `PortkeyAPIError`.
+    Not raised after output has begun, nor when a quota is exhausted: these raise a plain `PortkeyAPIError`.
     """
 
 
 class PortkeyContextOverflowError(PortkeyAPIError, ContextWindowOverflowException):
-    """The conversation is too long for the model. Strands reduces the context and tries again."""
+    """The conversation is too long for the model. Strands shortens the conversation and tries again."""
 
 
 class PortkeyGuardrailError(PortkeyAPIError):
     """A guardrail with ``deny`` failed: status 446."""
 
     denial: str = ""
-    """The gateway's words alone, as they can stand in a conversation."""
+    """The gateway's message alone, suitable as text of a conversation."""
     hook_results: Mapping[str, JsonValue] | None = None
-    """The gateway's verdicts, as it sent them."""
+    """The guardrails' results, as the gateway sent them."""

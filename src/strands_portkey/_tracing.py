@@ -1,6 +1,6 @@
-"""Trace ids: what joins an agent's turns in Portkey's logs, and the gateway's facts on OpenTelemetry's spans.
+"""Trace ids that connect an agent's requests in Portkey's logs, and attributes for OpenTelemetry spans.
 
-opentelemetry-api comes with Strands.
+opentelemetry-api is a dependency of Strands.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from strands_portkey._answer.metadata import ResponseMetadata
 
 
 def trace_headers(invocation_state: MutableMapping[str, object] | None) -> dict[str, str]:
-    """Return the headers that join one request to its agent's others and to the current OpenTelemetry span.
+    """Return the headers that connect a request with its agent's other requests and the current OpenTelemetry span.
 
-    All turns of one invocation of an agent have one trace id: that of the OpenTelemetry trace where there is one,
-    otherwise one that stands for the invocation, where there is an agent. Each turn has its span id.
+    All requests of one invocation of an agent have the same trace id: that of the OpenTelemetry trace if there is one,
+    otherwise one derived from the invocation, if an agent made the request. Each cycle of the agent has its span id.
     """
     headers: dict[str, str] = {}
     propagate.inject(headers)
@@ -38,32 +38,32 @@ def trace_headers(invocation_state: MutableMapping[str, object] | None) -> dict[
     return {name: value for name, value in headers.items() if value.isascii() and value.isprintable()}
 
 
-class _Asked(NamedTuple):
-    """Who last asked in a context: an agent, in an invocation with this trace id, on a state with this address."""
+class _Caller(NamedTuple):
+    """The last caller in a context: an agent, its invocation's trace id, and the `id()` of the invocation's state."""
 
     agent: ref[Agent]
     trace_id: str
     state: int
 
 
-# Agents that run side by side on one state, as a graph's nodes do, put themselves in each other's place there.
-_ASKED: Final[ContextVar[_Asked | None]] = ContextVar("asked", default=None)
+# Concurrent agents that share one state, such as a graph's nodes, overwrite each other's `agent` in it.
+_CALLER: Final[ContextVar[_Caller | None]] = ContextVar("caller", default=None)
 
 
 def _trace_id(state: MutableMapping[str, object]) -> str | None:
-    """Return the trace id of the invocation that has this state, or None where no agent asks."""
-    asked = _ASKED.get()
-    if asked and asked.state == id(state) and _is_running(asked.agent(), asked.trace_id):
-        return asked.trace_id
+    """Return the trace id of the invocation that has this state, or None if no agent made the request."""
+    caller = _CALLER.get()
+    if caller and caller.state == id(state) and _is_running(caller.agent(), caller.trace_id):
+        return caller.trace_id
     agent = state.get("agent")
     if isinstance(agent, Agent) and (trace_id := _invocation_id(agent)):
-        _ASKED.set(_Asked(ref(agent), trace_id, id(state)))
+        _CALLER.set(_Caller(ref(agent), trace_id, id(state)))
         return trace_id
     return None
 
 
 def _invocation_id(agent: Agent) -> str | None:
-    """Return what stands for an agent's last invocation: the id of its first cycle, which no other one has."""
+    """Return an id of an agent's last invocation: that of its first cycle, which is unique."""
     invocation = agent.event_loop_metrics.latest_agent_invocation
     return invocation.cycles[0].event_loop_cycle_id.replace("-", "") if invocation and invocation.cycles else None
 
@@ -76,7 +76,7 @@ def _is_running(agent: Agent | None, trace_id: str) -> bool:
 
 
 def describe_response(metadata: ResponseMetadata) -> None:
-    """Put the gateway's facts on the current OpenTelemetry span, which Strands has opened for the request."""
+    """Set the answer's metadata as attributes of the current OpenTelemetry span, which Strands has opened."""
     facts = {
         "gen_ai.response.model": metadata.model,
         "portkey.status_code": metadata.status_code,

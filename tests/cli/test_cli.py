@@ -165,7 +165,10 @@ def test_an_option_names_the_variable_of_the_providers_key(run, server, monkeypa
 WRONG_SETTINGS = {
     "a key where the name of a variable belongs": (("--authorization", KEY), "name of an environment variable"),
     "a config that is no JSON": (("--config", '{"api_key": "' + KEY), "--config must be JSON; got other text"),
-    "a config in a file that is not there": (("--config", f"@{KEY}"), "cannot be read: FileNotFoundError"),
+    "a config in a file that is not there": (
+        ("--config", f"@{KEY}"),
+        "must name a readable file; got FileNotFoundError",
+    ),
     "an upstream that nobody knows": (("--upstream", "nobody"), "upstream must be one of anthropic, bedrock"),
 }
 
@@ -186,7 +189,7 @@ def test_a_warning_is_shown_with_the_settings(server, monkeypatch, capsys):
 
     main(["doctor", "--base-url", "http://gateway.example.com"])
 
-    assert "is plain http: keys and prompts can be read on the way" in capsys.readouterr().out.splitlines()[0]
+    assert "is plain http: keys and prompts are sent unencrypted" in capsys.readouterr().out.splitlines()[0]
 
 
 def test_a_gateway_elsewhere_that_is_not_reached(monkeypatch, capsys):
@@ -244,9 +247,12 @@ GATEWAYS = {
     "enterprise": ({"health": json_reply(HEALTH)}, ("ok", "enterprise, version 2.2.3")),
     "unknown": (
         {"health": json_reply({"status": "up"})},
-        ("not seen", "what answers (status 404) does not say that it is a Portkey gateway"),
+        ("not seen", "the server that answers (status 404) does not identify itself as a Portkey gateway"),
     ),
-    "silent": ({"health": Reply(None)}, ("not seen", "what answers (status 404) does not say that it is a Portkey")),
+    "silent": (
+        {"health": Reply(None)},
+        ("not seen", "the server that answers (status 404) does not identify itself as a Portkey"),
+    ),
 }
 
 
@@ -257,7 +263,7 @@ def test_a_gateway_is_known_by_what_it_says(examine, server, gets, expected):
     status, checks = examine(way=("--model", "gpt-4o"))
 
     assert (checks["gateway"]["status"], checks["gateway"]["detail"][: len(expected[1])]) == expected
-    assert checks["routing"]["detail"] == "left to the default config of the API key"
+    assert checks["routing"]["detail"] == "the default config of the API key"
     assert status == 0
 
 

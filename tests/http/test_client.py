@@ -487,7 +487,7 @@ async def test_a_task_that_others_cancel_too_stays_cancelled():
         await asyncio.sleep(0)
 
         signal.set()
-        watch._look()
+        watch._check()
         asking.cancel()
 
     with pytest.raises(asyncio.CancelledError if sys.version_info >= (3, 11) else RequestCancelledError):
@@ -497,7 +497,7 @@ async def test_a_task_that_others_cancel_too_stays_cancelled():
 async def test_a_caller_that_takes_its_time_is_not_timed():
     watch = Watch(Clocks(total=0), None)
 
-    watch._look()  # Nothing is waited for.
+    watch._check()  # Nothing is waited for.
     watch.__exit__()
 
     assert await watch.wait(at_once, "stream") == "now"

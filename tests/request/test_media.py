@@ -166,19 +166,19 @@ def test_media_go_in_the_form_that_the_upstream_takes(dialect, block, parts):
         pytest.param(
             "openai",
             {"image": {"format": "png", "source": {"bytes": "text"}}},
-            "image must be of Strands' form; got at source.bytes: Input should be a valid bytes",
+            "image must have the form that Strands defines; got at source.bytes: Input should be a valid bytes",
             id="bytes that are text",
         ),
         pytest.param(
             "openai",
             {"image": None},
-            "image must be of Strands' form; got at the whole: Input should be a valid dictionary",
+            "image must have the form that Strands defines; got at the whole: Input should be a valid dictionary",
             id="nothing",
         ),
         pytest.param(
             "openai",
             {"document": {"format": "pdf", "source": {"location": {"type": "s3", "uri": "s3://b/d"}}}},
-            "document must be given by its bytes, since the gateway passes on no location; got none",
+            "document must be given by its bytes, since the gateway does not pass on locations; got none",
             id="document by location",
         ),
         pytest.param(
@@ -211,7 +211,7 @@ def test_media_go_in_the_form_that_the_upstream_takes(dialect, block, parts):
         pytest.param(
             "openai",
             {"video": {"format": "mp4", "source": {"bytes": b"v"}}},
-            "content for the upstream 'openai' must be single images, save for gemini; got a video",
+            "content for the upstream 'openai' must be single images (only gemini accepts videos); got a video",
             id="openai: video",
         ),
     ],

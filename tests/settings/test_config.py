@@ -87,7 +87,7 @@ def test_case_and_dashes_and_prefix_make_no_difference_in_a_key(key):
     assert to_setting(key) == "trace_id"
 
 
-SDK = "without ['extra_body', 'extra_headers', 'extra_query', 'timeout'], which only the OpenAI SDK takes apart"
+SDK = "without ['extra_body', 'extra_headers', 'extra_query', 'timeout'], which only the OpenAI SDK supports"
 
 
 @pytest.mark.parametrize(
@@ -97,9 +97,12 @@ SDK = "without ['extra_body', 'extra_headers', 'extra_query', 'timeout'], which 
         ({1: 2}, "client_args must have names of settings; got one of type int"),
         (
             {"stream": False, "provider": "openai"},
-            "client_args has \\['stream'\\], which are arguments of PortkeyModel",
+            "client_args must not hold arguments of PortkeyModel; got \\['stream'\\]",
         ),
-        ({"default_headers": {"x-api-key": "sk-secret"}}, "client_args has \\['default_headers'\\]"),
+        (
+            {"default_headers": {"x-api-key": "sk-secret"}},
+            "client_args must not hold arguments of the OpenAI SDK; got \\['default_headers'\\]",
+        ),
     ],
     ids=["no mapping", "no name", "the model's", "the OpenAI SDK's"],
 )
@@ -109,7 +112,9 @@ def test_what_does_not_belong_into_client_args_raises(client_args, complaint):
 
 
 def test_a_setting_given_twice_raises():
-    with pytest.raises(PortkeyConfigError, match="'api_key' twice; one of them is 'x-portkey-api-key'"):
+    with pytest.raises(
+        PortkeyConfigError, match="must hold each setting once; got 'api_key' twice, also as 'x-portkey-api-key'"
+    ):
         split_client_args({"api_key": "a", "x-portkey-api-key": "b"})
 
 
@@ -315,7 +320,7 @@ def test_a_wrong_setting_of_the_connection_raises_without_its_secrets(client_arg
 
 @pytest.mark.parametrize("url", ["http://gateway.example", "http://8.8.8.8:8787"])
 def test_plain_http_over_a_public_network_warns_where_the_model_is_made(url):
-    with pytest.warns(UserWarning, match="is plain http: keys and prompts can be read") as caught:
+    with pytest.warns(UserWarning, match="is plain http: keys and prompts are sent unencrypted") as caught:
         PortkeyModel({"base_url": url, "provider": "openai"}, model_id="m")
 
     assert [warning.filename for warning in caught] == [__file__]
@@ -383,7 +388,7 @@ def test_a_configuration_that_will_do_passes(model_config):
         ),
         (
             {"params": {"n": 2}},
-            "params must be without another 'n' than 1, since a Strands message holds one answer; got dict",
+            "params must be without 'n' other than 1, since a Strands message holds one answer; got dict",
         ),
         (
             {"params": {"messages": []}},
@@ -449,7 +454,7 @@ def test_an_unknown_key_warns_where_the_model_is_made():
     misspelt: Any = {"temprature": 1}
 
     with pytest.warns(
-        UserWarning, match=r"unknown configuration keys 'temprature' are left out; known are \['cache_c"
+        UserWarning, match=r"unknown configuration keys 'temprature' are ignored; known are \['cache_c"
     ) as caught:
         PortkeyModel(model_id="m", **misspelt)
 
@@ -502,7 +507,9 @@ async def test_a_key_of_a_provider_is_refused_where_portkeys_belongs(monkeypatch
 
 @pytest.mark.parametrize("name", ["api_key", "provider", "base_url", "Authorization"])
 def test_a_setting_of_client_args_beside_it_raises_without_its_value(name):
-    with pytest.raises(PortkeyConfigError, match=f"^{name} must stand in client_args, not beside it$"):
+    with pytest.raises(
+        PortkeyConfigError, match=f"^{name} must be given in client_args; got in the model's configuration$"
+    ):
         PortkeyModel(**{"model_id": "m", name: "sk-0123456789"})  # type: ignore[arg-type]
 
 
@@ -630,7 +637,11 @@ def test_settings_that_hold_themselves_are_refused():
     loop: dict[str, Any] = {}
     loop["a"] = loop
 
-    with pytest.raises(PortkeyConfigError, match=r"^settings must not hold themselves; got such a dict$"):
+    with pytest.raises(
+        PortkeyConfigError, match=r"^settings must not contain themselves or be nested too deeply; got such a dict$"
+    ):
         PortkeyModel(model_id="gpt-4o", params=loop)
-    with pytest.raises(PortkeyConfigError, match=r"^settings must not hold themselves; got such a dict$"):
+    with pytest.raises(
+        PortkeyConfigError, match=r"^settings must not contain themselves or be nested too deeply; got such a dict$"
+    ):
         PortkeyModel({"config": loop}, model_id="gpt-4o")

@@ -86,16 +86,16 @@ def test_a_setting_becomes_a_header(routing, headers):
 @pytest.mark.parametrize(
     ("routing", "message"),
     [
-        ({"trace_id": "se\ncret"}, "client_args['trace_id'] must be ASCII without line breaks"),
-        ({"api_key": "secret\n"}, "client_args['api_key'] must be ASCII without line breaks"),
-        ({"virtual_key": "sécret"}, "client_args['virtual_key'] must be ASCII without line breaks"),
-        ({"Authorization": "Bearer secret\r\n"}, "client_args['authorization'] must be ASCII without line breaks"),
+        ({"trace_id": "se\ncret"}, "client_args['trace_id'] must be printable ASCII"),
+        ({"api_key": "secret\n"}, "client_args['api_key'] must be printable ASCII"),
+        ({"virtual_key": "sécret"}, "client_args['virtual_key'] must be printable ASCII"),
+        ({"Authorization": "Bearer secret\r\n"}, "client_args['authorization'] must be printable ASCII"),
         (
             {"Authorization": "Bearer "},
             "client_args['authorization'] must be the provider's",
         ),
         ({"Authorization": b"secret"}, "client_args['authorization'] must be the provider's key"),
-        ({"headers": {"x-a": "secret\n"}}, "client_args['headers']['x-a'] must be ASCII without line breaks"),
+        ({"headers": {"x-a": "secret\n"}}, "client_args['headers']['x-a'] must be printable ASCII"),
         ({"headers": {"x-a": None}}, "client_args['headers']['x-a'] must be text"),
         ({"headers": {"x a": "1"}}, "client_args['headers'] must have names of headers; got one of 3 characters"),
         ({"headers": {1: "1"}}, "client_args['headers'] must have names of headers; got one of type int"),
@@ -103,9 +103,15 @@ def test_a_setting_becomes_a_header(routing, headers):
         ({"a b": "1"}, "client_args must have names of headers; got one of 3 characters"),
         ({"forward_headers": 5}, "client_args['forward_headers'] must be a list of names"),
         ({"sensitive_headers": [1]}, "client_args['sensitive_headers'] must be a list of names"),
-        ({"metadata": {"a": object()}}, "client_args['metadata'] cannot be sent as JSON: object is no JSON value"),
-        ({"metadata": {"a": float("nan")}}, "client_args['metadata'] cannot be sent as JSON: Out of range float"),
-        ({"metadata": {(1, 2): 3}}, "client_args['metadata'] cannot be sent as JSON: keys must be str"),
+        (
+            {"metadata": {"a": object()}},
+            "client_args['metadata'] must be JSON; got something else: object is not a JSON value",
+        ),
+        (
+            {"metadata": {"a": float("nan")}},
+            "client_args['metadata'] must be JSON; got something else: Out of range float",
+        ),
+        ({"metadata": {(1, 2): 3}}, "client_args['metadata'] must be JSON; got something else: keys must be str"),
         ({"metadata": "not JSON"}, "client_args['metadata'] must be JSON; got other text"),
         ({"metadata": [1]}, "client_args['metadata'] must be a mapping or its JSON"),
         ({"config": '{"a": '}, "client_args['config'] must be JSON; got other text"),
@@ -127,7 +133,7 @@ def test_a_circle_in_a_config_raises():
     config: dict[str, object] = {}
     config["targets"] = [config]
 
-    with pytest.raises(PortkeyConfigError, match="cannot be sent as JSON: Circular reference"):
+    with pytest.raises(PortkeyConfigError, match="must be JSON; got something else: Circular reference"):
         request_headers({"config": config})
 
 

@@ -1,1 +1,1 @@
-"""Towards Strands, for all wires: blocks, counts, errors and what the gateway says of itself."""
+"""Conversion of answers to Strands' types, for all protocols: blocks, counts, errors and metadata."""

@@ -1,4 +1,4 @@
-"""Sources of a text's claims, in Anthropic's words, as Strands has them."""
+"""Conversion of citations from Anthropic's form to Strands' form."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from strands.types.citations import (
 )
 from strands.types.streaming import CitationsDelta
 
-# pydantic builds its parsers from this TypedDict on Python before 3.12, and brings the package.
+# Before Python 3.12, pydantic requires this TypedDict instead of that of typing.
 from typing_extensions import TypedDict
 
 
 class Citation(TypedDict, total=False):
-    """Where a claim comes from, in Anthropic's words; which fields there are depends on the type."""
+    """The source of a claim in Anthropic's form; the type determines which fields are present."""
 
     type: str | None
     cited_text: str | None
@@ -37,7 +37,7 @@ class Citation(TypedDict, total=False):
 
 
 def to_citation(citation: Citation) -> CitationsDelta:
-    """Return a citation as Strands has it: title, quoted text and place, each as far as it is known."""
+    """Return a citation in Strands' form: title, quoted text and location, each if it is known."""
     delta: CitationsDelta = {}
     if title := citation.get("title") or citation.get("document_title"):
         delta["title"] = title
@@ -85,5 +85,5 @@ def _location(citation: Citation) -> CitationLocation | None:
 def _domain(url: str) -> str:
     try:
         return urlsplit(url).hostname or ""
-    except ValueError:  # The url is the web's, and may be no url.
+    except ValueError:  # Web search results may have invalid URLs.
         return ""

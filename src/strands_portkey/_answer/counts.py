@@ -1,4 +1,4 @@
-"""What an answer took: tokens, costs and time, whatever the wire."""
+"""Tokens, cost and time of an answer, independent of the protocol."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from strands.types.event_loop import Metrics, Usage
 
 @dataclass(frozen=True)
 class Counts:
-    """Tokens and costs of one answer, by one rule for all wires.
+    """Tokens and cost of one answer, with the same meaning for all protocols.
 
     Attributes:
-        input: Tokens of the prompt, with those read from and written to a cache.
-        output: Tokens of the answer, with those that the model thought in.
-        total: Their sum, or what the wire says it is, if that is more.
+        input: Tokens of the prompt, including those read from and written to a cache.
+        output: Tokens of the answer, including reasoning.
+        total: Their sum, or the reported total if that is higher.
         cache_read: Tokens of the prompt that were read from a cache.
         cache_write: Tokens of the prompt that were written to a cache.
-        reasoning: Tokens that the model thought in; Strands' counts have no place for them.
-        cost: What the provider says that the answer cost, in US dollars.
+        reasoning: Tokens of reasoning, which Strands' counts do not have.
+        cost: Cost of the answer as the provider reports it, in US dollars.
     """
 
     input: int = 0
@@ -32,7 +32,7 @@ class Counts:
     cost: float | None = None
 
     def to_usage(self) -> Usage:
-        """Return Strands' counts; the cache's are there only where there are any."""
+        """Return Strands' counts; those of the cache only if they are not 0."""
         usage: Usage = {"inputTokens": self.input, "outputTokens": self.output, "totalTokens": self.total}
         if self.cache_read:
             usage["cacheReadInputTokens"] = self.cache_read
@@ -42,24 +42,24 @@ class Counts:
 
 
 class Stopwatch:
-    """Measures one answer, from the moment it is made."""
+    """Measures the time of one answer, from the creation of the stopwatch."""
 
     def __init__(self, now: Callable[[], float] = time.perf_counter) -> None:
         """Start; `now` returns seconds."""
         self._now = now
-        self._started = now()
+        self._start = now()
         self._first_byte: int | None = None
 
     def first_byte(self) -> None:
-        """Take the time of the first chunk."""
+        """Record the time of the first chunk."""
         self._first_byte = self._milliseconds()
 
     def metrics(self) -> Metrics:
-        """Return the milliseconds to now, and to the first chunk if one has come."""
+        """Return the milliseconds until now, and until the first chunk if there was one."""
         metrics: Metrics = {"latencyMs": self._milliseconds()}
         if self._first_byte is not None:
             metrics["timeToFirstByteMs"] = self._first_byte
         return metrics
 
     def _milliseconds(self) -> int:
-        return round((self._now() - self._started) * 1000)
+        return round((self._now() - self._start) * 1000)

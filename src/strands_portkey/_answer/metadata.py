@@ -1,4 +1,4 @@
-"""What the gateway says of one request."""
+"""Metadata of an answer: its status, and the gateway's headers and results."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ _NUMBER: Final = re.compile(r"-?[0-9]{1,9}")
 
 @dataclass(frozen=True)
 class ResponseMetadata:
-    """What the gateway says of one request.
+    """What the gateway reports about one request.
 
     See https://portkey.ai/docs/api-reference/inference-api/response-schema.
     """
 
     status_code: int
-    """HTTP status; 246 where a guardrail failed without denying."""
+    """HTTP status; 246 if a guardrail failed without denying."""
     trace_id: str | None = None
-    """Id in Portkey's logs. The open-source gateway gives back the one it was sent."""
+    """Id in Portkey's logs. The open-source gateway returns the one that was sent."""
     provider: str | None = None
     """The provider that answered."""
     model: str | None = None
-    """The model that answered, as the answer names it."""
+    """The model that answered, by the name in the answer."""
     cache_status: str | None = None
     """``HIT``, ``SEMANTIC HIT``, ``MISS``, ``DISABLED``, ``REFRESH`` and so on."""
     retry_attempt_count: int | None = None
-    """Retries that the gateway made; -1 where it gave up."""
+    """Number of retries by the gateway; -1 if all of them failed."""
     last_used_option_index: str | None = None
     """Which target of the config answered, such as ``config.targets[1]``."""
     hook_results: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
-    """Verdicts of guardrails, as the gateway sent them."""
+    """Results of guardrails, as the gateway sent them."""
     reasoning_tokens: int | None = None
-    """Tokens that the model thought in, where the provider counts them."""
+    """Tokens of reasoning, if the provider reports them."""
     cost: float | None = None
-    """What the provider says that the answer cost, in US dollars: OpenRouter does."""
+    """Cost of the answer in US dollars, if the provider reports it, as OpenRouter does."""
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     """All ``x-portkey-*`` headers of the answer, in lower case."""
 
@@ -53,7 +53,7 @@ def response_metadata(
     hook_results: Mapping[str, JsonValue] | None = None,
     counts: Counts | None = None,
 ) -> ResponseMetadata:
-    """Read an answer's headers, whose names must be in lower case, beside what its body said."""
+    """Combine an answer's headers, whose names must be in lower case, with values from its body."""
     counts = counts or Counts()
     retries = headers.get("x-portkey-retry-attempt-count") or ""
     return ResponseMetadata(

@@ -1,4 +1,4 @@
-"""The instance of the output model that an answer holds."""
+"""Structured output: parses an answer into an instance of the output model."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from strands_portkey._errors import PortkeyStreamError
 
 T = TypeVar("T", bound=BaseModel)
 
-_SHOWN: Final = 4000  # Characters of an answer that an error quotes.
-_PROBLEMS: Final = 5  # Problems of an answer that an error names.
-_COUNTED: Final = 1000  # With more problems than these it takes too long to describe them.
+_OUTPUT_QUOTE_LENGTH: Final = 4000  # Characters of an answer that an error quotes.
+_PROBLEMS: Final = 5  # Problems of an answer that an error describes.
+_MOST_PROBLEMS: Final = 1000  # To describe more than these would take too long.
 
 
 def to_output(output_model: type[T], message: Message | None, tool_name: str, judge: Judge) -> T:
-    """Return the instance that an answer holds, as a tool's input or as JSON text.
+    """Return the instance in an answer, which is a tool's input or JSON text.
 
     Raises:
-        PortkeyStreamError: If it holds none; the error quotes the answer.
+        PortkeyStreamError: If the answer does not match the model; the error quotes the answer.
     """
     content = message["content"] if message else []
     text = "".join(block["text"] for block in content if "text" in block)
@@ -32,18 +32,18 @@ def to_output(output_model: type[T], message: Message | None, tool_name: str, ju
         return output_model.model_validate_json(text)
     except ValidationError as error:
         problems = _problems(error)
-    # Raised out here, since what pydantic says of it quotes the answer.
+    # Raised outside the handler, since pydantic's exception quotes the answer without masking.
     said = (
-        f"the answer does not fit {output_model.__name__}: {judge.quote(problems, _SHOWN)}"
-        f"\nThe model said: {judge.quote(repr(content), _SHOWN)}"
+        f"the answer does not fit {output_model.__name__}: {judge.quote(problems, _OUTPUT_QUOTE_LENGTH)}"
+        f"\nThe model said: {judge.quote(repr(content), _OUTPUT_QUOTE_LENGTH)}"
     )
     raise PortkeyStreamError(said, origin="provider", retryable=True)
 
 
 def _problems(error: ValidationError) -> str:
-    """Return what is wrong, without the values, which pydantic would cut in the middle of a key."""
+    """Describe the problems without the values, since pydantic shortens these, perhaps in the middle of a key."""
     count = error.error_count()
-    if count > _COUNTED:
+    if count > _MOST_PROBLEMS:
         return f"{count} problems"
     found = error.errors(include_url=False, include_context=False, include_input=False)[:_PROBLEMS]
     said = "; ".join(": ".join(filter(None, (".".join(map(str, each["loc"])), each["msg"]))) for each in found)

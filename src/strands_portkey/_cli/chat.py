@@ -1,4 +1,4 @@
-"""`strands-portkey chat`: talks to a model through the gateway in the terminal."""
+"""`strands-portkey chat`: a conversation with a model in the terminal."""
 
 from __future__ import annotations
 
@@ -6,24 +6,28 @@ import argparse
 import sys
 from contextlib import suppress
 from importlib import import_module
-from typing import Final, Literal
+from typing import Literal
 
 from strands import Agent
 
 from strands_portkey._answer.metadata import ResponseMetadata
-from strands_portkey._cli.settings import Settings, Terminal, interruptible, read_settings
+from strands_portkey._cli.settings import (
+    EXIT_FAILED,
+    EXIT_OK,
+    EXIT_WRONG_SETTINGS,
+    Settings,
+    Terminal,
+    interruptible,
+    read_settings,
+)
 from strands_portkey._errors import PortkeyConfigError
 
 with suppress(ImportError):
-    import_module("readline")  # Lets the prompt be edited, where Python has it.
-
-_FINE: Final = 0
-_FAILED: Final = 1
-_WRONG: Final = 2
+    import_module("readline")  # Enables line editing where it is available.
 
 
 def chat(args: argparse.Namespace) -> int:
-    """Talk until the end of the input, or answer the one prompt that was given.
+    """Run the chat until the end of the input, or answer the single prompt that was given.
 
     Returns:
         The exit status: 1 if the one answer failed, 2 if the settings are wrong.
@@ -32,7 +36,7 @@ def chat(args: argparse.Namespace) -> int:
         settings = read_settings(args)
     except PortkeyConfigError as error:
         Terminal(()).complain(error)
-        return _WRONG
+        return EXIT_WRONG_SETTINGS
     terminal = Terminal(settings.secrets)
     for warning in settings.warnings:
         terminal.aside(f"warning: {warning}\n")
@@ -41,14 +45,14 @@ def chat(args: argparse.Namespace) -> int:
         agent = _make_agent(args, settings, printer)
     except Exception as error:  # noqa: BLE001 - a tool's module may fail in any way
         terminal.complain(error)
-        return _WRONG
+        return EXIT_WRONG_SETTINGS
     if args.prompt is not None:
-        return _FINE if _answer(agent, printer, terminal, args.prompt, once=True) else _FAILED
+        return EXIT_OK if _answer(agent, printer, terminal, args.prompt, once=True) else EXIT_FAILED
     terminal.aside(f"{settings.model_id} at {settings.endpoint.base_url}; Ctrl-C ends an answer, Ctrl-D the chat\n")
     while (line := _read_line()) is not None:
         if line:
             _answer(agent, printer, terminal, line)
-    return _FINE
+    return EXIT_OK
 
 
 def _make_agent(args: argparse.Namespace, settings: Settings, printer: _Printer) -> Agent:
@@ -75,7 +79,7 @@ def _read_line() -> str | None:
 
 
 def _answer(agent: Agent, printer: _Printer, terminal: Terminal, prompt: str, *, once: bool = False) -> bool:
-    """Let the model answer; what failed or was interrupted is forgotten, so that the chat can go on."""
+    """Print the model's answer and return whether it succeeded; otherwise remove it from the conversation."""
     known = len(agent.messages)
     failure: Exception | None = None
     with interruptible(agent) as interrupted:
@@ -83,8 +87,8 @@ def _answer(agent: Agent, printer: _Printer, terminal: Terminal, prompt: str, *,
             agent(prompt)
         except Exception as error:  # noqa: BLE001 - whatever failed, the chat goes on
             failure = error
-    printer.leave()
-    printer.tell_facts()
+    printer.end_block()
+    printer.print_metadata()
     if interrupted.is_set():
         if once:
             raise KeyboardInterrupt
@@ -98,10 +102,10 @@ def _answer(agent: Agent, printer: _Printer, terminal: Terminal, prompt: str, *,
 
 
 class _Printer:
-    """Prints what an agent says as it comes; Strands calls it.
+    """Prints an agent's answer as it is streamed; Strands calls it with each event.
 
     Attributes:
-        responses: What the gateway said of the requests of this answer.
+        responses: Metadata of the requests for this answer.
     """
 
     def __init__(self, terminal: Terminal) -> None:
@@ -124,13 +128,15 @@ class _Printer:
                 self._block = "text"
                 self._terminal.say(piece)
             case {"event": {"contentBlockStop": object()}}:
-                self.leave()
-            case {"event": {"metadata": {"usage": {"inputTokens": int(came), "outputTokens": int(went)}}}}:
-                self._usages.append((came, went))
+                self.end_block()
+            case {
+                "event": {"metadata": {"usage": {"inputTokens": int(input_tokens), "outputTokens": int(output_tokens)}}}
+            }:
+                self._usages.append((input_tokens, output_tokens))
             case _:
                 pass
 
-    def leave(self) -> None:
+    def end_block(self) -> None:
         """End the line of the block that is open."""
         self._terminal.end()
         if self._block == "text":
@@ -139,8 +145,8 @@ class _Printer:
             self._terminal.aside(")\n" if self._block == "tool" else "\n")
         self._block = None
 
-    def tell_facts(self) -> None:
-        """Print a line for each request of the answer, and begin anew."""
+    def print_metadata(self) -> None:
+        """Print a line with metadata for each request of the answer, and clear them."""
         for number, response in enumerate(self.responses):
             facts = {
                 "status": response.status_code,

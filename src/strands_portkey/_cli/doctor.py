@@ -1,4 +1,4 @@
-"""`strands-portkey doctor`: looks at the settings, the gateway behind them, and what comes through for a model."""
+"""`strands-portkey doctor`: checks the settings, the gateway, and the features that work for a model."""
 
 from __future__ import annotations
 
@@ -23,7 +23,16 @@ from strands_portkey._cli.gateway import (
     failed,
     get_page,
 )
-from strands_portkey._cli.settings import Settings, Terminal, explain, interruptible, read_settings, with_fix
+from strands_portkey._cli.settings import (
+    EXIT_FAILED,
+    EXIT_OK,
+    Settings,
+    Terminal,
+    explain,
+    interruptible,
+    read_settings,
+    with_fix,
+)
 from strands_portkey._errors import PortkeyAPIError, PortkeyConfigError
 from strands_portkey._settings.config import Timeouts
 from strands_portkey._version import __version__
@@ -43,13 +52,13 @@ CHECKS: Final = (
     "reasoning",
 )
 _TIMEOUTS: Final[Timeouts] = {"connect": 10, "first_byte": 90, "idle": 90, "total": 180}
-_MOST_ANSWERS: Final = 4  # A model that calls tools for ever is stopped.
+_MOST_ANSWERS: Final = 4  # Stops a model that does not end calling tools.
 
 _Tools = Sequence[Callable[..., str]]
 
 
 def doctor(args: argparse.Namespace) -> int:
-    """Make the checks and print them.
+    """Run the checks and print their results.
 
     Returns:
         The exit status: 0 if all is fine, 1 if something failed.
@@ -71,7 +80,7 @@ def doctor(args: argparse.Namespace) -> int:
         terminal.say(json.dumps(report, indent=2) + "\n")
     else:
         terminal.say("all fine\n" if is_fine else "something failed\n")
-    return 0 if is_fine else 1
+    return EXIT_OK if is_fine else EXIT_FAILED
 
 
 def _to_line(check: Check) -> str:
@@ -80,7 +89,7 @@ def _to_line(check: Check) -> str:
 
 
 def _with_skipped(found: Iterator[Check]) -> Iterator[Check]:
-    """Yield the checks, and those that were not made as skipped."""
+    """Yield the checks, then those that were not run, as skipped."""
     made: list[Check] = []
     for check in found:
         made.append(check)
@@ -92,7 +101,7 @@ def _with_skipped(found: Iterator[Check]) -> Iterator[Check]:
 
 
 def _examine(settings: Settings) -> Iterator[Check]:
-    """Make one check after the other, as far as one can go."""
+    """Run the checks in order, and stop when the next ones cannot succeed."""
     yield check_settings(settings)
     page = get_page(settings.endpoint.base_url.removesuffix("/v1") + "/")
     yield check_connection(settings, page)
@@ -147,7 +156,7 @@ class City(BaseModel):
 
 @dataclass
 class _Answer:
-    """What came of one prompt, of which an agent may have made several requests."""
+    """The result of one prompt, for which an agent may have sent several requests."""
 
     messages: Messages
     error: Exception | None = None
@@ -161,7 +170,7 @@ class _Answer:
 
 
 def _ask(model: PortkeyModel, prompt: str, tools: _Tools = (), output_model: type[BaseModel] | None = None) -> _Answer:
-    """Let an agent answer.
+    """Return an agent's answer.
 
     Raises:
         KeyboardInterrupt: If Ctrl-C is pressed.
@@ -185,7 +194,7 @@ def _ask(model: PortkeyModel, prompt: str, tools: _Tools = (), output_model: typ
     with interruptible(agent) as interrupted:
         try:
             result = agent(prompt, structured_output_model=output_model)
-        except Exception as error:  # noqa: BLE001 - whatever fails is what the doctor is there to tell
+        except Exception as error:  # noqa: BLE001 - the checks report any failure
             answer.error = error
         else:
             usage = result.metrics.accumulated_usage
@@ -198,8 +207,8 @@ def _ask(model: PortkeyModel, prompt: str, tools: _Tools = (), output_model: typ
 
 
 def _examine_failure(settings: Settings, error: Exception) -> Iterator[Check]:
-    """Tell what the failure of the first request means."""
-    if _is_of_key(error):
+    """Yield the checks that the failure of the first request decides."""
+    if _is_key_error(error):
         yield failed("key", error)
         return
     if isinstance(error, PortkeyAPIError) and error.origin == "gateway" and error.status_code == 500:  # noqa: PLR2004
@@ -213,7 +222,7 @@ def _examine_failure(settings: Settings, error: Exception) -> Iterator[Check]:
     yield failed("stream", error)
 
 
-def _is_of_key(error: Exception) -> bool:
+def _is_key_error(error: Exception) -> bool:
     if not isinstance(error, PortkeyAPIError):
         return False
     # Gemini refuses a wrong key with 400.
@@ -230,8 +239,8 @@ def _check_stream(answer: _Answer) -> Check:
 def _check_usage(answer: _Answer) -> Check:
     if answer.input_tokens and answer.output_tokens:
         return Check("usage", "ok", f"{answer.input_tokens} tokens in, {answer.output_tokens} out")
-    fix = "Strands will count no tokens; with stream=False more providers tell them, such as ollama"
-    return Check("usage", "not seen", "the answer does not tell its tokens", fix)
+    fix = "Strands will count no tokens; with stream=False more providers report them, such as ollama"
+    return Check("usage", "not seen", "the answer does not report its tokens", fix)
 
 
 def _examine_tools(settings: Settings) -> Iterator[tuple[Check, _Answer]]:
@@ -247,7 +256,7 @@ def _examine_tools(settings: Settings) -> Iterator[tuple[Check, _Answer]]:
 
 
 def _calls(answer: _Answer) -> list[list[str]]:
-    """Return the names of the tools that each message calls in the right form."""
+    """Return the names of the tools that each message calls with valid input."""
     return [
         [
             call["name"]

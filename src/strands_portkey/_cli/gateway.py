@@ -1,4 +1,4 @@
-"""What `doctor` sees before it asks a model: the settings, the gateway behind them, and where that will route."""
+"""The checks of `doctor` that send no request to a model: settings, connection, gateway and routing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from strands_portkey._cli.settings import Settings, explain
 from strands_portkey._http.failures import SPEAKS_NO_TLS
 from strands_portkey._version import __version__
 
-# An agent can do without seeing these.
+# Checks whose features an agent does not need.
 _UNNEEDED: Final = frozenset({"gateway", "usage", "parallel tools", "reasoning"})
 _GET_SECONDS: Final = 10.0
 _GET_BYTES: Final = 2**16
@@ -31,13 +31,13 @@ Kind = Literal["open-source", "enterprise", "hosted", "unknown"]
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at.
+    """The result of one check.
 
     Attributes:
         name: One of `CHECKS`.
-        status: ``not seen`` where nothing failed, but nothing came either.
-        detail: What was found.
-        fix: What to do about it.
+        status: ``not seen`` if nothing failed, but the feature did not show either.
+        detail: The finding.
+        fix: How to fix the problem.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Check:
 
     @property
     def is_bad(self) -> bool:
-        """Whether the exit status tells of it."""
+        """Whether it makes the command fail."""
         return self.status == "failed" or (self.status == "not seen" and self.name not in _UNNEEDED)
 
 
@@ -70,7 +70,7 @@ class Page:
 
 
 class _Health(TypedDict):
-    """What an enterprise gateway says of itself."""
+    """The answer of an enterprise gateway to ``GET /health``."""
 
     status: Literal["success"]
     version: str
@@ -80,9 +80,9 @@ _HEALTH: Final = TypeAdapter(_Health)
 
 
 def get_page(url: str) -> Page | Exception:
-    """Return what stands at a URL, or why nothing came in time. No key is sent."""
+    """Return the page at a URL, or the error if there was none in time. No key is sent."""
     answer: Future[Page | Exception] = Future()
-    # urllib's own timeout begins anew with every byte. What comes too late is left to a thread that ends with us.
+    # urllib's own timeout restarts with every byte. A daemon thread does not delay the end of the process.
     Thread(target=lambda: answer.set_result(_get_page(url)), daemon=True).start()
     try:
         return answer.result(_GET_SECONDS)
@@ -98,7 +98,7 @@ def _get_page(url: str) -> Page | Exception:
     except HTTPError as error:
         with error:
             return Page(error.code, b"")
-    except (http.client.InvalidURL, ValueError):  # The gateway's was checked. What Python says quotes a password.
+    except (http.client.InvalidURL, ValueError):  # Of a proxy. Python's message may quote its password.
         return URLError("HTTP_PROXY, HTTPS_PROXY or ALL_PROXY of the environment must be a URL; got something else")
     except (OSError, http.client.HTTPException) as error:
         return error
@@ -125,7 +125,7 @@ def check_connection(settings: Settings, page: Page | Exception) -> Check:
 
 
 def check_gateway(settings: Settings, page: Page) -> tuple[Kind, Check]:
-    """Return which gateway it is, by what it says of itself."""
+    """Return the kind of gateway, by its start page, its host and its health endpoint."""
     base_url = settings.endpoint.base_url
     host = urlsplit(base_url).hostname or ""
     if b"AI Gateway says hey!" in page.body:
@@ -135,17 +135,17 @@ def check_gateway(settings: Settings, page: Page) -> tuple[Kind, Check]:
         version = _HEALTH.validate_json(health.body)["version"] if isinstance(health, Page) else ""
     except ValidationError:
         version = ""
-    told = f", version {version}" if version else "; it does not tell its version"
+    suffix = f", version {version}" if version else "; it does not tell its version"
     if host == "portkey.ai" or host.endswith(".portkey.ai"):
-        return "hosted", Check("gateway", "ok", f"hosted{told}")
+        return "hosted", Check("gateway", "ok", f"hosted{suffix}")
     if version:
-        return "enterprise", Check("gateway", "ok", f"enterprise{told}")
-    detail = f"what answers (status {page.status_code}) does not say that it is a Portkey gateway"
+        return "enterprise", Check("gateway", "ok", f"enterprise{suffix}")
+    detail = f"the server that answers (status {page.status_code}) does not identify itself as a Portkey gateway"
     return "unknown", Check("gateway", "not seen", detail, "check --base-url if the next checks fail")
 
 
 def check_routing(settings: Settings, kind: Kind) -> Check:
-    """Judge by the headers whether the gateway will know where to send a request."""
+    """Check by the headers whether the gateway can determine where to send a request."""
     provider = settings.headers.get("x-portkey-provider")
     config = settings.headers.get("x-portkey-config")
     is_open = kind == "open-source"
@@ -159,7 +159,7 @@ def check_routing(settings: Settings, kind: Kind) -> Check:
         fix = "give --provider a provider's name, such as openai"
         return Check("routing", "failed", f"the open-source gateway has no slugs such as {provider}", fix)
     if is_open and provider is None and config is None:
-        detail = "the gateway is not told where to send a request: there is neither a provider nor a config"
+        detail = "the gateway cannot determine where to send a request: neither a provider nor a config is set"
         if slug:
             detail += ", and the open-source one reads neither '@slug/model' nor virtual keys"
         fix = "give --provider, such as openai, or --config with targets (client_args['provider'] or ['config'])"
@@ -169,4 +169,4 @@ def check_routing(settings: Settings, kind: Kind) -> Check:
         found.append("an inline config" if config.startswith("{") else f"config {config}")
     if slug:
         found.append("the slug of the model or a virtual key")
-    return Check("routing", "ok", " and ".join(found) or "left to the default config of the API key")
+    return Check("routing", "ok", " and ".join(found) or "the default config of the API key")

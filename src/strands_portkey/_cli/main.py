@@ -1,4 +1,4 @@
-"""The command `strands-portkey`: `doctor` looks at settings and gateway, `chat` talks to a model."""
+"""The command `strands-portkey` with its subcommands `doctor` and `chat`, and their options."""
 
 from __future__ import annotations
 
@@ -13,11 +13,9 @@ from typing_extensions import override
 
 from strands_portkey._cli.chat import chat
 from strands_portkey._cli.doctor import doctor
-from strands_portkey._cli.settings import Arguments, add_options
+from strands_portkey._cli.settings import EXIT_FAILED, EXIT_INTERRUPTED, Arguments, add_options
 from strands_portkey._version import __version__
 
-_FAILED: Final = 1
-_INTERRUPTED: Final = 130  # As shells have it for Ctrl-C.
 _KEYS: Final = """\
 Keys are read from the environment, never from the command line: PORTKEY_API_KEY is the gateway's. The provider's is
 the variable that --authorization names; else PORTKEY_PROVIDER_KEY; else, with `--provider openai` and no config,
@@ -37,21 +35,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         args = parse(argv)
     except SystemExit as ending:
-        return ending.code if isinstance(ending.code, int) else _FAILED
+        return ending.code if isinstance(ending.code, int) else EXIT_FAILED
     for name in ("strands", "strands_portkey"):
-        logging.getLogger(name).addHandler(logging.NullHandler())  # The command says itself what failed.
+        logging.getLogger(name).addHandler(logging.NullHandler())  # The command prints errors itself.
     try:
         return doctor(args) if args.command == "doctor" else chat(args)
     except KeyboardInterrupt:
         sys.stderr.write("\ninterrupted\n")
-        return _INTERRUPTED
+        return EXIT_INTERRUPTED
 
 
 def parse(argv: Sequence[str] | None = None) -> Arguments:
-    """Return what the command line says.
+    """Parse the command line.
 
     Raises:
-        SystemExit: If that is wrong, or asks for the help or the version, after these were printed.
+        SystemExit: If it is invalid, or after the help or the version was printed.
     """
     parser = _make_parser()
     args, unknown = parser.parse_known_args(argv, Arguments())
@@ -61,7 +59,7 @@ def parse(argv: Sequence[str] | None = None) -> Arguments:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Quotes nothing that it was given: it may be a key."""
+    """A parser whose errors quote no argument, since it may be a key."""
 
     @override
     def error(self, message: str) -> NoReturn:

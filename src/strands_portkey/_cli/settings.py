@@ -1,4 +1,4 @@
-"""What the commands share: options, the settings that they make, and the terminal."""
+"""Options, settings, exit statuses and terminal output of both commands."""
 
 from __future__ import annotations
 
@@ -27,9 +27,14 @@ from strands_portkey._settings.headers import request_headers, secrets
 from strands_portkey._settings.secrets import masked
 from strands_portkey.model import OnResponse, PortkeyModel
 
+EXIT_OK: Final = 0
+EXIT_FAILED: Final = 1
+EXIT_WRONG_SETTINGS: Final = 2
+EXIT_INTERRUPTED: Final = 130  # 128 + SIGINT, as shells report it.
+
 _PARAMS: Final = TypeAdapter(dict[str, JsonValue])
-_SECRET_LENGTH: Final = 8  # A shorter header is no key, and blotting it out would spoil every text.
-# What the options are called in hints that speak of settings.
+_SECRET_LENGTH: Final = 8  # Shorter text that is held back at the end may start a secret only by chance.
+# Options that replace the names of settings in messages.
 _OPTIONS: Final = {
     "client_args['api_key']": "PORTKEY_API_KEY",
     "client_args['authorization']": "--authorization",
@@ -40,13 +45,13 @@ _OPTIONS: Final = {
     "client_args['provider']": "--provider",
     "model_id": "--model",
 }
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_CONTROL_CHARACTERS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _DIM: Final = "\x1b[2m"
 _PLAIN: Final = "\x1b[0m"
 
 
 class Arguments(argparse.Namespace):
-    """What the command line says; some of it may be a key, so its repr has only names."""
+    """The parsed command line; its repr has no values, since one may be a key."""
 
     @override
     def __repr__(self) -> str:
@@ -55,13 +60,13 @@ class Arguments(argparse.Namespace):
 
 @dataclass(frozen=True)
 class Settings:
-    """What the options and the environment come to.
+    """The settings from the options and the environment.
 
     Attributes:
-        headers: Those of a request.
-        key_source: The environment variable that the provider's key is from, or None.
-        secrets: What must never be shown.
-        warnings: What is wrong with the settings, but not too wrong.
+        headers: The headers of a request.
+        key_source: The environment variable with the provider's key, or None.
+        secrets: Texts that must never be shown.
+        warnings: Warnings about the settings.
     """
 
     endpoint: Endpoint = field(repr=False)  # A proxy's URL may hold a password.
@@ -85,13 +90,13 @@ class Settings:
         if timeout is not None:
             client_args["timeout"] = timeout
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Known from `warnings`.
+            warnings.simplefilter("ignore")  # They are in `warnings` already.
             config: PortkeyConfig = {**self._config, "stream": stream}
             return PortkeyModel(client_args, on_response=on_response, **config)
 
 
 def add_options(parser: argparse.ArgumentParser, *, model_required: bool = False) -> None:
-    """Add the options that say which gateway, which routing and which model."""
+    """Add the options for gateway, routing and model."""
     add = parser.add_argument
     add("--base-url", metavar="URL", help="the gateway; default PORTKEY_BASE_URL, else as for the model")
     add("--model", metavar="ID", required=model_required, help="such as gpt-4o, or @slug/model on hosted gateways")
@@ -119,7 +124,7 @@ def read_settings(args: argparse.Namespace) -> Settings:
     """Return the settings.
 
     Raises:
-        PortkeyConfigError: If one is wrong; its message holds no key.
+        PortkeyConfigError: If a setting is invalid; the message holds no key.
     """
     key_source = _find_key(args)
     options = {
@@ -131,7 +136,7 @@ def read_settings(args: argparse.Namespace) -> Settings:
         "headers": dict(args.header),
     }
     client_args = {name: masked(value) for name, value in options.items()}
-    del options  # Its keys would show in this frame.
+    del options  # A traceback with variables would show its keys.
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         endpoint, routing = split_client_args(client_args)
@@ -151,15 +156,15 @@ def read_settings(args: argparse.Namespace) -> Settings:
         _client_args=client_args,
         _config=config,
     )
-    settings.model()  # Finds wrong values early.
+    settings.model()  # Raises for invalid values.
     return settings
 
 
 def explain(error: Exception) -> tuple[str, str | None]:
-    """Return what failed on one line, and what to do about it in the words of the command line."""
+    """Return an error as one line, and its hint, if any, both with options instead of settings."""
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, PortkeyError):
-        cause = cause.__cause__  # Strands wraps what fails in the second turn of an agent.
+        cause = cause.__cause__  # Strands wraps errors after the first turn of an agent.
     if cause is None:
         return f"{type(error).__name__}: {' '.join(str(error).split())}", None
     said = " ".join(str(cause).partition("\nHint: ")[0].split())
@@ -167,49 +172,49 @@ def explain(error: Exception) -> tuple[str, str | None]:
 
 
 def with_fix(said: str, fix: str | None) -> str:
-    """Return what was found and what to do about it, if that is known."""
+    """Return a finding with its fix, if that is known."""
     return f"{said.rstrip('.')}. Fix: {fix}" if fix else said
 
 
 class Terminal:
-    """Standard output and standard error, to which no secret and no control character gets.
+    """Writes to standard output and standard error, without secrets and control characters.
 
-    A text may be one piece of an answer: its end is held back while it may be the beginning of a secret.
+    A text may be a fragment of an answer, so its end is held back while it may be the start of a secret.
     """
 
     def __init__(self, hidden: Collection[str]) -> None:
-        """Begin to write, without the secrets that are `hidden`."""
+        """Initialize the terminal; the texts in `hidden` are masked."""
         quoted = [json.dumps(secret)[1:-1] for secret in hidden]
-        shown = {_CONTROL.sub("", secret) for secret in (*hidden, *quoted)}
-        self._hidden = sorted(shown, key=len, reverse=True)  # One may begin with another.
-        self._longest = max(map(len, self._hidden), default=0)
-        self._pattern = re.compile("|".join(map(re.escape, self._hidden)) or "(?!)")
+        shown = {_CONTROL_CHARACTERS.sub("", secret) for secret in (*hidden, *quoted)}
+        self._secrets = sorted(shown, key=len, reverse=True)  # Longest first, since one may be a prefix of another.
+        self._longest = max(map(len, self._secrets), default=0)
+        self._pattern = re.compile("|".join(map(re.escape, self._secrets)) or "(?!)")
         self._is_dim = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
         self._target = (sys.stdout, "")
         self._held = ""
 
     def say(self, text: str) -> None:
         """Write to standard output at once."""
-        self._put(text, sys.stdout)
+        self._write_to(text, sys.stdout)
 
     def aside(self, text: str) -> None:
         """Write to standard error at once, dim on a terminal."""
-        self._put(text, sys.stderr, _DIM if self._is_dim else "")
+        self._write_to(text, sys.stderr, _DIM if self._is_dim else "")
 
     def complain(self, error: Exception) -> None:
         """Write an error to standard error, as one line."""
-        self._put(f"error: {with_fix(*explain(error))}\n", sys.stderr)
+        self._write_to(f"error: {with_fix(*explain(error))}\n", sys.stderr)
 
     def end(self) -> None:
-        """Write what is held back, since no more pieces come."""
+        """Write the text that is held back, at the end of an answer."""
         held, self._held = self._held, ""
         self._write("***" if len(held) >= _SECRET_LENGTH else held)
 
-    def _put(self, text: str, stream: TextIO, style: str = "") -> None:
+    def _write_to(self, text: str, stream: TextIO, style: str = "") -> None:
         if (stream, style) != self._target:
             self.end()
             self._target = (stream, style)
-        text = self._held + _CONTROL.sub("", text)  # First, as they may stand within a secret.
+        text = self._held + _CONTROL_CHARACTERS.sub("", text)  # Before the search, since they may split a secret.
         end = self._find_beginning(text, 0)
         for found in self._pattern.finditer(text):
             if found.start() < end < found.end():
@@ -218,10 +223,10 @@ class Terminal:
         self._write(self._pattern.sub("***", text[:end]))
 
     def _find_beginning(self, text: str, start: int) -> int:
-        """Return where the end of a text may be the beginning of a secret; its length if nowhere."""
+        """Return the position from which the rest of a text may be the start of a secret; else its length."""
         length = len(text)
         for at in range(max(start, length - self._longest), length):
-            if any(len(secret) > length - at and secret.startswith(text[at:]) for secret in self._hidden):
+            if any(len(secret) > length - at and secret.startswith(text[at:]) for secret in self._secrets):
                 return at
         return length
 
@@ -235,12 +240,12 @@ class Terminal:
 
 @contextmanager
 def interruptible(agent: Agent) -> Generator[threading.Event, None, None]:
-    """Let Ctrl-C end the agent's answer for the length of a `with` block.
+    """Make Ctrl-C cancel the agent's answer for the duration of a `with` block.
 
-    Strands runs an answer in a thread of its own, to which no KeyboardInterrupt gets.
+    Strands runs an answer in a separate thread, which receives no KeyboardInterrupt.
 
     Yields:
-        What is set once Ctrl-C was pressed.
+        An event that is set when Ctrl-C is pressed.
     """
     pressed = threading.Event()
 
@@ -269,13 +274,13 @@ def _find_key(args: argparse.Namespace) -> str | None:
 
 
 def _read_config(config: str | None) -> str | None:
-    """Return the config, from its file where it is named by one."""
+    """Return the config, read from a file if it is given as ``@FILE``."""
     if config is None or not config.startswith("@"):
         return config
     try:
         return Path(config[1:]).read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
-        raise PortkeyConfigError(f"--config names a file that cannot be read: {type(error).__name__}") from None
+        raise PortkeyConfigError(f"--config must name a readable file; got {type(error).__name__}") from None
 
 
 def _params(text: str) -> dict[str, JsonValue]:

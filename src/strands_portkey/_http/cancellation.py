@@ -1,4 +1,4 @@
-"""Waits that end when the caller cancels or a clock runs out."""
+"""Cancellation and timeouts of a request."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from strands_portkey._settings.config import Clocks
 T = TypeVar("T")
 
 Phase = Literal["keys", "connect", "first_byte", "stream", "body", "drain"]
-"""What is waited for; ``drain`` is what follows ``[DONE]``."""
+"""What a request is waiting for; ``drain`` is the rest of the body after ``[DONE]``."""
 
-_POLL: Final = 0.05  # Seconds between looks at the cancel signal and the clocks, as Strands' own.
-_LONGEST: Final = 2 * _POLL  # Seconds that a look counts at most.
-_DRAIN: Final = 1.0  # Seconds for the end of the body, and guardrail results, after [DONE].
-# The clocks of each phase, beside `total`. Each measures the whole phase, but `idle`: the wait for one piece.
+_POLL: Final = 0.05  # Seconds between checks of the cancel signal and the timeouts, as in Strands.
+_LONGEST_STEP: Final = 2 * _POLL  # Seconds that count between two checks at most.
+_DRAIN: Final = 1.0  # Seconds for the rest of the body, such as guardrail results, after [DONE].
+# The timeouts of each phase, besides `total`. `idle` measures the wait for one piece, the others the whole phase.
 _CLOCKS: Final[dict[Phase, tuple[str, ...]]] = {
     "keys": ("first_byte",),
     "connect": ("connect", "first_byte"),
@@ -37,18 +37,18 @@ _LATE: Final[dict[Phase, str]] = {
 
 
 class RequestCancelledError(Exception):
-    """The caller's cancel signal is set. Never leaves the package."""
+    """The caller's cancel signal is set. Callers of the package never see it."""
 
 
 class Watch:
-    """Ends a wait when the caller cancels or a clock runs out, as long as its ``with`` block lasts.
+    """Ends a wait when the caller cancels or a timeout expires, for the duration of its ``with`` block.
 
-    It looks every `_POLL` seconds and cancels the waiting task once: a second cancellation would interrupt httpcore
-    while it closes the connection. No scope is held between waits, since Strands may end a generator from another
-    task than the one that began it.
+    It checks every `_POLL` seconds and cancels the waiting task once: a second cancellation would interrupt httpcore
+    while it closes the connection. No cancel scope stays open between waits, since Strands may close a generator in
+    another task than the one that started it.
 
-    All clocks but ``total`` go by a time of its own, which goes on with each look, by no more than `_LONGEST`: what the
-    other side sends is not read while somebody's code blocks the loop.
+    All timeouts except ``total`` use a clock that each check advances by at most `_LONGEST_STEP`. While the caller's
+    code blocks the event loop nothing can be read, so that time must not count in full.
     """
 
     def __init__(self, clocks: Clocks, cancel_signal: threading.Event | None) -> None:
@@ -58,30 +58,30 @@ class Watch:
         self._task: asyncio.Task[object] | None = None
         self._cause: PortkeyTimeoutError | RequestCancelledError | None = None
         self._phase: Phase = "keys"
-        self._phases = self._waits = 0  # How many have begun, and had begun at the last look.
-        self._seen = 0, 0
+        self._phases = self._waits = 0  # Numbers of those begun so far, and at the last check.
+        self._counts_at_check = 0, 0
         self._time = self._phase_began = self._wait_began = 0.0
-        self._began = self._looked = self.now()
+        self._began = self._checked_at = self.now()
 
     def __enter__(self) -> Self:
-        """Begin to look."""
-        self._timer = self._loop.call_later(_POLL, self._look)
+        """Start the checks."""
+        self._timer = self._loop.call_later(_POLL, self._check)
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Look no more."""
+        """Stop the checks."""
         self._timer.cancel()
 
     def now(self) -> float:
         return self._loop.time()
 
     def connected(self) -> None:
-        """End the clock for the connection; the one for the first byte goes on."""
+        """End the timeout for the connection; the one for the first byte continues."""
         self._phase = "first_byte"
 
     async def wait(self, start: Callable[[], Awaitable[T]], phase: Phase) -> T:
-        """Return what `start()` gives, unless the signal or a clock of this phase ends the wait."""
-        if known := self._cause:  # A function for a key has kept our cancellation to itself.
+        """Return the result of `start()`, unless the signal or a timeout of this phase ends the wait."""
+        if known := self._cause:  # A function for a key has suppressed our cancellation.
             raise known
         if self._signal is not None and self._signal.is_set():
             raise RequestCancelledError
@@ -100,26 +100,26 @@ class Watch:
             if cause is None:
                 raise
             if sys.version_info >= (3, 11) and task is not None and task.uncancel() > cancelled_before:
-                raise  # Somebody else has cancelled the task as well.
+                raise  # Other code has cancelled the task as well.
         finally:
             self._task = None
-        raise cause  # Out here, since the cancellation holds frames of httpx with keys.
+        raise cause  # Outside the handler, since the cancellation's traceback has frames of httpx that hold keys.
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         if self._task is not None:
             self._cause = self._find_cause()
             if self._cause is not None:
                 self._task.cancel()
                 return
-        self._timer = self._loop.call_later(_POLL, self._look)
+        self._timer = self._loop.call_later(_POLL, self._check)
 
     def _find_cause(self) -> PortkeyTimeoutError | RequestCancelledError | None:
         if self._signal is not None and self._signal.is_set():
             return RequestCancelledError()
-        before = self._pass()
+        before = self._advance()
         limits: dict[str, float | None] = {**vars(self._clocks), "drain": _DRAIN}
-        # What had come by the look before has been read since.
-        passed = {"idle": before - self._wait_began, "total": self._looked - self._began}
+        # Compared with the time of the previous check: what had arrived by then has been read since.
+        passed = {"idle": before - self._wait_began, "total": self._checked_at - self._began}
         for clock in (*_CLOCKS[self._phase], "total"):
             limit = limits[clock]
             if limit is not None and passed.get(clock, before - self._phase_began) >= limit:
@@ -127,11 +127,11 @@ class Watch:
                 return PortkeyTimeoutError(message, clock=clock, seconds=limit)
         return None
 
-    def _pass(self) -> float:
-        """Let the time of the clocks go on, and return what it was."""
-        now, before, (phases, waits) = self.now(), self._time, self._seen
-        self._time += min(now - self._looked, _LONGEST)
-        self._looked, self._seen = now, (self._phases, self._waits)
+    def _advance(self) -> float:
+        """Advance the clock, and return its time before that."""
+        now, before, (phases, waits) = self.now(), self._time, self._counts_at_check
+        self._time += min(now - self._checked_at, _LONGEST_STEP)
+        self._checked_at, self._counts_at_check = now, (self._phases, self._waits)
         if phases != self._phases:
             self._phase_began = self._time
         if waits != self._waits:

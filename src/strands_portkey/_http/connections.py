@@ -1,7 +1,7 @@
-"""The connections to the gateway, kept by event loop.
+"""Pool of connections to the gateway, one pool for each event loop.
 
-A connection belongs to the event loop that made it, and Strands runs each synchronous call in a loop of its own. So
-idle connections are kept by loop, one to a client: httpx's own pool walks all of its connections for every request.
+A connection belongs to the event loop that created it, and Strands runs each synchronous call in a new loop. Each
+client has a single connection, because httpx's own pool iterates over all of its connections for every request.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 PROXY_SETTING: Final = "client_args['proxy'], or HTTP_PROXY, HTTPS_PROXY, ALL_PROXY or NO_PROXY of the environment,"
 
-_KEEPALIVE: Final = 4.0  # Seconds that an idle connection is kept: the gateway closes it after 5.
+_KEEPALIVE: Final = 4.0  # Seconds that an idle connection is kept; the gateway closes it after 5.
 
 
 class Client(httpx.AsyncClient):
@@ -47,15 +47,15 @@ class Client(httpx.AsyncClient):
 
 
 class Connections:
-    """Clients with one connection each, by event loop; of the idle ones the one used last is taken first."""
+    """Clients with one connection each, by event loop; the idle client that was used last is reused first."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
-        # By process and loop, and weak: connections refer to their loop, which nothing of ours may keep alive.
+        # By process and loop, and weak: connections refer to their loop, which this object must not keep alive.
         self._loops = WeakValueDictionary[tuple[int, int], LoopClients]()
 
     def __reduce__(self) -> tuple[type[Connections], tuple[Endpoint]]:
-        """Let a copy of the model, also in another process, begin without connections."""
+        """Create a copy, also in another process, without connections."""
         return Connections, (self._endpoint,)
 
     async def take(self, *, may_reuse: bool = True) -> tuple[Client, bool]:
@@ -68,7 +68,7 @@ class Connections:
         """Return a new client."""
         endpoint = self._endpoint
         limits = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=_KEEPALIVE)
-        # No cookies: an upstream's would travel from one user's answer into another's request.
+        # No cookies: those from one user's answer would be sent with another user's request.
         cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))
         verify = ssl_context(endpoint.verify, endpoint.cert, endpoint.trust_env)
         problem = f"{PROXY_SETTING} must be a URL, in whose password '#' is written %23, '/' %2F and '?' %3F"
@@ -82,9 +82,9 @@ class Connections:
                 cookies=cookies,
             )
         except (AttributeError, ImportError, SyntaxError, ValueError, httpx.InvalidURL) as error:
-            problem = module_problem(error) or problem  # What httpx says of a URL quotes it.
+            problem = module_problem(error) or problem  # The messages of httpx quote the URL.
             client = None
-        if client is None:  # Raised out here, without what httpx has raised.
+        if client is None:  # Raised outside the handler, so that httpx's exception is not attached.
             raise PortkeyConfigError(problem)
         client.home = await self._here()
         client.home.busy.add(client)
@@ -95,9 +95,9 @@ class Connections:
         await (await self._here()).close_idle()
 
     async def _here(self) -> LoopClients:
-        """Return the running loop's clients. No lock: a fork could leave it locked for ever."""
+        """Return the running loop's clients. There is no lock: a fork could leave it locked forever."""
         loop = asyncio.get_running_loop()
-        key = os.getpid(), id(loop)  # A parent's are left alone: to close them would speak on its connections.
+        key = os.getpid(), id(loop)  # Those of a parent process stay open: closing them would write to its connections.
         here = self._loops.get(key)
         if here is None or here.loop is not loop:
             here = self._loops[key] = LoopClients(loop)
@@ -106,13 +106,13 @@ class Connections:
 
 
 class LoopClients:
-    """The clients of one event loop, which closes them at its end.
+    """The clients of one event loop, closed when the loop shuts down.
 
-    It is kept alive by what uses it: the loop's timer while a client is idle, the clients while one is busy.
+    The loop's timer refers to this object while a client is idle, and the clients do while one is busy.
 
     Attributes:
         loop: The event loop.
-        busy: Clients whose answer is being read.
+        busy: Clients that are in use or being closed.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -124,7 +124,7 @@ class LoopClients:
         self._guard: AsyncGenerator[None, None] | None = None
 
     async def guard_loop(self) -> None:
-        """Start a generator that the loop finalises when it shuts down its async generators."""
+        """Start a generator that the loop finalizes when it shuts down its async generators."""
         if self._guard is None:
             self._guard = self._close_with_loop()
             await self._guard.__anext__()
@@ -134,8 +134,8 @@ class LoopClients:
             yield
         finally:
             await self.close_idle()
-            # A generator that was abandoned as the loop ended has no task left to close its connection.
-            self._close(list(self.busy))
+            # A generator that was abandoned when the loop ended has no task left to close its connection.
+            self._start_closing(list(self.busy))
             while self._closing:
                 await asyncio.wait(self._closing)
 
@@ -152,24 +152,24 @@ class LoopClients:
         if usable:
             self.busy.discard(client)
             self._idle.append((self.loop.time(), client))
-            if self._timer is None:  # Its context is empty: the request's may hold an agent.
+            if self._timer is None:  # With an empty context, since that of the request may refer to an agent.
                 self._timer = self.loop.call_later(_KEEPALIVE, self._expire, context=Context())
         else:
-            await asyncio.wait(self._close([client]))
+            await asyncio.wait(self._start_closing([client]))
 
     def _expire(self) -> None:
-        """Close what has been idle for too long: the oldest, at the bottom."""
+        """Close the clients that have been idle for too long, which are the first of the list."""
         oldest = self.loop.time() - _KEEPALIVE
         expired = bisect_right(self._idle, oldest, key=lambda kept: kept[0])
-        self._close([client for _, client in self._idle[:expired]])
+        self._start_closing([client for _, client in self._idle[:expired]])
         del self._idle[:expired]
         self._timer = (
             self.loop.call_at(self._idle[0][0] + _KEEPALIVE, self._expire, context=Context()) if self._idle else None
         )
 
-    def _close(self, clients: Collection[Client]) -> list[asyncio.Task[None]]:
-        """Close clients in tasks of their own, which go on when whoever waits for them is cancelled."""
-        self.busy.update(clients)  # Until they are closed: the loop may end before a task begins.
+    def _start_closing(self, clients: Collection[Client]) -> list[asyncio.Task[None]]:
+        """Close clients in separate tasks, which continue if the task that waits for them is cancelled."""
+        self.busy.update(clients)  # Until they are closed, since the loop may end before a task starts.
         tasks = [self.loop.create_task(self._close_one(client)) for client in clients]
         self._closing.update(tasks)
         for task in tasks:
@@ -187,37 +187,37 @@ class LoopClients:
         idle = [client for _, client in self._idle]
         self._idle.clear()
         if idle:
-            await asyncio.wait(self._close(idle))
+            await asyncio.wait(self._start_closing(idle))
 
 
 class _Connection(Protocol):
     def is_idle(self) -> bool: ...
 
 
-# httpcore has no public access to these two.
+# httpcore has no public API for these two. The bool tells whether the other side has closed the connection.
 _CONNECTION: Final[attrgetter[_Connection]] = attrgetter("_stream._httpcore_stream._stream._connection")
-_TRAILING_DATA: Final[attrgetter[tuple[bytes, bool]]] = attrgetter("_h11_state.trailing_data")  # True: it has ended.
+_TRAILING_DATA: Final[attrgetter[tuple[bytes, bool]]] = attrgetter("_h11_state.trailing_data")
 
 
 def is_reusable(response: httpx.Response) -> bool:
-    """Return whether the connection of an answer that was read and closed can carry another request.
+    """Return whether the connection of an answer that was read and closed can be used for another request.
 
-    Bytes that came after the answer would be taken for the next one. httpcore looks for them in the socket alone; they
-    may have been read with the end of the answer. Where they cannot be looked for, the connection is not used again.
+    Bytes after the answer would be parsed as the next answer. httpcore checks the socket only, but they may already
+    have been read together with the end of the answer. If that cannot be checked, the connection is not reused.
     """
     try:
         connection = _CONNECTION(response.stream)
-        is_numbered = response.http_version == "HTTP/2"  # Its answers are, and what else comes is for httpcore to read.
+        is_multiplexed = response.http_version == "HTTP/2"  # Each frame names its request, so httpcore can assign it.
         return connection.is_idle() and (
-            is_numbered or (_TRAILING_DATA(connection) == (b"", False) and _is_drained(response))
+            is_multiplexed or (_TRAILING_DATA(connection) == (b"", False) and _is_drained(response))
         )
     except AttributeError:
         return False
 
 
 def _is_drained(response: httpx.Response) -> bool:
-    """Return whether TLS, if there is any, holds no more bytes that came, and no end."""
-    if response.request.url.scheme == "http":  # To ask the connection takes 10 us.
+    """Return whether TLS, if it is used, has neither unread bytes nor a close notification."""
+    if response.request.url.scheme == "http":  # Saves 10 us.
         return True
     tls: ssl.SSLObject = response.extensions["network_stream"].get_extra_info("ssl_object")
     try:
@@ -230,11 +230,11 @@ def _is_drained(response: httpx.Response) -> bool:
 
 
 def module_problem(error: Exception) -> str | None:
-    """Return what to say of a module that cannot be used: it is missing, or another file goes by its name."""
+    """Return the message for an optional module that is missing, or hidden by another file of its name."""
     shadows = [
         f"{name!r} is {module.__file__}"
         for name in ("h2", "hpack", "hyperframe", "socksio")
-        if (module := sys.modules.get(name)) and not hasattr(module, "__path__")  # Each of them is a folder.
+        if (module := sys.modules.get(name)) and not hasattr(module, "__path__")  # Each of them is a package.
     ]
     if not (isinstance(error, (ImportError, SyntaxError)) or (shadows and isinstance(error, AttributeError))):
         return None
@@ -243,11 +243,11 @@ def module_problem(error: Exception) -> str | None:
 
 
 def find_proxy_headers(proxy: str | None, *, trust_env: bool) -> list[Mapping[str, str]]:
-    """Return the header with the password of each proxy that may be used: the given one, else the environment's."""
+    """Return the header with the password of each possible proxy: of the given one, else of the environment's."""
     urls = [proxy] if proxy else list(getproxies().values()) if trust_env else []
     headers: list[Mapping[str, str]] = []
     for url in urls:
-        with suppress(ValueError, httpx.InvalidURL):  # What is no proxy's URL is refused when it is used.
+        with suppress(ValueError, httpx.InvalidURL):  # An invalid proxy URL is refused when it is used.
             if auth := httpx.Proxy(url).raw_auth:
                 headers.append({"proxy-authorization": Masked(f"Basic {b64encode(b':'.join(auth)).decode()}")})
     return headers
@@ -258,7 +258,7 @@ def ssl_context(
     cert: str | tuple[str, ...] | None,
     trust_env: bool,  # noqa: FBT001 - httpx's name and type
 ) -> ssl.SSLContext:
-    """Return the one TLS context for a TLS setting, until one of its files changes: making one takes 20 ms or more.
+    """Return a TLS context, cached until one of its files changes: creating one takes 20 ms or more.
 
     Raises:
         PortkeyConfigError: If a file cannot be read.
@@ -289,7 +289,7 @@ def _make_ssl_context(
         context = httpx.create_ssl_context(verify=verify, trust_env=False)
     if certs:
         certificate, key, password = (*certs, None, "")[:3] if len(certs) == 1 else (*certs, "")[:3]
-        # An empty password: without any OpenSSL would ask for one on the terminal.
+        # An empty password: without one, OpenSSL would prompt on the terminal.
         _load("client_args['cert']", certs[:2], lambda: context.load_cert_chain(certificate, key, password))
     return context
 

@@ -1,1 +1,1 @@
-"""From Strands, for all wires: what a request asks for."""
+"""Conversion of Strands' input to requests, the same for all protocols of the gateway."""

@@ -1,4 +1,4 @@
-"""Content blocks in Anthropic's own form."""
+"""Conversion of media to Anthropic's content blocks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from strands_portkey._request.media import mime_type, to_base64, to_bytes, to_me
 
 
 def anthropic_media(block: Mapping[str, object]) -> dict[str, JsonValue] | None:
-    """Return an image or a PDF, for a tool's result; None where it is neither."""
+    """Return the image or PDF of a tool's result; None if the block holds neither."""
     if image := to_media("image", block):
         if "bytes" in image["source"]:
             return _with_data("image", mime_type("image", image), to_bytes("image", image))

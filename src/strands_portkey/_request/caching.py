@@ -1,4 +1,4 @@
-"""Prompt caching: where Strands' cache points and `CacheConfig` go in the body."""
+"""Prompt caching: Strands' cache points and `CacheConfig` in the request body."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from strands.types.content import ContentBlock, Message, SystemContentBlock
 CacheKind = Literal["cache_control", "prompt_cache_key", "automatic"]
 """How an upstream caches prompts."""
 
-_RETENTIONS: Final = ("in_memory", "24h")  # What OpenAI calls a time to live.
+_RETENTIONS: Final = ("in_memory", "24h")  # OpenAI's values for a time to live.
 
 
 class Caching:
-    """What is to be cached in one request."""
+    """The prompt caching of one request."""
 
     def __init__(
         self,
@@ -28,30 +28,30 @@ class Caching:
         session_id: str | None = None,
         verbatim_ttl: bool = True,
     ) -> None:
-        """Take what the user wants and the upstream has.
+        """Combine the user's settings with what the upstream supports.
 
         Args:
-            config: Strands' settings, or None. Those of the lowest Strands have a strategy alone.
-            kind: How the upstream caches; the strategy ``anthropic`` says so where nothing else can.
+            config: Strands' settings, or None. In the oldest supported Strands they only have a strategy.
+            kind: How the upstream caches; the strategy ``anthropic`` overrides it with ``cache_control``.
             upstream: The upstream's name, for warnings.
             session_id: The agent's session, whose id is the default cache key.
-            verbatim_ttl: Whether marks that the gateway passes on as they are keep their time to live.
+            verbatim_ttl: Whether marks that the gateway passes on unchanged keep their time to live.
         """
         self._config = config
-        self._kind: CacheKind | None = "cache_control" if config and config.strategy == "anthropic" else kind
+        self._cache_kind: CacheKind | None = "cache_control" if config and config.strategy == "anthropic" else kind
         self._upstream = upstream
         self._session_id = session_id
         self._verbatim_ttl = verbatim_ttl
-        # How long a prefix is kept, where a section or a cache point does not say so itself.
+        # The default time to live, for sections and cache points without their own.
         self._ttl: str | None = getattr(config, "ttl", None)
-        self._places_points = config is not None and self._kind == "cache_control"
+        self._places_points = config is not None and self._cache_kind == "cache_control"
 
     def content(self, messages: Sequence[Message], index: int, trailing: int) -> Sequence[ContentBlock]:
-        """Return the blocks of a message: where `CacheConfig` places them, with one cache point in the user's last.
+        """Return the blocks of a message; if `CacheConfig` places cache points, only the user's last message has one.
 
-        As in Strands' own providers, points in other messages then go, since a conversation would gather more of
-        them than an upstream takes; a point that is in that message stays where it is. The point goes ahead of the
-        `trailing` blocks, which change with every call.
+        As in Strands' own providers, points in other messages are then removed, since a conversation would collect
+        more of them than an upstream accepts; a point in that last message keeps its place. A new point is inserted
+        before the `trailing` blocks, which change with every call.
         """
         blocks = messages[index]["content"]
         if not self._places_points:
@@ -60,7 +60,7 @@ class Caching:
         if not bare or messages[index]["role"] != "user" or _has_later_of_user(messages, index):
             return bare
         points = [place for place, block in enumerate(blocks) if "cachePoint" in block]
-        # A point at the very beginning has nothing to mark.
+        # A point at the beginning has no block before it to mark.
         ahead = (points[0] if points else 0) or len(bare) - trailing
         if ahead > 0:
             point: ContentBlock = blocks[points[0]] if points else {"cachePoint": {"type": "default"}}
@@ -85,22 +85,22 @@ class Caching:
         return self.control(ttl if isinstance(ttl, str) else None)
 
     def control(self, ttl: str | None, *, verbatim: bool = False) -> dict[str, JsonValue] | None:
-        """Return the `cache_control` for a cache point with its own time to live, or None where the upstream has none.
+        """Return the `cache_control` for a cache point with its own time to live, or None if the upstream has none.
 
-        A mark that the gateway passes on as it is, is `verbatim`.
+        `verbatim` is set for marks that the gateway passes on unchanged.
         """
-        if self._kind is None:
+        if self._cache_kind is None:
             _warn(f"the upstream {self._upstream!r} takes no cache points; they have no effect")
-        if self._kind != "cache_control":
+        if self._cache_kind != "cache_control":
             return None
         ttl = None if verbatim and not self._verbatim_ttl else ttl or self._ttl
         return {"type": "ephemeral", "ttl": ttl} if ttl else {"type": "ephemeral"}
 
     def params(self) -> dict[str, JsonValue]:
-        """Return the body's parameters that route to a cache: OpenAI's."""
-        if self._config is not None and self._kind is None:
+        """Return the body's parameters for OpenAI's prompt cache."""
+        if self._config is not None and self._cache_kind is None:
             _warn(f"the upstream {self._upstream!r} takes no cache points; cache_config has no effect")
-        if self._config is None or self._kind != "prompt_cache_key":
+        if self._config is None or self._cache_kind != "prompt_cache_key":
             return {}
         params: dict[str, JsonValue] = {}
         key: str | bool | None = getattr(self._config, "cache_key", None)
@@ -116,7 +116,7 @@ class Caching:
 
 
 def _has_later_of_user(messages: Sequence[Message], index: int) -> bool:
-    """Whether the user says anything behind a message; looks from the end, where the answer mostly stands."""
+    """Whether a message of the user follows; searches from the end, where one is usually found first."""
     return any(
         messages[later]["role"] == "user" and any("cachePoint" not in block for block in messages[later]["content"])
         for later in range(len(messages) - 1, index, -1)
@@ -124,5 +124,5 @@ def _has_later_of_user(messages: Sequence[Message], index: int) -> bool:
 
 
 def _warn(message: str) -> None:
-    """Warn once: Python shows the same message of the same line one time."""
+    """Warn from a single line: Python shows the same message for the same line only once."""
     warnings.warn(message, stacklevel=2)

@@ -1,4 +1,4 @@
-"""JSON schemas of tools in the words that Gemini's own ``Schema`` has."""
+"""Conversion of tools' JSON schemas to the subset that Gemini's ``Schema`` supports."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _Schema = dict[str, JsonValue]
 
 
 def to_gemini_schema(schema: JsonValue) -> JsonValue:
-    """Return a tool's schema as Gemini takes it: no references, no lists of types, no unknown keywords.
+    """Return a tool's schema in Gemini's form: no references, no lists of types, no unknown keywords.
 
-    What it has no words for, such as an exclusive bound, is left to the tool's own check of its input.
+    Constraints that it cannot express, such as an exclusive bound, are left for the tool to check.
     """
     if not isinstance(schema, dict):
         return schema
@@ -34,7 +34,7 @@ def to_gemini_schema(schema: JsonValue) -> JsonValue:
 
 
 def _translated(given: JsonValue, definitions: Mapping[str, JsonValue]) -> _Schema:
-    if not isinstance(given, dict):  # A schema may be True, for anything.
+    if not isinstance(given, dict):  # The schema True allows any value.
         return {}
     if isinstance(reference := given.get("$ref"), str):
         return _referred(reference.rpartition("/")[2], given, definitions)
@@ -51,7 +51,7 @@ def _translated(given: JsonValue, definitions: Mapping[str, JsonValue]) -> _Sche
 
 
 def _referred(name: str, given: _Schema, definitions: Mapping[str, JsonValue]) -> _Schema:
-    """Return what a reference stands for; one that leads back to itself is any object there."""
+    """Return the schema that a reference points to; a recursive reference becomes any object."""
     found = definitions.get(name)
     if not isinstance(found, dict):
         return {"type": "object"}
@@ -60,9 +60,9 @@ def _referred(name: str, given: _Schema, definitions: Mapping[str, JsonValue]) -
 
 
 def _choices(given: _Schema) -> list[JsonValue]:
-    """Return the schemas among which a value may choose; a list of types is one choice for each.
+    """Return the alternative schemas of a value; a list of types is one alternative for each.
 
-    Beside properties, choices say no more than which of them go together, and the properties matter more.
+    Beside properties they are ignored: there they only restrict combinations, and the properties matter more.
     """
     for keyword in () if "properties" in given else _CHOICES:
         if isinstance(choices := given.get(keyword), list):
@@ -72,7 +72,7 @@ def _choices(given: _Schema) -> list[JsonValue]:
 
 
 def _chosen(choices: list[JsonValue], kept: _Schema, definitions: Mapping[str, JsonValue]) -> _Schema:
-    """Return one schema for several; beside ``anyOf`` Gemini takes nothing, so all else goes into each of them."""
+    """Merge alternatives into one schema; Gemini allows nothing beside ``anyOf``, so each gets the other keywords."""
     schemas = [choice if isinstance(choice, dict) else {} for choice in choices]
     given = [schema for schema in schemas if schema.get("type") != "null"] or [{"type": "string"}]
     beside: _Schema = {key: value for key, value in kept.items() if key in _BESIDE}
@@ -83,7 +83,7 @@ def _chosen(choices: list[JsonValue], kept: _Schema, definitions: Mapping[str, J
 
 
 def _values(given: _Schema) -> _Schema:
-    """Return the values that are allowed, if they are texts: Gemini knows no others."""
+    """Return the allowed values if all are texts, since Gemini supports no others."""
     values = [given["const"]] if "const" in given else given.get("enum")
     texts: list[JsonValue] = [value for value in values if value is not None] if isinstance(values, list) else []
     return {"type": "string", "enum": texts} if texts and all(isinstance(text, str) for text in texts) else {}

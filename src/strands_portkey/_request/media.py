@@ -1,4 +1,4 @@
-"""Strands' images, documents, audio and video, read and checked; the same for every wire."""
+"""Validation and encoding of Strands' images, documents, audio and video."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class _MediaSource(TypedDict, total=False):
 
 @with_config(ConfigDict(strict=True))
 class Media(TypedDict, total=False):
-    """What Strands' images, documents, audio and video hold; audio is younger than our lowest Strands."""
+    """Strands' images, documents, audio and video; the oldest supported Strands has no type for audio."""
 
     format: Required[Annotated[str, StringConstraints(to_lower=True)]]
     source: Required[_MediaSource]
@@ -66,10 +66,10 @@ MIME_TYPES: Final = {
 
 
 def to_media(kind: MediaKind, block: Mapping[str, object]) -> Media | None:
-    """Return what a block holds of a kind of media, or None.
+    """Return the media of one kind in a block, or None.
 
     Raises:
-        PortkeyConfigError: If it is not of Strands' form.
+        PortkeyConfigError: If they do not have the form that Strands defines.
     """
     if kind not in block:
         return None
@@ -79,7 +79,9 @@ def to_media(kind: MediaKind, block: Mapping[str, object]) -> Media | None:
         # Without the input, which may be megabytes.
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"])) or "the whole"
-        raise PortkeyConfigError(f"{kind} must be of Strands' form; got at {where}: {first['msg']}") from None
+        raise PortkeyConfigError(
+            f"{kind} must have the form that Strands defines; got at {where}: {first['msg']}"
+        ) from None
 
 
 def mime_type(kind: MediaKind, media: Media) -> str:
@@ -101,7 +103,7 @@ def to_bytes(kind: MediaKind, media: Media) -> bytes:
     """
     if "bytes" not in media["source"]:
         raise PortkeyConfigError(
-            f"{kind} must be given by its bytes, since the gateway passes on no location; got none"
+            f"{kind} must be given by its bytes, since the gateway does not pass on locations; got none"
         )
     if not media["source"]["bytes"]:
         raise PortkeyConfigError(f"{kind} must hold bytes, since upstreams refuse an empty one; got 0 bytes")
@@ -112,13 +114,13 @@ def to_url(kind: MediaKind, media: Media, schemes: tuple[str, ...]) -> str:
     """Return the location of media.
 
     Raises:
-        PortkeyConfigError: If there is none of one of the `schemes`.
+        PortkeyConfigError: If there is no location with one of the `schemes`.
     """
     location = media["source"].get("location", {})
     url = location.get("url") or location.get("uri") or ""
     scheme, _, rest = url.partition("://")
     if scheme not in schemes or not rest:
-        # Without the rest, which may be signed or hold a password.
+        # Without the rest, which may hold a signature or a password.
         got = f"a location that begins with {scheme!r}" if rest else "none of these"
         known = " or ".join(schemes)
         raise PortkeyConfigError(f"{kind} must have bytes, or a 'url' or 'uri' that begins with {known}; got {got}")
@@ -126,10 +128,10 @@ def to_url(kind: MediaKind, media: Media, schemes: tuple[str, ...]) -> str:
 
 
 def to_data_url(media_type: str, data: bytes) -> str:
-    """Return bytes as a URL that holds them."""
+    """Return bytes as a data URL."""
     return f"data:{media_type};base64,{to_base64(data)}"
 
 
 def to_base64(data: bytes) -> str:
-    """Return bytes as base64."""
+    """Return bytes as base64 text."""
     return b64encode(data).decode()

@@ -1,4 +1,4 @@
-"""One request in Strands' words, whatever the wire that carries it."""
+"""A request in Strands' types, independent of the protocol that it is sent with."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from strands_portkey._settings.config import PortkeyConfig
 
 @dataclass(frozen=True, repr=False)
 class Question:
-    """What a model is asked, and how it is to answer.
+    """The input of one request to a model, and the required form of the answer.
 
     Attributes:
         messages: The conversation.
-        model_id: The model that is asked.
-        upstreams: Who may answer: see `find_upstreams`.
-        params: Parameters of the request, in the user's words.
-        stream: Whether the answer comes in pieces.
-        cache_config: What is to be cached.
+        model_id: The model's id.
+        upstreams: Names of the upstreams that may answer: see `find_upstreams`.
+        params: Parameters of the request, as the user gave them.
+        stream: Whether the answer is streamed.
+        cache_config: The settings for prompt caching.
         system: The system prompt's blocks.
         tool_specs: Tools that the model may call.
         tool_choice: Which of them it must call.
-        output_model: What the answer must fit.
-        output_schema: What the upstream is to hold the answer to: ``name``, ``schema``, and whether it is ``strict``.
+        output_model: The model that the answer must match.
+        output_schema: The schema that the upstream must enforce: ``name``, ``schema``, and whether it is ``strict``.
         session_id: The agent's session, the default key of the prompt cache.
         trailing_blocks: How many blocks at the end of the last message change with every call.
     """
@@ -55,7 +55,7 @@ def to_question(
     system_prompt: str | None,
     system_prompt_content: Sequence[SystemContentBlock] | None,
 ) -> Question:
-    """Return what Strands asks with the model's settings; a system prompt as blocks goes before one as text."""
+    """Combine Strands' arguments with the model's settings; a system prompt in blocks overrides one as text."""
     return Question(
         messages,
         config["model_id"],

@@ -1,4 +1,4 @@
-"""Structured output: which way an upstream can be held to a schema, and the schema in the form for it."""
+"""Structured output: the mechanisms to enforce a schema, and the schema in the form that each requires."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from strands.types.tools import ToolSpec
 from strands_portkey._errors import PortkeyAPIError
 
 Mechanism = Literal["schema", "forced", "auto"]
-"""How the answer is held to a schema.
+"""How the answer is made to match a schema.
 
 - ``schema``: by ``response_format``, which the upstream enforces;
 - ``forced``: by a tool that the model must call;
 - ``auto``: by a tool that the model may call.
 """
 
-# Schema keywords that OpenAI's strict mode takes, besides those of structure.
+# Schema keywords that OpenAI's strict mode supports.
 _STRICT_KEYWORDS: Final = frozenset(
     {"$defs", "$ref", "anyOf", "const", "description", "enum", "items", "properties", "required", "title", "type"}
     | {"additionalProperties", "default", "format", "pattern", "minItems", "maxItems"}
@@ -29,7 +29,7 @@ _STRICT_KEYWORDS: Final = frozenset(
 _STRICT_FORMATS: Final = frozenset(
     {"date", "date-time", "duration", "email", "hostname", "ipv4", "ipv6", "time", "uuid"}
 )
-# What an error names where an upstream refuses a mechanism, in lower case without "_" and spaces.
+# Words of an error with which an upstream refuses a mechanism, in lower case without "_" and spaces.
 _REJECTIONS: Final[Mapping[Mechanism, tuple[str, ...]]] = {
     "schema": ("responseformat", "jsonschema", "outputformat", "responseschema", "responsemimetype", "outputconfig"),
     "forced": ("toolchoice", "functioncallingconfig"),
@@ -38,16 +38,16 @@ _REJECTIONS: Final[Mapping[Mechanism, tuple[str, ...]]] = {
 
 
 def is_rejection(error: PortkeyAPIError, mechanism: Mechanism) -> bool:
-    """Whether an upstream refused the mechanism itself, so that the next one is worth a try."""
+    """Whether an upstream refused the mechanism itself, so that the next one should be tried."""
     if error.status_code not in (400, 404, 422, 500, 501):  # llama-cpp-python answers 500.
         return False
-    # Gemini and Bedrock have names of their own for both, in camel or snake case.
+    # Gemini and Bedrock have different names for both, in camel or snake case.
     said = f"{error.param} {error}".lower().replace("_", "").replace(" ", "")
     return any(word in said for word in _REJECTIONS[mechanism])
 
 
 def to_output_schema(output_model: type[BaseModel]) -> dict[str, JsonValue]:
-    """Return the model's schema with its name, strict where strict mode can express it."""
+    """Return the model's schema with its name, strict if strict mode can express it."""
     schema = _to_schema(output_model)
     strict = schema.get("type") == "object" and _is_strict(schema)
     name = re.sub(r"[^A-Za-z0-9_-]", "_", output_model.__name__)[:64]
@@ -55,7 +55,7 @@ def to_output_schema(output_model: type[BaseModel]) -> dict[str, JsonValue]:
 
 
 def to_tool_spec(output_model: type[BaseModel]) -> ToolSpec:
-    """Return the tool that carries an answer, with pydantic's schema where Strands has none: of a recursive model."""
+    """Return the tool whose input is the answer, with pydantic's schema for recursive models, which Strands refuses."""
     try:
         return convert_pydantic_to_tool_spec(output_model)
     except (ValueError, RecursionError):
@@ -65,7 +65,7 @@ def to_tool_spec(output_model: type[BaseModel]) -> ToolSpec:
 
 
 def _to_schema(output_model: type[BaseModel]) -> dict[str, JsonValue]:
-    """Return the model's schema; a recursive one is a mere reference to itself, and upstreams want an object."""
+    """Return the model's schema; that of a recursive model is only a reference, but upstreams require an object."""
     schema = output_model.model_json_schema()
     root = str(schema.pop("$ref", "")).rpartition("/")[2]
     return {**schema, **schema["$defs"][root]} if root else schema
@@ -74,11 +74,11 @@ def _to_schema(output_model: type[BaseModel]) -> dict[str, JsonValue]:
 def _is_strict(schema: JsonValue) -> bool:
     """Whether OpenAI's strict mode can express a schema: no open objects, no unknown keywords."""
     if not isinstance(schema, dict):
-        return False  # A schema may be True, for anything.
+        return False  # The schema True allows any value.
     if schema.get("type") == "array" and "items" not in schema:
         return False
     is_typed = not schema.keys().isdisjoint({"type", "$ref", "anyOf", "enum", "const"})
-    # Strict mode has no look-arounds in patterns, such as pydantic's for Decimal.
+    # Strict mode does not support look-arounds in patterns, such as pydantic's for Decimal.
     is_known = schema.keys() <= _STRICT_KEYWORDS and "(?" not in str(schema.get("pattern", ""))
     if not is_typed or not is_known or schema.get("format", "date") not in _STRICT_FORMATS:
         return False
@@ -88,10 +88,10 @@ def _is_strict(schema: JsonValue) -> bool:
 
 
 def _to_strict(schema: JsonValue) -> JsonValue:
-    """Return a schema in which every object is closed and every property required, as strict mode wants."""
+    """Return a schema in which every object is closed and every property required, as strict mode demands."""
     if not isinstance(schema, dict):
         return [_to_strict(part) for part in schema] if isinstance(schema, list) else schema
-    if "$ref" in schema:  # Strict mode takes nothing beside it.
+    if "$ref" in schema:  # Strict mode allows no other keyword beside it.
         return {"$ref": schema["$ref"]}
     strict: dict[str, JsonValue] = {}
     for keyword, value in schema.items():

@@ -1,1 +1,1 @@
-"""What the user says: settings of the model, checked and turned into headers."""
+"""Settings of the model: their validation, and their conversion to request headers."""

@@ -1,6 +1,6 @@
-"""The settings of the model and of the connection to the gateway, checked before anything is sent.
+"""Settings of the model and of the connection to the gateway, and their validation.
 
-What is wrong raises `PortkeyConfigError`.
+An invalid setting raises `PortkeyConfigError`, before anything is sent.
 """
 
 from __future__ import annotations
@@ -14,10 +14,19 @@ import warnings
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from ssl import SSLContext
-from typing import Final, Literal, Protocol, cast, runtime_checkable
+from typing import Annotated, Final, Literal, Protocol, TypeAlias, runtime_checkable
 from urllib.parse import urlsplit
 
-from pydantic import ConfigDict, JsonValue, NonNegativeFloat, PositiveInt, TypeAdapter, ValidationError, with_config
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    JsonValue,
+    NonNegativeFloat,
+    PositiveInt,
+    TypeAdapter,
+    ValidationError,
+    with_config,
+)
 from strands.models.model import BaseModelConfig, CacheConfig
 from typing_extensions import NotRequired, Required, TypedDict
 
@@ -38,40 +47,40 @@ Headers = Mapping[str, str] | Callable[[], Mapping[str, str] | Awaitable[Mapping
 
 @with_config(ConfigDict(extra="forbid", strict=True))
 class Timeouts(TypedDict, total=False):
-    """Clocks of a request, in seconds; None stops a clock."""
+    """Timeouts of a request, in seconds; None means no limit."""
 
     connect: float | None
-    """To a connection with the gateway, TLS and what a proxy is to say included. Default 10."""
+    """For connecting to the gateway, including TLS and a proxy's answer. Default 10."""
     first_byte: float | None
-    """From asking, connecting included, to the first byte of the answer. Default 600, since a model may think for
-    minutes. As long, each on its own, for the functions in `client_args`, and for the whole body of an answer that is
-    no stream.
+    """For the first byte of the answer, including the time to connect. Default 600, since a model may think for
+    minutes. The same limit applies separately to the functions in `client_args`, and to the whole body of an answer
+    that is not a stream.
     """
     idle: float | None
-    """Between two pieces of a body, comments included. Default 300, as the gateway's own limit."""
+    """Between two pieces of a body, including SSE comments. Default 300, like the gateway's own limit."""
     total: float | None
     """For the whole request. Default None."""
 
 
 @runtime_checkable
 class HttpxTimeout(Protocol):
-    """An ``httpx.Timeout``, known by its attributes."""
+    """An ``httpx.Timeout``, recognized by its attributes."""
 
     connect: float | None
     read: float | None
 
 
 class ClientArgs(TypedDict, total=False):
-    """How to reach the gateway and how it routes; every key is optional.
+    """How to connect to the gateway and how it routes requests; every key is optional.
 
     A key that is not listed here becomes the header ``x-portkey-<key>``, with dashes for underscores: ``aws_region``,
     ``azure_resource_name``, ``span_id`` and so on. Booleans are sent in lower case, lists and mappings as JSON; None
-    and blank text are left out. Case, ``_`` and ``-`` make no difference in a key.
+    and blank text are left out. In a key, case is ignored, and ``_`` and ``-`` are the same.
     See https://portkey.ai/docs/api-reference/inference-api/headers.
     """
 
     base_url: str | None
-    """The gateway, with or without ``/v1``. Default: ``PORTKEY_BASE_URL``; else the hosted gateway where there is an
+    """The gateway's URL, with or without ``/v1``. Default: ``PORTKEY_BASE_URL``; else the hosted gateway if there is an
     API key; else ``http://localhost:8787/v1``.
     """
     api_key: Text | None
@@ -79,7 +88,7 @@ class ClientArgs(TypedDict, total=False):
     function that is called for each request, and by `PortkeyModel.stream` again after a 401.
     """
     Authorization: Text | None
-    """The provider's key, as text or a function; ``Bearer`` is added where no scheme is given."""
+    """The provider's key, as text or a function; ``Bearer`` is added if no scheme is given."""
     provider: str | None
     """Provider behind the gateway, such as ``openai``; ``@slug`` on hosted and enterprise gateways."""
     virtual_key: str | None
@@ -87,88 +96,89 @@ class ClientArgs(TypedDict, total=False):
     config: Mapping[str, JsonValue] | str | None
     """Routing: a mapping, its JSON, or the id of a saved config on hosted and enterprise gateways."""
     metadata: Mapping[str, JsonValue] | str | None
-    """Facts for logs and conditional routing; a mapping or its JSON."""
+    """Metadata for logs and conditional routing; a mapping or its JSON."""
     trace_id: str | None
     """Groups requests in Portkey's logs."""
     custom_host: str | None
-    """Base URL of the provider, where it is not the usual one."""
+    """Base URL of the provider, if it is not the default one."""
     strict_open_ai_compliance: bool
-    """Default False, since the gateway drops reasoning otherwise."""
+    """Whether answers keep strictly to OpenAI's format. Default False, since the gateway otherwise drops reasoning."""
     cache_force_refresh: bool
-    """Whether to pass by the gateway's cache."""
+    """Whether to bypass the gateway's cache."""
     cache_namespace: str | None
-    """Keeps cached answers apart, or together in spite of different metadata."""
+    """Separates cached answers, or shares them despite different metadata."""
     request_timeout: int | None
     """Milliseconds that the gateway waits for the provider's headers; it then answers 408."""
     forward_headers: Sequence[str] | str | None
-    """Names that are sent without prefix and that the gateway passes on to the provider."""
+    """Names of headers that are sent without prefix and that the gateway passes on to the provider."""
     sensitive_headers: Sequence[str] | str | None
-    """Names that the gateway keeps out of its logs."""
+    """Names of headers that the gateway leaves out of its logs."""
     headers: Headers | None
-    """Further headers, sent as they are: a mapping, or a function that returns one. They go before settings."""
+    """Further headers, sent unchanged: a mapping, or a function that returns one. They override settings."""
     timeout: float | Timeouts | HttpxTimeout | None
-    """Our own clocks: `Timeouts`, one number of seconds for all but ``total``, an ``httpx.Timeout``, or None for none.
+    """The client's timeouts: `Timeouts`, one number of seconds for all but ``total``, an ``httpx.Timeout``, or None for
+    no limits.
     """
     verify: bool | str | SSLContext
-    """Whether and how to check the gateway's certificate: a bool, a path to CA certificates, an SSLContext."""
+    """Whether and how to verify the gateway's certificate: a bool, a path to CA certificates, or an SSLContext."""
     cert: str | tuple[str, str] | tuple[str, str, str] | None
-    """Client certificate: a path, or paths of certificate and key, or these and a password."""
+    """Client certificate: a path; paths of certificate and key; or both paths and a password."""
     proxy: str | None
-    """URL of a proxy. Default: the environment's, if ``trust_env``."""
+    """URL of a proxy. Default: that of the environment, if ``trust_env``."""
     trust_env: bool
     """Whether to read proxy and CA variables of the environment. Default True."""
     http2: bool
-    """Whether to speak HTTP/2, which needs the package ``h2``. Default False."""
+    """Whether to use HTTP/2, which needs the package ``h2``. Default False."""
     max_event_bytes: int
     """Limit for one SSE message or one JSON answer. Default 16 MiB."""
 
 
 class PortkeyConfig(BaseModelConfig, total=False):
-    """Configuration of the model: what to ask for, not whom."""
+    """Configuration of the model and its requests; routing belongs in `ClientArgs`."""
 
     model_id: Required[str]
     """The model's id, such as ``gpt-4o``; ``@slug/model`` on hosted and enterprise gateways. Required."""
     context_window_limit: int | None
-    """Size of the model's context window in tokens. Default: as Strands' table knows the model."""
+    """Size of the model's context window in tokens. Default: the value in Strands' table of models."""
     params: Mapping[str, JsonValue] | None
-    """Parameters of the chat completion, put into the request body as they are. Not ``messages``, ``model``, or ``n``
+    """Parameters of the chat completion, put into the request body unchanged. Not ``messages``, ``model``, or ``n``
     other than 1. See https://portkey.ai/docs/api-reference/inference-api/chat.
     """
     stream: bool
-    """Whether to stream the answer. Default True. With False the same events come all at once."""
+    """Whether to stream the answer. Default True. With False the same events are yielded all at once."""
     cache_config: CacheConfig | None
-    """Prompt caching of the provider, Strands' own settings."""
+    """Strands' settings for prompt caching by the provider."""
     upstream: str | None
-    """What answers behind the gateway, such as ``anthropic`` or ``gemini``, where `provider`, `config` and the model's
-    id do not tell: the body's form depends on it.
+    """What answers behind the gateway, such as ``anthropic`` or ``gemini``, if `provider`, `config` and the model's id
+    do not determine it. The form of the request body depends on it.
     """
     on_guardrail: Literal["stop", "raise"]
-    """What a denial by a guardrail (446) becomes: ``"stop"``, the default, ends the turn with the gateway's message and
-    Strands' stop reason ``guardrail_intervened``; ``"raise"`` raises `PortkeyGuardrailError`.
+    """How a denial by a guardrail (446) is handled: ``"stop"``, the default, ends the turn with the gateway's message
+    and Strands' stop reason ``guardrail_intervened``; ``"raise"`` raises `PortkeyGuardrailError`.
     """
     tracing: bool
-    """Whether to send trace ids that join an agent's turns, and the context of the current OpenTelemetry span. Default
-    True. A `trace_id` of `client_args` goes before; one that is None sends none.
+    """Whether to send trace ids that connect an agent's requests, and the context of the current OpenTelemetry span.
+    Default True. A `trace_id` in `client_args` takes precedence; if it is None, no trace id is sent.
     """
     native_token_count: bool
     """Whether `count_tokens` asks Claude, through the gateway's ``/v1/messages/count_tokens``; Strands asks before
-    every request. Default False: Strands' own estimate.
+    every request. Default False: Strands estimates.
     """
     context_overflow_phrases: Sequence[str]
-    """Regular expressions that tell a context overflow in an error's message, beside those that the package knows."""
+    """Regular expressions that identify a context overflow in an error's message, besides the built-in ones."""
 
 
 class PortkeyConfigUpdate(PortkeyConfig, total=False):
     """What `PortkeyModel.update_config` takes: the keys of `PortkeyConfig`, each optional."""
 
-    # No true subtype, as mypy says: a required key becomes optional. It only names what `update_config` takes.
+    # Not a subtype, since a required key becomes optional. It only types the arguments of `update_config`.
     model_id: NotRequired[str]  # type: ignore[misc]
     """The model's id."""
 
 
 @dataclass(frozen=True)
 class Clocks:
-    """The clocks of a request in seconds; None where one does not run. See `Timeouts`."""
+    """The timeouts of a request in seconds; None means no limit. See `Timeouts`."""
 
     connect: float | None = 10.0
     first_byte: float | None = 600.0
@@ -178,7 +188,7 @@ class Clocks:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where the gateway is and how to connect to it: the checked part of `ClientArgs` that is not routing."""
+    """The gateway's URL and how to connect to it: the validated keys of `ClientArgs` that are not routing."""
 
     base_url: str
     clocks: Clocks
@@ -190,15 +200,19 @@ class Endpoint:
     max_event_bytes: int
 
 
+# pydantic returns a plain str for a subclass of it.
+_MaskedText: TypeAlias = Annotated[str, AfterValidator(Masked)]
+
+
 @with_config(ConfigDict(arbitrary_types_allowed=True, strict=True))
 class _EndpointArgs(TypedDict, total=False):
-    """The keys of `ClientArgs` that are not routing, as pydantic checks them."""
+    """The keys of `ClientArgs` that are not routing, as pydantic validates them."""
 
-    base_url: str | None
+    base_url: _MaskedText | None
     timeout: NonNegativeFloat | Timeouts | HttpxTimeout | None
-    verify: bool | str | SSLContext
-    cert: str | tuple[str, ...] | None
-    proxy: str | None
+    verify: bool | _MaskedText | SSLContext
+    cert: _MaskedText | tuple[_MaskedText, ...] | None
+    proxy: _MaskedText | None
     trust_env: bool
     http2: bool
     max_event_bytes: PositiveInt
@@ -217,21 +231,21 @@ _WANTED: Final = {
     "max_event_bytes": "a positive number of bytes",
 }
 _SDK_ARGS: Final = frozenset({"default_headers", "default_query", "max_retries", "organization"})
-# Of the OpenAI SDK's methods, which take them apart.
+# Arguments of the OpenAI SDK's methods, which do not send them as they are.
 _SDK_PARAMS: Final = frozenset({"extra_body", "extra_headers", "extra_query", "timeout"})
 _PROXY: Final = re.compile(r"(?i)(https?|socks5h?)://\S+")
 
 
 def split_client_args(client_args: object) -> tuple[Endpoint, dict[str, object]]:
-    """Split the connection to the gateway from the routing behind it, with the environment's defaults.
+    """Split `client_args` into the connection to the gateway and the routing, with the environment's defaults.
 
     Returns:
-        The endpoint, and the routing values as they were given; their keys are in lower case, with underscores.
+        The endpoint, and the routing values, unchanged, by keys in lower case with underscores.
     """
     client_args = masked(client_args)
     given = to_settings("client_args", client_args)
     if misplaced := sorted(given.keys() & PortkeyConfig.__annotations__.keys()):
-        raise PortkeyConfigError(f"client_args has {misplaced}, which are arguments of PortkeyModel")
+        raise PortkeyConfigError(f"client_args must not hold arguments of PortkeyModel; got {misplaced}")
     routing = {name: value for name, value in given.items() if name not in ENDPOINT_KEYS}
     if "api_key" not in routing and (api_key := _environment("PORTKEY_API_KEY")):
         routing["api_key"] = api_key
@@ -244,9 +258,9 @@ def split_client_args(client_args: object) -> tuple[Endpoint, dict[str, object]]
     if base_url is None:
         base_url = _environment("PORTKEY_BASE_URL") or (HOSTED_BASE_URL if has_key else LOCAL_BASE_URL)
     base_url = to_base_url(base_url)
-    if _is_readable_on_the_way(base_url):
-        message = f"{base_url} is plain http: keys and prompts can be read on the way; use https"
-        warnings.warn(message, stacklevel=3)  # Points at the caller of PortkeyModel().
+    if _is_public_plain_http(base_url):
+        message = f"{base_url} is plain http: keys and prompts are sent unencrypted; use https"
+        warnings.warn(message, stacklevel=3)  # The caller of PortkeyModel().
     endpoint = Endpoint(
         base_url=base_url,
         clocks=to_clocks(args["timeout"]) if "timeout" in args else Clocks(),
@@ -261,7 +275,7 @@ def split_client_args(client_args: object) -> tuple[Endpoint, dict[str, object]]
 
 
 def to_settings(where: str, given: object) -> dict[str, object]:
-    """Return settings by the names that `ClientArgs` has for them."""
+    """Return settings by the names that `ClientArgs` uses."""
     if not is_mapping(given):
         raise PortkeyConfigError(f"{where} must be a mapping of settings; got {type_of(given)}")
     settings: dict[str, object] = {}
@@ -270,16 +284,18 @@ def to_settings(where: str, given: object) -> dict[str, object]:
             raise PortkeyConfigError(f"{where} must have names of settings; got {name_of(spelling)}")
         name = to_setting(spelling)
         if name in settings:
-            raise PortkeyConfigError(f"{where} has {name_of(name)} twice; one of them is {name_of(spelling)}")
+            raise PortkeyConfigError(
+                f"{where} must hold each setting once; got {name_of(name)} twice, also as {name_of(spelling)}"
+            )
         settings[name] = value
     if misplaced := sorted(settings.keys() & _SDK_ARGS):
-        hint = "its default_headers are 'headers' here, its max_retries 'retry' in a config"
-        raise PortkeyConfigError(f"{where} has {misplaced}, the OpenAI SDK's; {hint}")
+        hint = "use 'headers' for default_headers, and 'retry' in a config for max_retries"
+        raise PortkeyConfigError(f"{where} must not hold arguments of the OpenAI SDK; got {misplaced}", hint=hint)
     return settings
 
 
 def to_setting(key: str) -> str:
-    """Return a key of `ClientArgs` as it is listed: ``X-Portkey-Trace-Id`` and ``trace-id`` are ``trace_id``."""
+    """Return a key in the spelling of `ClientArgs`: ``X-Portkey-Trace-Id`` and ``trace-id`` become ``trace_id``."""
     return key.lower().replace("-", "_").removeprefix("x_portkey_")
 
 
@@ -296,7 +312,7 @@ def to_base_url(url: str) -> str:
 def _read_base_url(url: str) -> str | None:
     try:
         parts = urlsplit(url.strip())
-        parts.port  # noqa: B018 - raises where the port is no number
+        parts.port  # noqa: B018 - raises if the port is not a number
     except ValueError:
         return None
     path = parts.path.rstrip("/")
@@ -330,27 +346,29 @@ def to_clocks(timeout: float | Timeouts | HttpxTimeout | None) -> Clocks:
 
 
 def check_model_config(model_config: Mapping[str, object]) -> None:
-    """Check what was given of a `PortkeyConfig`, and warn of keys that it does not have."""
+    """Check the given keys of a `PortkeyConfig`, and warn about unknown keys."""
     model_config = {name: masked(value) for name, value in model_config.items()}
     known = PortkeyConfig.__annotations__.keys()
     if misplaced := sorted(model_config.keys() & ClientArgs.__annotations__.keys()):
-        raise PortkeyConfigError(f"{', '.join(misplaced)} must stand in client_args, not beside it")
+        raise PortkeyConfigError(
+            f"{', '.join(misplaced)} must be given in client_args; got in the model's configuration"
+        )
     if unknown := model_config.keys() - known:
         names = ", ".join(map(name_of, sorted(unknown)))
-        message = f"unknown configuration keys {names} are left out; known are {sorted(known)}"
-        warnings.warn(message, stacklevel=3)  # Points at the caller of PortkeyModel() or update_config().
+        message = f"unknown configuration keys {names} are ignored; known are {sorted(known)}"
+        warnings.warn(message, stacklevel=3)  # The caller of PortkeyModel() or update_config().
     for key, check in _CHECKS.items():
         if key in model_config and (wanted := check(value := model_config[key])):
             raise PortkeyConfigError(f"{key} must be {wanted}; got {_given(value)}")
 
 
 def known_config(model_config: Mapping[str, object]) -> dict[str, object]:
-    """Return what is known of a configuration: the rest has no use, and may hold a key in the wrong place."""
+    """Return the known keys of a configuration; the others have no effect and may hold a misplaced key."""
     return {name: value for name, value in model_config.items() if name in PortkeyConfig.__annotations__}
 
 
 def _given(value: object) -> str:
-    """Return what an error shows of a wrong value: numbers and the like; of what may hold a key its type alone."""
+    """Return a value for an error message: only its type, unless it is None, a bool or a number, which hold no key."""
     if is_list(value):
         return f"{type_of(value)} of {', '.join(sorted(set(map(type_of, value)))) or 'nothing'}"
     return repr(value) if value is None or isinstance(value, (bool, int, float)) else type_of(value)
@@ -362,15 +380,15 @@ def _check_params(value: object) -> str | None:
     if not is_mapping(value):
         return "a mapping of request parameters"
     if value.get("n", 1) != 1:
-        return "without another 'n' than 1, since a Strands message holds one answer"
+        return "without 'n' other than 1, since a Strands message holds one answer"
     if "messages" in value or "model" in value:
         return "without 'messages' (the agent's) and 'model' (model_id)"
     if value.keys() & _SDK_PARAMS:
-        return f"without {sorted(_SDK_PARAMS)}, which only the OpenAI SDK takes apart"
-    return None if _is_json(value) else "JSON values throughout"
+        return f"without {sorted(_SDK_PARAMS)}, which only the OpenAI SDK supports"
+    return None if _is_json_value(value) else "JSON values throughout"
 
 
-def _is_json(value: object) -> bool:
+def _is_json_value(value: object) -> bool:
     try:
         json.dumps(value, allow_nan=False)
     except (TypeError, ValueError, RecursionError):
@@ -380,7 +398,7 @@ def _is_json(value: object) -> bool:
 
 def _check_upstream(value: object) -> str | None:
     if isinstance(value, str):
-        find_upstreams(value, {}, "")  # Raises where there is none of this name.
+        find_upstreams(value, {}, "")  # Raises if the name is unknown.
     elif value is not None:
         return "a provider's name, such as 'anthropic'"
     return None
@@ -390,7 +408,7 @@ def _check_phrases(value: object) -> str | None:
     wanted = "a list of regular expressions"
     if not is_list(value):
         return wanted
-    try:  # As text alone: a compiled one has flags of its own.
+    try:  # As text only: a compiled pattern has its own flags.
         valid = all(isinstance(phrase, str) and re.compile(phrase) for phrase in value)
     except re.error:
         return wanted
@@ -402,7 +420,7 @@ def _wants(wanted: str, fits: Callable[[object], bool]) -> Callable[[object], st
 
 
 _BOOL: Final = _wants("True or False", lambda value: isinstance(value, bool))
-# Each returns what is wanted, or None where the value will do.
+# Each returns a description of valid values, or None if the value is valid.
 _CHECKS: Final[Mapping[str, Callable[[object], str | None]]] = {
     "cache_config": _wants(
         "Strands' CacheConfig, or None", lambda value: value is None or isinstance(value, CacheConfig)
@@ -423,10 +441,10 @@ _CHECKS: Final[Mapping[str, Callable[[object], str | None]]] = {
 
 def _endpoint_args(given: Mapping[str, object]) -> _EndpointArgs:
     try:
-        return cast("_EndpointArgs", masked(_ENDPOINT_ARGS.validate_python(given)))
+        return _ENDPOINT_ARGS.validate_python(given)
     except ValidationError as error:
         name = str(error.errors(include_url=False, include_input=False)[0]["loc"][0])
-    # Out here, since what pydantic raised quotes names.
+    # Raised outside the handler, since pydantic's exception quotes names.
     raise PortkeyConfigError(f"client_args[{name!r}] must be {_WANTED[name]}; got {_given(given[name])}")
 
 
@@ -434,14 +452,14 @@ def _environment(name: str) -> str:
     return Masked(os.environ.get(name, "").strip())
 
 
-def _is_readable_on_the_way(base_url: str) -> bool:
-    """Whether keys would travel a public network in plain text."""
+def _is_public_plain_http(base_url: str) -> bool:
+    """Whether keys would be sent over a public network without encryption."""
     parts = urlsplit(base_url)
     host = parts.hostname or ""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
-        # A name without a dot is a neighbour's, such as a container's.
+        # A name without a dot is on the same network, such as that of a container.
         private = "." not in host or host.endswith((".localhost", ".local", ".internal", ".svc"))
     else:
         private = address.is_private

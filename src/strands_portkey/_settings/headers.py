@@ -1,4 +1,4 @@
-"""Routing keys to request headers, and which parts of these are secret."""
+"""Conversion of routing settings to request headers, and the secrets in these."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ _PREFIX: Final = "x-portkey-"
 _BASE: Final = {
     "content-type": "application/json",
     "accept": "text/event-stream, application/json",
-    # Compression would hold a stream back, and the gateway never compresses.
+    # Compression would delay a stream, and the gateway never compresses.
     "accept-encoding": "identity",
     "user-agent": f"strands-agents-portkey/{__version__}",
-    # The gateway drops reasoning unless it is told so; it knows this one spelling.
+    # The gateway drops reasoning without this; it accepts only this spelling.
     "x-portkey-strict-open-ai-compliance": "false",
 }
 # Settings whose value is JSON, although it may be given as text.
 _JSON_SETTINGS: Final = frozenset({"config", "metadata"})
-# Settings that are lists of names; any other list is sent as JSON, as the gateway reads its guardrails.
+# Settings that are sent as comma-separated names; other lists, such as guardrails, are sent as JSON.
 _NAME_LISTS: Final = frozenset({"forward_headers", "sensitive_headers"})
 _NAMES: Final = TypeAdapter(list[str])
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _SHORTEST_SECRET: Final = 6
-# Headers of HTTP and of tracers, in which no key stands.
+# Headers of HTTP and of tracers, which never hold a key.
 _HARMLESS: Final = frozenset(
     {"accept", "accept-encoding", "connection", "content-length", "content-type", "host", "user-agent"}
     | {"accept-language", "cache-control", "referer", "http-referer", "x-title"}
@@ -46,15 +46,15 @@ _HARMLESS: Final = frozenset(
     | {"b3", "baggage", "sentry-trace", "traceparent", "tracestate", "x-request-id"}
 )
 _SECRET_NAME: Final = re.compile(r"(?i)auth|key|secret|token|pass|pwd|cookie|credential")
-# Names of what is no key although they sound so.
+# Names that match `_SECRET_NAME` although their values are not secret.
 _PLAIN_NAME: Final = re.compile(r"(?i)auth[-_](mode|type)$|^author$|^tokenizer$|^prompt[-_]cache[-_]key$")
 _QUERY: Final = re.compile(r"[?&;]([^=&;#]*)=([^&;#]*)")
-_SIGNATURES: Final = ("sig", "signature", "code")  # Of Azure's storage and functions.
+_SIGNATURES: Final = ("sig", "signature", "code")  # In URLs of Azure Storage and Azure Functions.
 _SCHEMES: Final = ("bearer", "basic", "token")
 _PERCENT: Final = re.compile("%[0-9A-F]{2}")
-_UNICODE: Final = (r"\u%04X", r"\u%04x")  # As .NET, and as Go and Java write a character.
+_UNICODE: Final = (r"\u%04X", r"\u%04x")  # Escapes of .NET; and of Go and Java.
 _PUNCTUATION: Final = re.compile("[+&<>'=]")
-# A URL with a name or a password, or with a query.
+# A URL with credentials or with a query.
 _URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#@\s]+@|[^?\s]*\?)")
 
 
@@ -63,7 +63,7 @@ def request_headers(routing: Mapping[str, object], tracing: Mapping[str, str] | 
 
     Args:
         routing: The routing keys of `ClientArgs`, with callables already called. None and blank text are left out.
-        tracing: Headers that `routing` goes before; a key of it that is None takes one away.
+        tracing: Headers over which `routing` takes precedence; a routing key that is None removes the header.
 
     Raises:
         PortkeyConfigError: If a value cannot be sent.
@@ -72,7 +72,9 @@ def request_headers(routing: Mapping[str, object], tracing: Mapping[str, str] | 
     traced = {name: value for name, value in (tracing or {}).items() if name not in taken}
     headers = {**_BASE, **traced}
     settings = {to_setting(key): value for key, value in routing.items() if not _is_left_out(value)}
-    names = [name.lower().replace("_", "-") for name in _names("forward_headers", settings.get("forward_headers", ()))]
+    names = [
+        name.lower().replace("_", "-") for name in _to_names("forward_headers", settings.get("forward_headers", ()))
+    ]
     for setting, value in settings.items():
         name = setting.replace("_", "-")
         if setting == "headers":
@@ -80,40 +82,40 @@ def request_headers(routing: Mapping[str, object], tracing: Mapping[str, str] | 
         if setting == "authorization":
             headers[name] = _authorization(value)
         else:
-            # A name listed with the prefix keeps it: `x-portkey-metadata` is for the gateway and the provider.
+            # A name that is listed with the prefix keeps it: `x-portkey-metadata` is for gateway and provider.
             header = name if name in names else _PREFIX + name
             if not _HEADER_NAME.fullmatch(header):
                 raise PortkeyConfigError(f"client_args must have names of headers; got {name_of(setting)}")
             headers[header] = _checked(f"client_args[{name_of(setting)}]", _to_text(setting, value, settings))
     headers |= _extra_headers(settings.get("headers", {}))
-    if is_provider_key(headers.get(f"{_PREFIX}api-key", "")):  # It would go to the hosted gateway.
+    if is_provider_key(headers.get(f"{_PREFIX}api-key", "")):  # It would be sent to the hosted gateway.
         message = "client_args['api_key'] must be Portkey's key; got one of a provider"
         raise PortkeyConfigError(message, hint="give it as client_args['Authorization']")
     return headers
 
 
 def secrets(headers: Mapping[str, str]) -> list[str]:
-    """Return what no message may show of request headers, in each form in which it may come back, the longest first.
+    """Return the secrets in request headers, in each form in which an answer may quote them, the longest first.
 
-    That is what stands under a name that sounds secret or in ``x-portkey-sensitive-headers``, also within a config; the
-    password in ``x-portkey-custom-host``; and every header that is neither Portkey's nor one of HTTP's or a tracer's.
+    Secrets are values whose name looks like that of a key or is listed in ``x-portkey-sensitive-headers``, also inside
+    a config; the password in ``x-portkey-custom-host``; and all headers except those of Portkey, HTTP and tracers.
     """
     sensitive = {name.strip().lower() for name in headers.get(f"{_PREFIX}sensitive-headers", "").split(",")}
     found: set[str] = set()
     for header, text in headers.items():
-        name = header.removeprefix(_PREFIX)  # Which has a key in it.
+        name = header.removeprefix(_PREFIX)  # The prefix contains "key".
         is_secret = _is_secret(header) or not sensitive.isdisjoint((header, name))
         if name == "custom-host":
             found.update(_credentials(text))
         found.update(_secrets_within(text, is_secret=is_secret))
-    # A shorter text is no key, and taking it out of every word would spoil what is said.
+    # A shorter text is not a key, and masking it inside other words would make messages unreadable.
     forms = {form for each in found if len(each) >= _SHORTEST_SECRET for form in _forms(each)}
     return sorted(forms, key=lambda secret: (-len(secret), secret))
 
 
 @lru_cache(maxsize=256)
 def _is_secret(header: str) -> bool:
-    """Whether a header's value is taken for a key, by its name."""
+    """Whether a header's value is treated as a key, by the header's name."""
     if _sounds_secret(header.removeprefix(_PREFIX)):
         return True
     return not header.startswith(_PREFIX) and header not in _HARMLESS
@@ -124,7 +126,7 @@ def _sounds_secret(name: str) -> bool:
 
 
 def _forms(secret: str) -> Iterator[str]:
-    """Yield a secret as it was sent, and as JSON and URLs may have it."""
+    """Yield a secret as it was sent, and escaped as in JSON, URLs and HTML."""
     yield secret
     if not secret.isalnum():
         escaped = json.dumps(secret)[1:-1]
@@ -136,12 +138,12 @@ def _forms(secret: str) -> Iterator[str]:
 
 
 def _rewritten(secret: str, form: str) -> str:
-    """Return a secret with its punctuation in the form of a code."""
+    """Return a secret with its punctuation replaced by escapes."""
     return _PUNCTUATION.sub(lambda match: form % ord(match[0]), secret)
 
 
-def _words(text: str) -> Iterator[str]:
-    """Yield a secret and the parts of it that may be quoted alone: without its scheme, each cookie, a password."""
+def _secret_parts(text: str) -> Iterator[str]:
+    """Yield a secret and the parts of it that may be quoted alone: the key after a scheme, cookies, a password."""
     yield text
     words = [word for word in re.split(r"[\s;,]+", text) if word.lower() not in _SCHEMES]
     for word in words:
@@ -158,7 +160,7 @@ def _words(text: str) -> Iterator[str]:
 
 
 def _credentials(url: str) -> Iterator[str]:
-    """Yield name and password of a URL and the keys in its query, as they stand there and as they are meant."""
+    """Yield the credentials of a URL and the keys in its query, both encoded and decoded."""
     given = url.rpartition("@")[0].partition("://")[2]
     keys = [value for name, value in _QUERY.findall(url) if _sounds_secret(name) or name.lower() in _SIGNATURES]
     for text in (given, given.partition(":")[2], *keys):
@@ -181,7 +183,7 @@ def _secrets_within(value: JsonValue, *, is_secret: bool = False) -> Iterator[st
                 yield from _secrets_within(from_json(value), is_secret=is_secret)
                 return
         if is_secret:
-            yield from _words(value)
+            yield from _secret_parts(value)
         elif _URL.match(value):
             yield from _credentials(value)
 
@@ -190,14 +192,14 @@ def _is_left_out(value: object) -> bool:
     return value is None or (isinstance(value, str) and not value.strip())
 
 
-def _names(setting: str, value: object) -> list[str]:
-    """Return the names of a comma list, given as text or as a list."""
+def _to_names(setting: str, value: object) -> list[str]:
+    """Return a list of names that was given as a list or as comma-separated text."""
     if isinstance(value, str):
         value = value.split(",")
     try:
         names = _NAMES.validate_python(value)
     except ValidationError:
-        wanted = "a list of names, or these with commas between"
+        wanted = "a list of names, or names separated by commas"
         message = f"client_args[{name_of(setting)}] must be {wanted}; got {type_of(value)}"
         raise PortkeyConfigError(message) from None
     return [name.strip() for name in names if name.strip()]
@@ -232,8 +234,8 @@ def _to_text(setting: str, value: object, settings: Mapping[str, object]) -> str
     if setting in _JSON_SETTINGS:
         return _to_json(setting, value)
     if setting in _NAME_LISTS:
-        # A setting is named as the header that it becomes; the name of any other header is the caller's.
-        names = _names(setting, value)
+        # The name of a setting is converted to that of its header; names of other headers stay unchanged.
+        names = _to_names(setting, value)
         return ",".join(name.replace("_", "-") if to_setting(name) in settings else name for name in names)
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -242,11 +244,12 @@ def _to_text(setting: str, value: object, settings: Mapping[str, object]) -> str
     if not isinstance(value, (str, int, float)):
         message = f"client_args[{name_of(setting)}] must be text, a number or a bool; got {type_of(value)}"
         raise PortkeyConfigError(message)
-    return value if isinstance(value, str) else str(value)  # Which would not be masked.
+    # str() of a `Masked` text would return an unmasked one.
+    return value if isinstance(value, str) else str(value)
 
 
 def _to_json(setting: str, value: object) -> str:
-    """Return ASCII JSON of an object; the id of a saved config stays as it is."""
+    """Return ASCII JSON of an object; the id of a saved config stays unchanged."""
     if isinstance(value, str):
         if setting == "config" and not value.lstrip().startswith(("{", "[")):
             return value
@@ -265,18 +268,18 @@ def _dump(setting: str, value: object) -> str:
     try:
         return json.dumps(value, separators=(",", ":"), allow_nan=False, default=_plain)
     except (TypeError, ValueError, RecursionError) as error:
-        raise PortkeyConfigError(f"client_args[{name_of(setting)}] cannot be sent as JSON: {error}") from None
+        raise PortkeyConfigError(f"client_args[{name_of(setting)}] must be JSON; got something else: {error}") from None
 
 
 def _plain(value: object) -> object:
     if is_mapping(value):
         return dict(value)
-    raise TypeError(f"{type(value).__name__} is no JSON value")
+    raise TypeError(f"{type(value).__name__} is not a JSON value")
 
 
 def _checked(where: str, text: str) -> str:
     if not text.isascii() or not text.isprintable():
-        # The text itself may be a key and stays out of the message.
-        message = f"{where} must be ASCII without line breaks, as all that a header can carry; got other characters"
+        # The text may be a key, so the message does not quote it.
+        message = f"{where} must be printable ASCII, since it is sent as a header; got other characters"
         raise PortkeyConfigError(message)
     return Masked(text.strip())

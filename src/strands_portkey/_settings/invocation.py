@@ -1,4 +1,4 @@
-"""What one invocation of an agent changes: `invocation_state["portkey"]`."""
+"""Settings for one invocation of an agent: `invocation_state["portkey"]`."""
 
 from __future__ import annotations
 
@@ -12,38 +12,38 @@ from strands_portkey._json import is_mapping
 from strands_portkey._settings.config import ENDPOINT_KEYS, PortkeyConfig, check_model_config, to_settings
 from strands_portkey._settings.secrets import masked
 
-_OF_MODEL: Final = frozenset({"context_window_limit", "native_token_count"})  # Strands asks for these without a call.
+_OF_MODEL: Final = frozenset({"context_window_limit", "native_token_count"})  # Strands reads these outside of calls.
 
 
 def for_call(
     routing: Mapping[str, object], config: PortkeyConfig, invocation_state: Mapping[str, object] | None
 ) -> tuple[Mapping[str, object], PortkeyConfig]:
-    """Return the model's routing and configuration, changed for one call.
+    """Return the model's routing and configuration with the changes for one call.
 
     The key ``portkey`` of the invocation's state holds routing settings and keys of `PortkeyConfig`. ``metadata`` and
-    ``params`` are merged over the model's, the others replace them.
+    ``params`` are merged into the model's; all others replace the model's.
 
     Raises:
-        PortkeyConfigError: If a setting makes no sense for one call, such as ``base_url``, or has a wrong value.
+        PortkeyConfigError: If a setting cannot change for one call, such as ``base_url``, or has an invalid value.
     """
     given = masked((invocation_state or {}).get("portkey"))
     if given is None:
         return routing, config
     settings = to_settings("invocation_state['portkey']", given)
     if fixed := sorted(settings.keys() & (ENDPOINT_KEYS | _OF_MODEL)):
-        message = f"invocation_state['portkey'] holds {fixed}, which a model has for good; make another model for it"
-        raise PortkeyConfigError(message)
+        message = f"invocation_state['portkey'] must not hold settings that are fixed for a model; got {fixed}"
+        raise PortkeyConfigError(message, hint="create another model for them")
     changes = {name: settings.pop(name) for name in PortkeyConfig.__annotations__ if name in settings}
     check_model_config(changes)
     if is_mapping(params := changes.pop("params", None)):
         changes["params"] = dict(config.get("params") or {}) | dict(params)
     if "metadata" in settings:
-        settings["metadata"] = _merged(routing.get("metadata"), settings["metadata"])
+        settings["metadata"] = _merged_metadata(routing.get("metadata"), settings["metadata"])
     return {**routing, **settings}, cast("PortkeyConfig", {**config, **changes})
 
 
-def _merged(known: object, latest: object) -> object:
-    """Return metadata with the latest over the known; what is no object is left for the headers to refuse."""
+def _merged_metadata(known: object, latest: object) -> object:
+    """Return the latest metadata merged into the known; the latest alone, to be checked later, if one is no object."""
     objects = [_to_object(metadata) for metadata in (known, latest)]
     if all(is_mapping(metadata) for metadata in objects):
         return {name: value for metadata in objects if is_mapping(metadata) for name, value in metadata.items()}

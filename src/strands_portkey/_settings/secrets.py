@@ -1,27 +1,27 @@
-"""Text that may be a key: how it is kept from being shown, and how it is recognized."""
+"""Masking of text that may be a key, and recognition of keys."""
 
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Final, SupportsIndex
 
 from typing_extensions import Self, override
 
 from strands_portkey._errors import PortkeyConfigError
 from strands_portkey._json import is_list, is_mapping, is_set
 
-# How keys of providers begin; Portkey's own have no prefix. See each provider's page on API keys.
+# Prefixes of providers' keys; Portkey's own have none. See each provider's page on API keys.
 _PROVIDER_KEY: Final = re.compile(
     r"(?:sk-|sk_|gsk_|AIza|xai-|hf_|r8_|nvapi-|pplx-|AKIA|ASIA|fw_|csk-|tgp_|ya29\.)[A-Za-z0-9_-]{8,}"
 )
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,39}")
-_RANDOM: Final = re.compile(r"(?=[^0-9]*[0-9])[A-Za-z0-9_-]{20,}")  # Long, and with digits: no word of a person.
+_RANDOM: Final = re.compile(r"(?=[^0-9]*[0-9])[A-Za-z0-9_-]{20,}")  # Long, and with digits: not a word of a language.
 
 
 class Masked(str):
-    """A text that does not show itself: tools that print the variables of a frame show their ``repr``.
+    """A text whose ``repr`` is masked, since tools that print the variables of a frame use ``repr``.
 
-    It is the text in all else: it compares, hashes, joins and is sent as it is.
+    In all other respects it is the text itself: it compares, hashes, concatenates and is sent unchanged.
     """
 
     __slots__ = ()
@@ -31,8 +31,8 @@ class Masked(str):
         return "'***'"
 
     @override
-    def __getitem__(self, key: object) -> Self:  # A part of it is shown no more than all of it.
-        return type(self)(super().__getitem__(key))  # type: ignore[index]
+    def __getitem__(self, key: SupportsIndex | slice) -> Self:  # A part of a key is hidden as well.
+        return type(self)(super().__getitem__(key))
 
     @override
     def __reduce__(self) -> tuple[type[Self], tuple[str]]:
@@ -40,15 +40,16 @@ class Masked(str):
 
 
 def masked(value: object) -> object:
-    """Return settings with all texts in them masked, however deep; of names, those that may be keys.
+    """Return settings with all texts in them masked at any depth, and with masked names where these may be keys.
 
     Raises:
-        PortkeyConfigError: If they are too deep, as what holds itself is.
+        PortkeyConfigError: If they are nested too deeply, for example because they contain themselves.
     """
     try:
         return _masked(value)
     except RecursionError:
-        raise PortkeyConfigError(f"settings must not hold themselves; got such a {type_of(value)}") from None
+        message = f"settings must not contain themselves or be nested too deeply; got such a {type_of(value)}"
+        raise PortkeyConfigError(message) from None
 
 
 def _masked(value: object) -> object:
@@ -65,27 +66,27 @@ def _masked(value: object) -> object:
     if is_set(value):
         return {_masked(part) for part in value}
     if isinstance(value, (bytes, bytearray)):
-        return type(value)()  # No setting takes bytes: an error needs no more of them than their type.
+        return type(value)()  # No setting takes bytes, and an error shows only their type.
     return value
 
 
 def is_provider_key(text: str) -> bool:
-    """Whether a text is a key of a provider, by how it begins."""
+    """Whether a text has the prefix of a provider's key."""
     return bool(_PROVIDER_KEY.match(text.strip().removeprefix("Bearer ")))
 
 
 def is_key_as_name(name: str) -> bool:
-    """Whether a provider's key stands in the place of a name."""
+    """Whether a name is really a provider's key."""
     return bool(_RANDOM.fullmatch(name)) and is_provider_key(name)
 
 
 def type_of(value: object) -> str:
-    """Return the name of a value's type, for an error to show."""
+    """Return the name of a value's type for an error message."""
     return "str" if isinstance(value, str) else type(value).__name__
 
 
 def name_of(name: object) -> str:
-    """Return a name for an error to show, or what it is instead where it may be a key in the place of one."""
+    """Return a name for an error message, or a description without its text if it may be a key."""
     if not isinstance(name, str):
         return f"one of type {type_of(name)}"
     return repr(str.__str__(name)) if _is_name(name) else f"one of {len(name)} characters"

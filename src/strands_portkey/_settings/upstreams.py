@@ -1,4 +1,4 @@
-"""Who may answer a request behind the gateway, by name, as far as the settings and the model's id tell."""
+"""Names of the upstreams that may answer a request, derived from the settings and the model's id."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing_extensions import TypedDict
 from strands_portkey._errors import PortkeyConfigError
 
 UNKNOWN: Final = "unknown"
-"""Name of an upstream of which nothing is known."""
+"""Name of an upstream that cannot be determined."""
 
 _OWN_NAMES: Final = (
     *("anthropic", "bedrock", "cohere", "deepseek", "fireworks", "gemini", "groq", "mistral", "ollama"),
@@ -26,10 +26,10 @@ FAMILIES: Final[Mapping[str, str]] = {
     "fireworks-ai": "fireworks",
     "perplexity-ai": "perplexity",
 }
-"""Families of upstreams by their own names and by the gateway's names of their providers."""
+"""Families of upstreams, by their own names and by the gateway's provider names."""
 
 _LONGEST_FIRST: Final = sorted(FAMILIES, key=len, reverse=True)
-# How model ids begin, after the slug and Bedrock's region.
+# Prefixes of model ids, after the slug and Bedrock's region.
 _MODEL_FAMILIES: Final = {
     "claude-": "anthropic",
     "gemini-": "gemini",
@@ -50,7 +50,7 @@ class _Override(TypedDict, total=False):
 
 
 class _Target(TypedDict, total=False):
-    """A config or one of its targets, as far as it tells who answers."""
+    """The fields of a config or one of its targets that determine the upstream."""
 
     provider: str | None
     virtual_key: str | None
@@ -63,13 +63,13 @@ _HEADERS: Final = TypeAdapter(Mapping[str, str])
 
 
 def find_upstreams(upstream: str | None, routing: Mapping[str, object], model_id: str) -> frozenset[str]:
-    """Return the names of all that may answer: families, the gateway's names of other providers, or `UNKNOWN`.
+    """Return the names of the upstreams that may answer: families, the gateway's other provider names, or `UNKNOWN`.
 
-    The first that tells decides: `upstream`; the providers of an inline config; `provider`; the slug of the model's
-    id; how the id begins. A config or a provider may be a literal header too, which goes before the setting.
+    The first of these that is known decides: `upstream`; the providers of an inline config; `provider`; the slug of the
+    model's id; the prefix of the id. A literal header for config or provider takes precedence over the setting.
 
     Raises:
-        PortkeyConfigError: If `upstream` is the name of no family and none of its providers.
+        PortkeyConfigError: If `upstream` is not the name of a family or of one of its providers.
     """
     if upstream is not None:
         return frozenset({_named(upstream)})
@@ -81,7 +81,7 @@ def find_upstreams(upstream: str | None, routing: Mapping[str, object], model_id
 
 def _named(upstream: str) -> str:
     if upstream not in FAMILIES:
-        # Without the name, which may be a key in the wrong place.
+        # Without the name, which may be a misplaced key.
         known = ", ".join(sorted(FAMILIES))
         hint = "servers that copy OpenAI are openai"
         raise PortkeyConfigError(f"upstream must be one of {known} ({hint}); got another name")
@@ -89,7 +89,7 @@ def _named(upstream: str) -> str:
 
 
 def _literal(headers: object) -> dict[str, object]:
-    """Return the routing settings among literal headers; nothing is known of those that a function will return."""
+    """Return the routing settings among literal headers; headers from a function are not known yet."""
     try:
         given = _HEADERS.validate_python(headers)
     except ValidationError:
@@ -99,7 +99,7 @@ def _literal(headers: object) -> dict[str, object]:
 
 
 def _to_config(config: object) -> _Target:
-    """Return an inline config; nothing is known of the id of a saved one."""
+    """Return an inline config; the content of a saved config is not known."""
     try:
         if isinstance(config, str):
             return _TARGET.validate_json(config)
@@ -112,7 +112,7 @@ def _targets(config: _Target, provider: str | None, model_id: str) -> Iterator[s
     """Yield the name of each target of a config, nested ones included."""
     model_id = (config.get("override_params") or {}).get("model") or model_id
     if key := config.get("virtual_key"):
-        provider = f"@{key}"  # Its name is free, but often begins with the provider's.
+        provider = f"@{key}"  # The user chooses its name, which often begins with the provider's.
     provider = config.get("provider") or provider
     targets = config.get("targets")
     if not targets:
@@ -130,7 +130,7 @@ def _of_provider(provider: str, model_id: str) -> str:
 
 
 def _of_slug(slug: str, model_id: str) -> str | None:
-    """Return the name of a slug that begins with a provider's, such as ``anthropic-prod``."""
+    """Return the upstream of a slug that begins with a provider's name, such as ``anthropic-prod``."""
     for name in _LONGEST_FIRST:
         if slug == name or slug.startswith((f"{name}-", f"{name}_")):
             return _of_provider(name, model_id)

@@ -1,4 +1,4 @@
-"""The protocols of the gateway."""
+"""The protocols of the gateway, by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a protocol of the gateway is made of."""
+"""The interface that each protocol of the gateway implements."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from strands_portkey._request.schemas import Mechanism
 
 @dataclass(frozen=True)
 class Wire:
-    """One protocol of the gateway: how a question becomes a body, and how the answer is read.
+    """One protocol of the gateway: it converts a question to a request body and reads the answer.
 
     Attributes:
         name: Its name.
-        path: Where its requests go, below the gateway's base URL.
+        path: The path of its requests, relative to the gateway's base URL.
         to_body: Builds the body of a request.
-        translator: Makes what reads one answer, whose errors the judge makes.
-        mechanisms: Returns the ways to hold the answer to a schema, the firmest first.
+        translator: Returns a reader for one answer, whose errors the judge creates.
+        mechanisms: Returns the mechanisms for structured output, the strictest first.
     """
 
     name: str

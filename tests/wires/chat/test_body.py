@@ -261,9 +261,7 @@ def test_a_point_behind_results_that_upstreams_take_in_different_places_warns():
     dialect = find_dialect({"anthropic", "bedrock"})
     messages: Any = [{"role": "user", "content": [result({"text": "1"}), POINT]}]
 
-    with pytest.warns(
-        UserWarning, match="behind a tool's result has no effect with the upstream 'anthropic . bedrock'"
-    ):
+    with pytest.warns(UserWarning, match="after a tool's result has no effect with the upstream 'anthropic . bedrock'"):
         body = to_body(Question(messages, "m"), dialect)
 
     assert body["messages"] == [{"role": "tool", "tool_call_id": "t1", "content": "1"}]
@@ -884,7 +882,9 @@ def test_what_cannot_be_sent_raises(blocks, message):
 
 
 def test_a_conversation_without_a_word_raises():
-    with pytest.raises(PortkeyConfigError, match="messages must hold something to send; got nothing but blanks"):
+    with pytest.raises(
+        PortkeyConfigError, match="messages must hold content other than blank text; got only blank text"
+    ):
         body_of([{"role": "assistant", "content": [{"text": " "}]}])
 
 
@@ -948,7 +948,7 @@ def test_a_tools_json_is_sent_as_text_where_it_is_none():
 
 @pytest.mark.parametrize("blocks", [[POINT, {"text": "a"}], [PDF, POINT, {"text": "a"}]], ids=["nothing", "a file"])
 def test_a_point_with_nothing_ahead_that_can_carry_it_warns(blocks):
-    with pytest.warns(UserWarning, match="a cache point has no effect: there is no text or image ahead of it"):
+    with pytest.warns(UserWarning, match="a cache point has no effect: there is no text or image before it"):
         user(*blocks, dialect="bedrock")
 
 

@@ -79,7 +79,7 @@ def test_what_cannot_be_read_raises_and_says_where(data, where):
 )
 def test_a_misfit_that_the_answer_can_do_without_is_left_out(data, chunk, caplog):
     assert parse_chunk(json.dumps(data)) == chunk
-    assert "of a wrong type, and ignored" in caplog.text
+    assert "ignored because of its wrong type" in caplog.text
 
 
 @pytest.mark.parametrize(

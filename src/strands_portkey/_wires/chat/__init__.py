@@ -22,4 +22,4 @@ def _mechanisms(question: Question) -> list[Mechanism]:
 
 
 CHAT: Final = Wire("chat", "/chat/completions", _to_body, ChatTranslator, _mechanisms)
-"""The wire that every upstream of the gateway knows."""
+"""The protocol that every upstream of the gateway supports."""

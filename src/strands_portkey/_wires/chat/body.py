@@ -1,4 +1,4 @@
-"""A question to the body of a chat completion. Pure: nothing given is written into."""
+"""Conversion of a question to the body of a chat completion, without changing the question."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ from strands_portkey._wires.chat.tools import (
 
 _MARKABLE: Final = ("text", "image_url")  # The gateway drops a cache mark on other parts.
 _THINKING: Final = ("thinking", "redacted_thinking")
-_BLANK_TEXT: Final = "[blank text]"  # As Strands says it in the model's messages; upstreams refuse blank text.
+_BLANK_TEXT: Final = "[blank text]"  # Strands' own placeholder in the model's messages; upstreams refuse blank text.
 
 
 def to_body(question: Question, dialect: Dialect) -> Body:
-    """Build the body of a chat completion. The same question gives the same one, so that prompt caches hit.
+    """Build the body of a chat completion. The same question gives the same body, so that prompt caches hit.
 
     Raises:
         PortkeyConfigError: If a block cannot be sent.
@@ -50,19 +50,19 @@ def to_body(question: Question, dialect: Dialect) -> Body:
         conversation.add_system(caching.system_blocks(system))
     conversation.add_messages(question.messages, question.trailing_blocks)
     if not conversation.bodies:
-        raise PortkeyConfigError("messages must hold something to send; got nothing but blanks")
+        raise PortkeyConfigError("messages must hold content other than blank text; got only blank text")
     body: Body = {"model": question.model_id, "messages": list(conversation.bodies)}
     params = dict(question.params)
     if tools := to_tools(question.tool_specs, params.pop("tools", None), dialect, caching):
         body["tools"] = tools
-    else:  # OpenAI refuses them where there are no tools.
+    else:  # OpenAI refuses them without tools.
         params.pop("tool_choice", None)
         params.pop("parallel_tool_calls", None)
         if dialect.tools_with_calls and conversation.tool_names:
             body["tools"] = to_stubs(conversation.tool_names.values(), dialect)
     body["stream"] = question.stream
     options = params.pop("stream_options", None)
-    if params.get("stream", question.stream):  # OpenAI refuses the options of an answer that is no stream.
+    if params.get("stream", question.stream):  # OpenAI refuses stream options without a stream.
         body["stream_options"] = {"include_usage": True} | (options if isinstance(options, dict) else {})
     if dialect.usage:
         body["usage"] = {"include": True}
@@ -70,7 +70,7 @@ def to_body(question: Question, dialect: Dialect) -> Body:
     if dialect.max_tokens and params.get("max_tokens") is None and params.get("max_completion_tokens") is None:
         body["max_completion_tokens"] = dialect.max_tokens + _thinking_budget(params)
     body.update(params)
-    # What is asked for in this one call goes before what holds for all.
+    # The arguments of this call take precedence over `params`.
     if tools and question.tool_choice:
         body["tool_choice"] = to_tool_choice(question.tool_choice)
     if question.output_schema is not None:
@@ -80,14 +80,14 @@ def to_body(question: Question, dialect: Dialect) -> Body:
 
 
 def _thinking_budget(params: Mapping[str, JsonValue]) -> int:
-    """Return the tokens that Claude may think with, which count among those of the answer."""
+    """Return Claude's budget for reasoning, which is part of the tokens of the answer."""
     thinking = params.get("thinking")
     budget = thinking.get("budget_tokens") if isinstance(thinking, dict) else None
     return budget if isinstance(budget, int) else 0
 
 
 def _with_schema(question: Question, dialect: Dialect) -> Sequence[SystemContentBlock]:
-    """Return the system prompt, with the schema of the answer where the upstream knows no other place for it."""
+    """Return the system prompt, with the schema of the answer if the upstream accepts it nowhere else."""
     if question.output_schema is None or dialect.schema != "json_object":
         return question.system
     schema = json.dumps(question.output_schema, ensure_ascii=False)
@@ -95,11 +95,11 @@ def _with_schema(question: Question, dialect: Dialect) -> Sequence[SystemContent
 
 
 class _Conversation:
-    """The messages of a body, built in one walk.
+    """Builds the messages of a body in one pass.
 
     Attributes:
         bodies: The messages so far.
-        tool_names: The names of the tools that were called so far, by the ids of the calls.
+        tool_names: The names of the tools called so far, by call id.
     """
 
     def __init__(self, dialect: Dialect, caching: Caching) -> None:
@@ -107,11 +107,11 @@ class _Conversation:
         self.tool_names: dict[str, str] = {}
         self._dialect = dialect
         self._caching = caching
-        self._called: dict[str, int] = {}  # The places of the last message's calls, by their ids.
+        self._called: dict[str, int] = {}  # The positions of the last message's calls, by call id.
         self._document_names: set[str] = set()
 
     def add_system(self, blocks: Sequence[SystemContentBlock]) -> None:
-        """Add one system message: plain text, or parts where the upstream caches by part."""
+        """Add one system message: plain text, or parts if one of them has a cache mark."""
         parts: list[Body] = []
         for block in blocks:
             if "cachePoint" in block:
@@ -126,7 +126,7 @@ class _Conversation:
             self.bodies.append({"role": "system", "content": "\n".join(str(part["text"]) for part in parts)})
 
     def add_messages(self, messages: Sequence[Message], trailing_blocks: int) -> None:
-        """Add what the model and the user said."""
+        """Add the messages of the model and the user."""
         for index, message in enumerate(messages):
             blocks = self._caching.content(messages, index, trailing_blocks)
             if message["role"] == "assistant":
@@ -135,7 +135,7 @@ class _Conversation:
                 self._add_user(in_order(blocks, self._called))
 
     def _add_user(self, blocks: Sequence[ContentBlock]) -> None:
-        """Add all tools' results, then what had to move out of them together with the user's own words."""
+        """Add all tool results, then one message with the media moved out of them and the user's own content."""
         results: list[Body] = []
         moved: list[Body] = []
         parts: list[Body] = []
@@ -163,7 +163,7 @@ class _Conversation:
         if self._dialect.text_beside_documents:
             parts = _beside_documents(parts)
         content = self._to_content(parts)
-        if not results:  # Left out, a blank message would leave the model's own as the last, to go on from.
+        if not results:  # Without this message the model's own would be the last, which it would continue.
             content = content or _BLANK_TEXT
         self.bodies += results
         if content:
@@ -171,12 +171,12 @@ class _Conversation:
             self.bodies.append({"role": "user", "content": content})
 
     def _bridge(self) -> None:
-        """Let the model say a word where the user would speak right behind results, which Mistral refuses."""
+        """Insert a message of the model between results and the user's message, which Mistral requires."""
         if not self._dialect.user_after_results and self.bodies and self.bodies[-1]["role"] == "tool":
             self.bodies.append({"role": "assistant", "content": "I have the results."})
 
     def _add_assistant(self, blocks: Sequence[ContentBlock]) -> None:
-        """Add one message, or two where the upstream keeps no text beside tool calls; none where nothing was said."""
+        """Add one message; two if the upstream drops text beside tool calls; none if there is no content."""
         said: list[Body] = []
         calls: list[Body] = []
         last: Body | None = None
@@ -209,7 +209,7 @@ class _Conversation:
             message["tool_calls"] = list(calls)
 
     def _to_content(self, parts: Sequence[Body]) -> JsonValue:
-        """Return parts as content: one plain text as text, none as None."""
+        """Return parts as content: a single text as text, no parts as None."""
         if not parts:
             return None
         if not self._dialect.parts:
@@ -226,21 +226,19 @@ class _Conversation:
         if control and part:
             part["cache_control"] = control
         elif control:
-            warnings.warn("a cache point has no effect: there is no text or image ahead of it", stacklevel=2)
+            warnings.warn("a cache point has no effect: there is no text or image before it", stacklevel=2)
 
     def _mark_result(self, result: Body, point: CachePoint) -> list[Body]:
-        """Put a cache mark on a tool's result, or return the part that stands for it in the user's message."""
+        """Put a cache mark on a tool's result, or return the part that replaces it in the user's message."""
         control = self._caching.control(point.get("ttl"), verbatim=True)
         if control is None:
             return []
         if self._dialect.result_points == "behind":
-            # Bedrock has no place for it inside; the gateway makes a cache point of a part that it does not know.
+            # The gateway drops it inside a result for Bedrock, but converts a part of an unknown type to a cache point.
             return [{"type": "cache_point", "cache_control": control}]
         if self._dialect.result_points is None:
             name = self._dialect.name
-            warnings.warn(
-                f"a cache point behind a tool's result has no effect with the upstream {name!r}", stacklevel=2
-            )
+            warnings.warn(f"a cache point after a tool's result has no effect with the upstream {name!r}", stacklevel=2)
             return []
         match result["content"]:
             case [*_, dict(last)]:
@@ -251,26 +249,26 @@ class _Conversation:
 
 
 def _to_thinking(thought: ReasoningContentBlock, dialect: Dialect) -> list[Body]:
-    """Return reasoning as Claude's own block, if the upstream takes it back: Claude wants it signed, others do not."""
+    """Return reasoning as Claude's block, if the upstream accepts it: Claude requires a signature, others none."""
     text = thought.get("reasoningText", {})
     signature = text.get("signature")
     if redacted := thought.get("redactedContent"):
         return [{"type": "redacted_thinking", "data": _redacted_data(redacted)}] if dialect.redacted else []
     if dialect.reasoning == "content_blocks":
         return [{"type": "thinking", "thinking": text.get("text", ""), "signature": signature}] if signature else []
-    # What is signed is Claude's, and no other model's own.
+    # Signed reasoning comes from Claude, so other models do not get it.
     return [{"type": "thinking", "thinking": text.get("text", "")}] if dialect.reasoning and not signature else []
 
 
 def _redacted_data(redacted: bytes) -> str:
-    """Return what this package kept as text, or the base64 of the bytes that Bedrock's own provider keeps."""
+    """Return the text that this package has stored, or bytes stored by Strands' Bedrock provider as base64."""
     return redacted.decode() if redacted.isascii() else b64encode(redacted).decode()
 
 
 def _replayed(said: Sequence[Body], dialect: Dialect, *, is_open: bool) -> Body:
-    """Return the field that carries reasoning; never an empty list, which would erase the text."""
+    """Return the field for reasoning; never an empty list, which would delete the text."""
     kept = list(said)
-    while kept and not is_open and kept[-1]["type"] in _THINKING:  # Claude refuses a message that ends with reasoning.
+    while kept and not is_open and kept[-1]["type"] in _THINKING:  # Claude refuses reasoning at the end of a message.
         kept.pop()
     thoughts = [part for part in kept if part["type"] in _THINKING]
     if dialect.reasoning is None or not thoughts:
@@ -281,7 +279,7 @@ def _replayed(said: Sequence[Body], dialect: Dialect, *, is_open: bool) -> Body:
 
 
 def _block_parts(block: ContentBlock, dialect: Dialect) -> list[Body]:
-    """Return the parts for one block; blank text gives none, since upstreams refuse it."""
+    """Return the parts of one block; none for blank text, since upstreams refuse it."""
     if "text" in block:
         text = block["text"]
     elif "guardContent" in block and "text" in block["guardContent"]:
@@ -296,6 +294,6 @@ def _block_parts(block: ContentBlock, dialect: Dialect) -> list[Body]:
 
 
 def _beside_documents(parts: list[Body]) -> list[Body]:
-    """Return a user's parts with a text beside documents where the upstream, Bedrock, refuses them alone."""
+    """Return a user's parts, with a text added to documents without one, which Bedrock refuses."""
     kinds = [part["type"] for part in parts]
     return [{"type": "text", "text": "(documents)"}, *parts] if "file" in kinds and "text" not in kinds else parts

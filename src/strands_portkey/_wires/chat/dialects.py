@@ -1,7 +1,7 @@
-"""What each family of upstreams wants where the gateway passes the body on as it is, or drops what it does not know.
+"""Table of the differences between upstreams that the gateway does not translate.
 
-The gateway speaks one wire to its clients, but its translation differs by provider: the same document is a part for
-one, is dropped for another and breaks the request for a third. One row a dialect; `README.md` shows the same table.
+The gateway has one protocol for its clients, but translates it differently for each provider: the same document may
+be sent, dropped, or make the request fail. Each dialect is one row; `README.md` shows the same table.
 """
 
 from __future__ import annotations
@@ -18,42 +18,45 @@ from strands_portkey._request.schemas import Mechanism
 
 @dataclass(frozen=True)
 class Dialect:
-    """How one family of upstreams wants a request.
+    """The form of requests that one family of upstreams requires.
 
     Attributes:
-        name: Name of the family, as `PortkeyConfig.upstream` takes it.
-        reasoning: Where the model's own reasoning goes back: in ``content_blocks`` with its signature (Claude), in
-            ``reasoning_content`` or ``reasoning`` beside the text, or not at all.
-        redacted: Whether redacted reasoning goes back as well.
-        thought_signatures: Whether a tool call carries the signature of the thought that led to it (Gemini).
-        caching: ``cache_control`` on blocks, one ``prompt_cache_key``, the provider's own doing, or None.
+        name: Name of the family, a value of `PortkeyConfig.upstream`.
+        reasoning: The field that returns the model's own reasoning: ``content_blocks`` with its signature (Claude), in
+            ``reasoning_content`` or ``reasoning`` beside the text, or None.
+        redacted: Whether redacted reasoning is returned as well.
+        thought_signatures: Whether a tool call includes the signature of the reasoning before it (Gemini).
+        caching: ``cache_control`` on blocks, one ``prompt_cache_key``, automatic by the provider, or None.
         documents: A PDF as a ``file`` with a data URL, a ``file`` with bare base64, an ``image_url`` or a
             ``document_url`` with a data URL, or not at all. Only an ``image_url`` keeps its cache mark for Claude.
         images: Whether images can be sent.
-        image_locations: URL schemes that an image may be given by.
-        tool_result_images: Whether a tool's result may hold images and documents, in Anthropic's form. Otherwise
-            they move to a following user message.
+        image_locations: Allowed schemes of image URLs.
+        tool_result_images: Whether a tool's result may contain images and documents, in Anthropic's form. Otherwise
+            they are moved to the following user message.
         audio: As ``input_audio``, as a data URL in ``image_url``, or not at all.
         video: As a data URL in ``image_url``, or not at all.
         tool_result_names: Whether a tool's result must name its tool.
-        text_beside_calls: Whether text in a message with tool calls survives. Otherwise it goes ahead in its own.
-        max_tokens: Sent where the user gives none, since the upstream requires it and the gateway has no default.
-        usage: Whether a stream reports its tokens only if OpenRouter's own parameter asks for them.
-        schema: Whether ``response_format`` takes a ``json_schema``, or ``json_object`` alone, so that the schema goes
-            into the system prompt, or is dropped or refused.
-        tools: Whether ``tools`` do.
-        tool_choice: Whether ``tool_choice`` does.
-        calls: Whether past calls and results do. Otherwise they go as text: the gateway drops the ids of Cohere's.
-        call_ids: What the ids of calls must look like; others are replaced.
+        text_beside_calls: Whether text in a message with tool calls is kept. Otherwise it is sent in a message before.
+        max_tokens: The default if the user gives none, since the upstream requires it and the gateway has no default.
+        usage: Whether a stream reports token counts only with OpenRouter's parameter ``usage``.
+        schema: Whether ``response_format`` accepts a ``json_schema``; or only ``json_object``, so that the schema is
+            sent in the system prompt; or None if it is dropped or refused.
+        tools: Whether ``tools`` are supported.
+        tool_choice: Whether ``tool_choice`` is supported.
+        calls: Whether past calls and results are supported. Otherwise they are sent as text: the gateway drops the
+            ids of Cohere's.
+        call_ids: Regular expression for the ids of calls; ids that do not match are replaced.
         tools_with_calls: Whether a conversation with calls must have ``tools``.
-        gemini_schemas: Whether a tool's schema must keep to the words that Gemini's own has.
-        user_after_results: Whether the user may speak right after results. Otherwise the model does in between.
+        gemini_schemas: Whether a tool's schema may only use the keywords of Gemini's ``Schema``.
+        user_after_results: Whether a user message may follow results directly. Otherwise one of the model is
+            inserted.
         parts: Whether content may be a list of parts. Otherwise it is one text.
-        text_beside_documents: Whether a message with a document must have a text.
-        result_points: A cache point behind a result as a mark ``inside`` of it, as a part ``behind`` it, or not at
-            all.
-        verbatim_ttl: Whether marks keep their time to live on what the gateway passes on as it is, which are calls,
-            results and what the model said. From all else it takes it, and Claude wants no longer one after it.
+        text_beside_documents: Whether a message with a document must contain a text.
+        result_points: Whether a cache point after a result becomes a mark ``inside`` the result or a part ``behind``
+            it; None if it is dropped.
+        verbatim_ttl: Whether marks on calls, results and the model's messages, which the gateway passes on unchanged,
+            keep their time to live. The gateway removes it from all other marks, and Claude refuses a longer time
+            after a shorter one.
     """
 
     name: str
@@ -151,7 +154,7 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
     )
 }
 
-# What a request keeps to where its targets differ.
+# The values that all upstreams accept, for requests whose targets have different dialects.
 _LEAST: Final = vars(
     Dialect(
         name="",
@@ -178,18 +181,18 @@ _LEAST: Final = vars(
 
 
 def find_dialect(upstreams: Collection[str]) -> Dialect:
-    """Return the dialect of those that may answer behind the gateway: see `find_upstreams`.
+    """Return the dialect for the upstreams that may answer: see `find_upstreams`.
 
-    Who is in no family, or unknown, gets OpenAI's. Where those that may answer have several dialects, the request keeps
-    to what all of them take.
+    An upstream that is unknown or in no family has OpenAI's dialect. For upstreams with different dialects the result
+    only has what all of them accept.
     """
     dialects = {DIALECTS.get(name, OPENAI) for name in upstreams} or {OPENAI}
     return _common(sorted(dialects, key=lambda dialect: dialect.name))
 
 
 def find_mechanisms(dialect: Dialect, params: Mapping[str, JsonValue]) -> list[Mechanism]:
-    """Return the mechanisms that may work, the firmest first."""
-    thinking = params.get("thinking")  # A model that thinks refuses to be forced (Claude, DeepSeek).
+    """Return the mechanisms that may work, the strictest first."""
+    thinking = params.get("thinking")  # With reasoning, Claude and DeepSeek refuse a forced tool.
     thinks = isinstance(thinking, dict) and thinking.get("type") != "disabled"
     mechanisms: list[Mechanism] = ["schema"] if dialect.schema else []
     if dialect.tools and dialect.tool_choice and not thinks:
@@ -198,7 +201,7 @@ def find_mechanisms(dialect: Dialect, params: Mapping[str, JsonValue]) -> list[M
 
 
 def _common(dialects: Sequence[Dialect]) -> Dialect:
-    """Return what all of some dialects take; what one must have, all get."""
+    """Return a dialect with what all given ones accept and what any of them requires."""
     first, *others = dialects
     if not others:
         return first
@@ -208,10 +211,10 @@ def _common(dialects: Sequence[Dialect]) -> Dialect:
         "name": " + ".join(dialect.name for dialect in dialects),
         "image_locations": tuple(schemes),
     }
-    # Ids that fit the one upstream that is strict fit all.
+    # If a single pattern occurs, ids that match it are valid for all.
     if len(ids := {dialect.call_ids for dialect in dialects} - {None}) == 1:
         common["call_ids"] = ids.pop()
-    # A cache key goes to OpenAI alone, but then nobody needs one to cache.
+    # Only OpenAI accepts a cache key, and it also caches without one.
     if {dialect.caching for dialect in dialects} == {"automatic", "prompt_cache_key"}:
         common["caching"] = "automatic"
     return replace(first, **common)

@@ -1,4 +1,4 @@
-"""Images, documents, audio and video as parts of a chat completion, in the form that each dialect takes."""
+"""Conversion of images, documents, audio and video to parts of a chat completion, by dialect."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from strands_portkey._wires.chat.dialects import Dialect
 
 Part = dict[str, JsonValue]
 
-# Documents that are text; sent as text they reach every upstream.
+# Documents that are sent as text, which every upstream accepts.
 _TEXT_FORMATS: Final = frozenset({"csv", "html", "md", "txt"})
-# What OpenAI's `input_audio` takes.
+# Formats of OpenAI's `input_audio`.
 _INPUT_AUDIO_FORMATS: Final = frozenset({"mp3", "wav"})
 
 
 def media_parts(block: Mapping[str, object], dialect: Dialect) -> list[Part]:
-    """Return the parts of a message for a block that holds media; none for a block without.
+    """Return the parts for a block with media; an empty list for any other block.
 
     Raises:
-        PortkeyConfigError: If the upstream does not take it, or the gateway would drop it.
+        PortkeyConfigError: If the upstream does not accept the media, or the gateway would drop them.
     """
     if image := to_media("image", block):
         return [_image_part(image, dialect)]
@@ -73,7 +73,7 @@ def _document_parts(document: Media, dialect: Dialect) -> list[Part]:
 
 def _file_part(name: str, kind: str, media_type: str, data: bytes, dialect: Dialect) -> Part:
     if dialect.documents == "base64":
-        # Without `file_name` the gateway makes a name up, and no prefix is the same twice.
+        # Without `file_name` the gateway uses a random name, so that no prompt cache would hit.
         file: Part = {"file_name": _bedrock_name(name), "file_data": to_base64(data), "mime_type": media_type}
         return {"type": "file", "file": file}
     url = to_data_url(media_type, data)
@@ -85,12 +85,12 @@ def _file_part(name: str, kind: str, media_type: str, data: bytes, dialect: Dial
 
 
 def _bedrock_name(name: str) -> str:
-    """Return a name in the letters that Bedrock allows, with room for a number."""
+    """Return a name with the characters that Bedrock allows, short enough to append a number."""
     return re.sub(r"[^a-zA-Z0-9_()\[\]-]+", " ", name).strip()[:190].strip() or "document"
 
 
 def name_apart(parts: Sequence[Part], taken: MutableSet[str]) -> None:
-    """Number Bedrock's documents of the same name among parts that were just made, and add to the names `taken`."""
+    """Number Bedrock's documents of the same name in new `parts`, and add their names to `taken`."""
     for part in parts:
         file = part.get("file")
         if not isinstance(file, dict) or "file_name" not in file:
@@ -116,7 +116,7 @@ def _audio_part(audio: Media, dialect: Dialect) -> Part:
 
 def _video_part(video: Media, dialect: Dialect) -> Part:
     if dialect.video is None:
-        raise refused("a video", dialect, "single images, save for gemini")
+        raise refused("a video", dialect, "single images (only gemini accepts videos)")
     kind = video["format"]
     if "bytes" in video["source"]:
         return _image_url_part(to_data_url(MIME_TYPES.get(kind, f"video/{kind}"), to_bytes("video", video)))
@@ -128,5 +128,5 @@ def _image_url_part(url: str) -> Part:
 
 
 def refused(what: str, dialect: Dialect, works: str) -> PortkeyConfigError:
-    """Return the error for what no upstream, or not this one, can be sent, with what can be."""
+    """Return the error for content that this upstream does not accept; `works` names what it accepts."""
     return PortkeyConfigError(f"content for the upstream {dialect.name!r} must be {works}; got {what}")

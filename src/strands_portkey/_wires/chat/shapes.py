@@ -1,7 +1,7 @@
-"""The shapes of the wire: what the gateway sends, as far as it is read, and what it is sent.
+"""Types of the answers of chat completions, and their parser.
 
 Every field is optional and may be null, because the gateway passes on what its upstreams send. Unknown fields are
-dropped; a known field of a wrong type raises, unless the answer can do without it.
+ignored; a known field of a wrong type raises, unless the field is not essential.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Annotated, Final, TypeAlias, TypeVar
 from pydantic import Field, JsonValue, TypeAdapter, ValidationError
 from pydantic_core import from_json
 
-# pydantic builds its parsers from this TypedDict on Python before 3.12, and brings the package.
+# Before Python 3.12, pydantic requires this TypedDict instead of that of typing.
 from typing_extensions import TypedDict
 
 from strands_portkey._answer.citations import Citation
@@ -24,16 +24,16 @@ from strands_portkey._answer.citations import Citation
 logger = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
-# The first form that fits counts: pydantic would try them all, at a price for each chunk.
+# The first type that matches is used: by default pydantic tries all of them, which costs time for each chunk.
 _First: TypeAlias = Annotated[_T, Field(union_mode="left_to_right")]
-# The first fault counts: a list may have more faults than there is time to describe.
-# Each part takes time, and no upstream sends so many in one message.
-_List: TypeAlias = Annotated[list[_T], Field(fail_fast=True, max_length=1_000)]
+# Validation stops at the first error: to describe thousands of them would take too long.
+# Lists are limited, since each item takes time, and no upstream sends so many in one message.
+_BoundedList: TypeAlias = Annotated[list[_T], Field(fail_fast=True, max_length=1_000)]
 _Choices: TypeAlias = Annotated[list[_T], Field(fail_fast=True, max_length=8)]
 
 
 class FunctionDelta(TypedDict, total=False):
-    """The function of a tool call, whole or in part."""
+    """The function of a tool call, complete or a fragment."""
 
     name: str | None
     arguments: str | None
@@ -41,7 +41,7 @@ class FunctionDelta(TypedDict, total=False):
 
 
 class ToolCallDelta(TypedDict, total=False):
-    """A piece of a tool call."""
+    """A fragment of a tool call."""
 
     index: int | None
     id: str | None
@@ -49,24 +49,24 @@ class ToolCallDelta(TypedDict, total=False):
 
 
 class Thought(TypedDict, total=False):
-    """A piece of the list that Mistral's models think in."""
+    """An item of the list in which Mistral's models send reasoning."""
 
     text: str | None
 
 
 class ContentPart(TypedDict, total=False):
-    """What a content block grows by, or a whole one.
+    """A fragment of a content block, or a complete one.
 
-    In a stream it is the `delta` of one of the gateway's `content_blocks`. In a JSON answer it is the block itself.
-    Mistral's and Vertex Claude's `content` is a list of such parts too.
+    In a stream it is the `delta` of one of the gateway's `content_blocks`; in a JSON answer, the block itself. The
+    `content` of Mistral, and of Claude on Vertex, is also a list of such parts.
     """
 
     text: str | None
-    thinking: str | _List[Thought] | None
+    thinking: str | _BoundedList[Thought] | None
     signature: str | None
     data: str | None  # redacted thinking
     citation: Citation | None
-    citations: _List[Citation] | None  # in a JSON answer
+    citations: _BoundedList[Citation] | None  # in a JSON answer
     image_url: JsonValue
 
 
@@ -78,14 +78,14 @@ class ContentBlock(ContentPart, total=False):
 
 
 class Delta(TypedDict, total=False):
-    """What the message grows by; in a JSON answer the whole message."""
+    """A fragment of the message; in a JSON answer the complete message."""
 
-    content: _First[str | _List[ContentPart] | None]
-    content_blocks: _List[ContentBlock] | None
+    content: _First[str | _BoundedList[ContentPart] | None]
+    content_blocks: _BoundedList[ContentBlock] | None
     reasoning_content: str | None
     reasoning: str | None
     refusal: str | None
-    tool_calls: _First[_List[ToolCallDelta | None] | ToolCallDelta | None]  # Cohere sends one object
+    tool_calls: _First[_BoundedList[ToolCallDelta | None] | ToolCallDelta | None]  # Cohere sends one object
     finish_reason: str | None  # Bedrock's exceptions put it here
 
 
@@ -98,14 +98,14 @@ class Choice(TypedDict, total=False):
 
 
 class PromptTokensDetails(TypedDict, total=False):
-    """What the prompt's tokens were."""
+    """Kinds of tokens in the prompt."""
 
     cached_tokens: int | None
     cache_write_tokens: int | None
 
 
 class CompletionTokensDetails(TypedDict, total=False):
-    """What the completion's tokens were."""
+    """Kinds of tokens in the completion."""
 
     reasoning_tokens: int | None
 
@@ -125,7 +125,7 @@ class CompletionUsage(TypedDict, total=False):
 
 
 class ChatCompletionChunk(TypedDict, total=False):
-    """One chunk of a stream, or a whole JSON answer: they differ in `delta` and `message` only."""
+    """One chunk of a stream, or a complete JSON answer: they only differ in `delta` and `message`."""
 
     model: str | None
     provider: str | None
@@ -136,32 +136,32 @@ class ChatCompletionChunk(TypedDict, total=False):
 
 
 _CHUNK: Final = TypeAdapter(ChatCompletionChunk)
-_VALIDATE: Final = _CHUNK.validator.validate_json  # Without the adapter's own layer, for each chunk.
-# What an answer can do without: fields of the chunk, and of a message.
-_SPARE: Final = frozenset({"model", "provider", "usage", "hook_results"})
-_SPARE_OF_MESSAGE: Final = frozenset({"reasoning", "reasoning_content", "refusal"})
-_MENDINGS: Final = 2  # How often a chunk is read again: without misfits, and without halves of characters.
-_ERROR_BYTES: Final = 65_536  # How much of a chunk is read for an error that it may be.
+_VALIDATE: Final = _CHUNK.validator.validate_json  # Called for each chunk, so without the overhead of the adapter.
+# Fields that are not essential: of a chunk, and of a message.
+_OPTIONAL: Final = frozenset({"model", "provider", "usage", "hook_results"})
+_OPTIONAL_OF_MESSAGE: Final = frozenset({"reasoning", "reasoning_content", "refusal"})
+_REPAIRS: Final = 2  # Repairs of one chunk at most: of fields with wrong types, and of lone surrogates.
+_ERROR_CHUNK_BYTES: Final = 65_536  # Length of the part of a chunk that is searched for an error.
 
 
 class UnreadableChunkError(ValueError):
-    """Data that is no chunk.
+    """Data that is not a valid chunk.
 
     Attributes:
-        problem: The first thing that is wrong with it, and where. It may quote names in the data.
+        problem: The first problem and its location. It may quote names from the data.
     """
 
     def __init__(self, problem: str) -> None:
-        """Remember the problem."""
+        """Initialize the error."""
         super().__init__(problem)
         self.problem = problem
 
 
-def parse_chunk(data: str | bytes, mendings: int = _MENDINGS) -> ChatCompletionChunk:
-    """Read the JSON of one SSE message or of a whole answer.
+def parse_chunk(data: str | bytes, repairs: int = _REPAIRS) -> ChatCompletionChunk:
+    """Parse the JSON of one SSE message or of a complete answer.
 
     Raises:
-        UnreadableChunkError: If it is no JSON, or a field that is read, and needed, has a wrong type.
+        UnreadableChunkError: If it is not JSON, or an essential field has a wrong type.
     """
     try:
         chunk: ChatCompletionChunk = _VALIDATE(data)
@@ -169,37 +169,37 @@ def parse_chunk(data: str | bytes, mendings: int = _MENDINGS) -> ChatCompletionC
         problems = error.errors(include_url=False, include_input=False)
     else:
         return chunk if "choices" in chunk else _with_error(chunk, data)
-    if mendings and (mended := _mended(data, [problem["loc"] for problem in problems])):
-        return parse_chunk(mended, mendings - 1)
-    # Raised out here, since what pydantic says of it quotes the whole data.
+    if repairs and (repaired := _repaired(data, [problem["loc"] for problem in problems])):
+        return parse_chunk(repaired, repairs - 1)
+    # Raised outside the handler, since pydantic's exception quotes the data.
     where = ".".join(map(str, problems[0]["loc"])) or "the chunk"
     raise UnreadableChunkError(f"{where}: {problems[0]['msg']}")
 
 
 def _with_error(chunk: ChatCompletionChunk, data: str | bytes) -> ChatCompletionChunk:
-    """Return a chunk that is an error with it under `error`, where vLLM and others do not put it."""
+    """Return the chunk; if it is itself an error, as sent by vLLM and others, with that under `error`."""
     if chunk.get("error"):
         return chunk
-    said = from_json(data[:_ERROR_BYTES], allow_partial=len(data) > _ERROR_BYTES)
+    said = from_json(data[:_ERROR_CHUNK_BYTES], allow_partial=len(data) > _ERROR_CHUNK_BYTES)
     kinds = [kind.lower() for name in ("object", "type", "status") if isinstance(kind := said.get(name), str)]
     is_error = "detail" in said or any("error" in kind or "failure" in kind for kind in kinds)
     return {**chunk, "error": said} if is_error else chunk
 
 
-def _mended(data: str | bytes, places: Sequence[tuple[int | str, ...]]) -> str | None:
-    """Return the JSON without misfits in spare fields and without halves of characters, if these are all its faults."""
-    if not all(not place or place[0] in _SPARE or place[-1] in _SPARE_OF_MESSAGE for place in places):
+def _repaired(data: str | bytes, places: Sequence[tuple[int | str, ...]]) -> str | None:
+    """Return the JSON without optional fields of wrong types and without lone surrogates; None if more is wrong."""
+    if not all(not place or place[0] in _OPTIONAL or place[-1] in _OPTIONAL_OF_MESSAGE for place in places):
         return None
     try:
-        chunk = json.loads(data)  # Takes halves of characters, which JavaScript's strings may be cut into.
+        chunk = json.loads(data)  # Accepts lone surrogates, which JavaScript may send.
     except (ValueError, RecursionError):
         return None
     for *path, name in filter(None, places):
-        logger.warning("field=<%s> | of a wrong type, and ignored", name)
+        logger.warning("field=<%s> | ignored because of its wrong type", name)
         reduce(getitem, path, chunk).pop(name)
-    mended = json.dumps(chunk, ensure_ascii=False).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    if "\ufffd" in mended:
-        if "tool_calls" in mended:  # The input of a tool must not change.
+    repaired = json.dumps(chunk, ensure_ascii=False).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if "\ufffd" in repaired:
+        if "tool_calls" in repaired:  # The input of a tool must not change.
             return None
-        logger.warning("chunk=<half a character> | it is lost")
-    return None if mended == data else mended
+        logger.warning("chunk=<lone surrogate> | replaced by U+FFFD")
+    return None if repaired == data else repaired

@@ -1,4 +1,4 @@
-"""Tools, the calls of them and their results, in the form that each upstream takes."""
+"""Conversion of tools, tool calls and tool results to chat completions, by dialect."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from strands_portkey._wires.chat.dialects import Dialect
 from strands_portkey._wires.chat.media import media_parts, refused
 
 _NO_OUTPUT: Final = "(no output)"  # Upstreams refuse an empty result.
-_NATIVE_TYPES: Final = ("image", "document")  # Of Anthropic's own blocks.
+_NATIVE_TYPES: Final = ("image", "document")  # Types of Anthropic's blocks.
 _CHOICE_WORDS: Final = {"any": "required", "auto": "auto", "none": "none"}
 _STUB_SCHEMA: Final[Body] = {"json": {"type": "object", "properties": {}}}
-# Made once, since each costs as much as a small tool call.
+# Created once, since that takes as long as to encode a small tool call.
 _INPUT_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 _RESULT_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, default=str)
 
@@ -43,7 +43,7 @@ def to_tools(specs: Sequence[ToolSpec], more: JsonValue, dialect: Dialect, cachi
 
 
 def to_stubs(names: Iterable[str], dialect: Dialect) -> list[JsonValue]:
-    """Return tools that can no longer be called, for a conversation that has called them."""
+    """Return placeholders for tools that a conversation has called but that are no longer available."""
     specs: list[ToolSpec] = [
         {"name": name, "description": "No longer available.", "inputSchema": _STUB_SCHEMA}
         for name in dict.fromkeys(names)
@@ -52,7 +52,7 @@ def to_stubs(names: Iterable[str], dialect: Dialect) -> list[JsonValue]:
 
 
 class _Spec(TypedDict, total=False):
-    """A `ToolSpec` as it comes: Strands says no more of a schema than dict, and a description may be missing."""
+    """A `ToolSpec` with the schema typed, which is a bare dict in Strands, and an optional description."""
 
     name: Required[str]
     description: str
@@ -70,10 +70,10 @@ def _to_tool(spec: ToolSpec, dialect: Dialect) -> Body:
 
 
 def to_tool_choice(tool_choice: object) -> JsonValue:
-    """Return Strands' choice of a tool as the wire has it.
+    """Return the `tool_choice` of the body for Strands' tool choice.
 
     Raises:
-        PortkeyConfigError: If it is none of Strands' choices.
+        PortkeyConfigError: If it is not one of Strands' choices.
     """
     if is_mapping(tool_choice):
         if is_mapping(tool := tool_choice.get("tool")) and isinstance(name := tool.get("name"), str):
@@ -85,8 +85,8 @@ def to_tool_choice(tool_choice: object) -> JsonValue:
 
 
 def to_tool_call(tool_use: ToolUse, dialect: Dialect) -> Body:
-    """Return a call of a tool, or a text that says what was called where the upstream gets no calls back."""
-    # The gateway breaks on arguments that are no JSON object.
+    """Return a tool call, or a text that describes it if the upstream does not support past calls."""
+    # The gateway fails on arguments that are not a JSON object.
     arguments = _to_json_text(f"the input of the tool {tool_use['name']!r}", tool_use["input"] or {}, _INPUT_ENCODER)
     if not dialect.calls:
         return {"type": "text", "text": f"called tool {tool_use['name']} with {arguments}"}
@@ -98,14 +98,14 @@ def to_tool_call(tool_use: ToolUse, dialect: Dialect) -> Body:
 
 
 def _to_call_id(call_id: str, dialect: Dialect) -> str:
-    """Return the id, or one made of it where the upstream would refuse it, as another upstream's may be."""
+    """Return the id, or a hash of it if the upstream would refuse it; it may come from another upstream."""
     if dialect.call_ids is None or re.fullmatch(dialect.call_ids, call_id):
         return call_id
     return sha256(call_id.encode(errors="replace")).hexdigest()[:9]
 
 
 def in_order(blocks: Sequence[ContentBlock], called: Mapping[str, int]) -> Sequence[ContentBlock]:
-    """Return a user's blocks with the results in the order of the calls, whose ids are `called`: Gemini gets no ids."""
+    """Return a user's blocks, results in the order of the calls (`called`, by id): Gemini gets no ids."""
     if len(blocks) == 1:
         return blocks
     results = [block for block in blocks if "toolResult" in block]
@@ -114,9 +114,9 @@ def in_order(blocks: Sequence[ContentBlock], called: Mapping[str, int]) -> Seque
 
 
 def to_tool_message(tool_result: ToolResult, name: str | None, dialect: Dialect) -> tuple[Body, list[Body]]:
-    """Return a result of the tool `name`, and the media in it that must go into a user message.
+    """Return the result of the tool `name`, and its media that must be sent in a user message.
 
-    For an upstream that gets no results it is a part of a user message itself.
+    For an upstream that does not support results it is itself a part of a user message.
     """
     texts: list[str] = []
     native: list[JsonValue] = []
@@ -147,7 +147,7 @@ def to_tool_message(tool_result: ToolResult, name: str | None, dialect: Dialect)
 
 
 def _to_result_content(block: ToolResultContent, dialect: Dialect) -> str | list[Body]:
-    """Return a block of a result as text or as media; what cannot be sent is a text that says so."""
+    """Return a block of a result as text or media; a block that cannot be sent becomes a text that says so."""
     try:
         if "json" in block:
             return _to_json_text("a tool's result", block["json"], _RESULT_ENCODER)
@@ -159,7 +159,7 @@ def _to_result_content(block: ToolResultContent, dialect: Dialect) -> str | list
             is_text = all(part["type"] == "text" for part in parts)
             return "\n".join(str(part["text"]) for part in parts) if is_text else parts
         raise unknown_block(block, dialect, "text, json, an image or a document")
-    except PortkeyConfigError as error:  # Raised, it would end every later turn as well.
+    except PortkeyConfigError as error:  # If it were raised, every later request of the conversation would fail too.
         warnings.warn(f"left out of a tool's result: {error}", stacklevel=2)
         return f"[left out: {error}]"
 
@@ -172,5 +172,5 @@ def _to_json_text(what: str, value: object, encoder: json.JSONEncoder) -> str:
 
 
 def unknown_block(block: Mapping[str, object], dialect: Dialect, works: str) -> PortkeyConfigError:
-    """Return the error for a block that no upstream, or not this one, can be sent."""
+    """Return the error for a content block that this upstream does not accept."""
     return refused(f"content block {next(iter(block), 'empty')!r}", dialect, works)

@@ -1,4 +1,4 @@
-"""The token counts of chat completions: many ways to count, brought to one."""
+"""Token counts of chat completions, normalized across providers."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from strands_portkey._wires.chat.shapes import CompletionUsage
 
 
 def merge_usage(known: CompletionUsage, latest: CompletionUsage) -> CompletionUsage:
-    """Return the latest counts, which are totals, and the known ones where the latest has none, null or 0."""
+    """Return the latest counts, which are totals, or the known one where the latest is missing, null or 0."""
     return known | cast("CompletionUsage", {name: count for name, count in latest.items() if count})
 
 
 def to_counts(usage: CompletionUsage) -> Counts:
-    """Return the counts, by one rule for all upstreams.
+    """Return the counts with the same meaning for all upstreams.
 
-    Anthropic's prompt tokens leave the cache out, Gemini's completion tokens leave reasoning out, and only their totals
-    show it.
+    Anthropic's prompt tokens exclude the cache, and Gemini's completion tokens exclude reasoning; only the totals
+    reveal this.
     """
     prompt_details = usage.get("prompt_tokens_details") or {}
     input_tokens = usage.get("prompt_tokens") or 0
@@ -34,7 +34,7 @@ def to_counts(usage: CompletionUsage) -> Counts:
     reasoning = (usage.get("completion_tokens_details") or {}).get("reasoning_tokens") or 0
 
     missing = (usage.get("total_tokens") or 0) - input_tokens - output_tokens
-    # Only these fields count beside the prompt; its details are a part of it.
+    # Only these fields are counted in addition to the prompt; its details are included in it.
     cached = (usage.get("cache_read_input_tokens") or 0) + cache_added
     if missing > 0 and missing in (cached, cached + reasoning):
         input_tokens += cached
