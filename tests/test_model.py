@@ -245,32 +245,32 @@ async def test_a_copy_of_the_model_answers_over_connections_of_its_own(gateway, 
 
 
 @pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
-async def test_on_response_is_told_once_for_each_answer(gateway, is_async):
+async def test_on_response_is_called_once_for_each_answer(gateway, is_async):
     reply = says("Hi")
     headers = {"x-portkey-trace-id": "t1", "x-portkey-provider": "openai", "x-portkey-retry-attempt-count": "2"}
     gateway.reply(Reply(200, {**reply.headers, **headers}, reply.pieces))
-    told: list[ResponseMetadata] = []
+    reported: list[ResponseMetadata] = []
 
-    async def tell(metadata: ResponseMetadata) -> None:
-        told.append(metadata)
+    async def report(metadata: ResponseMetadata) -> None:
+        reported.append(metadata)
 
-    await ask(make_model(gateway, on_response=tell if is_async else told.append))
+    await ask(make_model(gateway, on_response=report if is_async else reported.append))
 
-    assert told == [
+    assert reported == [
         ResponseMetadata(
             status_code=200, trace_id="t1", provider="openai", model="gpt-4o", retry_attempt_count=2, headers=headers
         )
     ]
 
 
-async def test_on_response_is_told_of_errors(gateway):
+async def test_on_response_is_called_for_errors(gateway):
     gateway.reply(json_reply({"error": {"message": "No"}}, 400))
-    told: list[ResponseMetadata] = []
+    reported: list[ResponseMetadata] = []
 
     with pytest.raises(PortkeyAPIError):
-        await ask(make_model(gateway, on_response=told.append))
+        await ask(make_model(gateway, on_response=reported.append))
 
-    assert told == [ResponseMetadata(status_code=400)]
+    assert reported == [ResponseMetadata(status_code=400)]
 
 
 async def test_a_failing_on_response_does_not_spoil_the_answer(gateway, caplog):
@@ -282,7 +282,7 @@ async def test_a_failing_on_response_does_not_spoil_the_answer(gateway, caplog):
     assert "on_response failed" in caplog.text
 
 
-async def test_the_stop_event_tells_what_the_gateway_did(gateway):
+async def test_the_stop_event_reports_what_the_gateway_did(gateway):
     reply = says("Hi")
     gateway.reply(Reply(200, {**reply.headers, "x-portkey-cache-status": "HIT"}, reply.pieces))
 
@@ -296,11 +296,11 @@ async def test_the_stop_event_tells_what_the_gateway_did(gateway):
 async def test_reasoning_tokens_and_cost_are_kept(gateway):
     usage = {**openai.USAGE, "completion_tokens_details": {"reasoning_tokens": 3}, "cost": 0.25}
     gateway.reply(openai.stream(openai.text("Hi"), usage=usage))
-    told: list[ResponseMetadata] = []
+    reported: list[ResponseMetadata] = []
 
-    await ask(make_model(gateway, on_response=told.append))
+    await ask(make_model(gateway, on_response=reported.append))
 
-    assert [(metadata.reasoning_tokens, metadata.cost) for metadata in told] == [(3, 0.25)]
+    assert [(metadata.reasoning_tokens, metadata.cost) for metadata in reported] == [(3, 0.25)]
 
 
 # -- one call ----------------------------------------------------------------------------------------------------------
@@ -350,7 +350,7 @@ async def test_calls_at_once_do_not_see_each_others_settings(gateway):
     ],
     ids=str,
 )
-async def test_what_makes_no_sense_for_one_call_is_refused(gateway, given, complaint):
+async def test_a_setting_that_one_call_cannot_change_is_refused(gateway, given, complaint):
     with pytest.raises(PortkeyConfigError, match=complaint):
         await ask(make_model(gateway), invocation_state={"portkey": given})
 
@@ -453,11 +453,11 @@ async def test_agents_side_by_side_on_one_state_have_one_trace_id_for_each_invoc
     for _ in range(2):
         await asyncio.gather(*[agent.invoke_async("What time is it?", invocation_state=state) for agent in agents])
 
-    told: dict[str, list] = {"a": [], "b": []}
+    seen: dict[str, list] = {"a": [], "b": []}
     for request, trace_id in zip(gateway.requests, trace_ids(gateway), strict=True):
-        told[request.json["messages"][0]["content"]].append(trace_id)
-    firsts = {name: ids[::2] for name, ids in told.items()}
-    assert firsts == {name: ids[1::2] for name, ids in told.items()}
+        seen[request.json["messages"][0]["content"]].append(trace_id)
+    firsts = {name: ids[::2] for name, ids in seen.items()}
+    assert firsts == {name: ids[1::2] for name, ids in seen.items()}
     assert [len(set(ids)) for ids in firsts.values()] == [3, 2]
 
 
@@ -483,7 +483,7 @@ async def test_an_agent_that_is_a_tool_of_another_has_a_trace_id_of_its_own(gate
     assert first == last != of_clerk == of_clerk_too
 
 
-async def test_a_state_holds_nothing_of_ours_afterwards(gateway):
+async def test_a_state_holds_nothing_of_this_package_afterwards(gateway):
     gateway.reply(says("Hi"), says("Hi"))
     model, state = make_model(gateway), {"mine": 1}
 
@@ -495,7 +495,7 @@ async def test_a_state_holds_nothing_of_ours_afterwards(gateway):
     assert not [name for event in seen for name in event if "portkey" in name]
 
 
-async def test_finished_agents_are_let_go_in_a_task_that_lives_on(gateway):
+async def test_finished_agents_are_freed_while_their_task_goes_on(gateway):
     gateway.reply(*[says("Hi")] * 100)
     model = make_model(gateway)
     agents = []
@@ -531,7 +531,7 @@ async def test_an_invocation_that_is_read_in_many_tasks_has_one_trace_id(gateway
     assert first == second
 
 
-async def test_a_trace_id_of_the_callers_own_goes_before(gateway):
+async def test_a_trace_id_of_the_callers_own_takes_precedence(gateway):
     gateway.reply(says("a"), says("b"))
     agent = agent_of(make_model(gateway, {"trace_id": "mine"}))
 
@@ -551,7 +551,7 @@ async def test_tracing_can_be_switched_off(gateway, off):
     assert (gateway.requests[0].header("x-portkey-span-id") is None) == ("tracing" in off)
 
 
-async def test_the_current_span_is_handed_on_and_told_what_the_gateway_did(gateway):
+async def test_the_current_span_is_propagated_and_gets_the_facts_of_the_gateway(gateway):
     exporter = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
@@ -645,12 +645,12 @@ DENIAL: dict[str, Any] = {
 
 async def test_a_denial_by_a_guardrail_ends_the_turn(gateway):
     gateway.reply(json_reply(DENIAL, 446))
-    told: list[ResponseMetadata] = []
+    reported: list[ResponseMetadata] = []
 
-    stop_reason, message, *_ = await answer(make_model(gateway, on_response=told.append))
+    stop_reason, message, *_ = await answer(make_model(gateway, on_response=reported.append))
 
     assert (stop_reason, message["content"]) == ("guardrail_intervened", [{"text": "The guardrail checks failed."}])
-    assert told == [ResponseMetadata(status_code=446, hook_results=DENIAL["hook_results"])]
+    assert reported == [ResponseMetadata(status_code=446, hook_results=DENIAL["hook_results"])]
 
 
 async def test_a_denial_by_a_guardrail_can_raise(gateway):
@@ -732,7 +732,7 @@ async def test_a_function_for_a_key_that_never_returns_is_timed(gateway, clock):
         assert (caught.value.clock, caught.value.seconds) == (clock, 0.1)
 
 
-async def test_a_function_for_a_key_that_keeps_a_cancellation_to_itself_is_timed_all_the_same(gateway):
+async def test_a_function_for_a_key_that_suppresses_a_cancellation_is_timed_too(gateway):
     async def key() -> str:
         with suppress(asyncio.CancelledError):
             await asyncio.Event().wait()
@@ -744,7 +744,7 @@ async def test_a_function_for_a_key_that_keeps_a_cancellation_to_itself_is_timed
     assert gateway.requests == []
 
 
-async def test_what_a_function_for_a_key_raises_comes_through(gateway):
+async def test_an_exception_from_a_function_for_a_key_is_not_converted(gateway):
     async def key() -> str:
         raise LookupError("no such secret")
 
@@ -763,7 +763,7 @@ async def test_a_stale_connection_is_replaced_silently(gateway):
     assert [request.connection for request in gateway.requests] == [0, 0, 1, 1, 2]
 
 
-async def test_an_answer_of_another_endpoint_has_a_bound(gateway):
+async def test_the_number_of_parts_in_an_answer_of_another_endpoint_is_limited(gateway):
     gateway.reply(json_reply([[]] * 60_000))
 
     with pytest.raises(PortkeyStreamError, match="it has too many lists and objects"):
@@ -782,7 +782,7 @@ async def test_a_request_is_repeated_once_at_most(gateway):
 
 
 @pytest.mark.skipif(Version(version("strands-agents")) < Version("1.54"), reason="its agents keep their signal")
-async def test_an_agent_that_is_cancelled_says_so(gateway):
+async def test_an_agent_that_is_cancelled_stops_with_that_reason(gateway):
     gate = Gate()
     gateway.reply(openai.stream(openai.text("Hel"), gate, openai.text("lo")))
     agent = Agent(model=make_model(gateway), callback_handler=None)
@@ -865,7 +865,7 @@ async def test_a_recursive_model_comes_back_whole(gateway, upstream, reply):
     assert events[-1] == {"output": Tree(name="a", children=[Tree(name="b", children=[])])}
 
 
-async def test_a_model_that_thinks_is_not_forced(gateway):
+async def test_a_model_that_thinks_is_not_forced_to_call_a_tool(gateway):
     gateway.reply(calls_city())
     params = {"thinking": {"type": "enabled", "budget_tokens": 1024}, "max_tokens": 2048}
 

@@ -16,7 +16,7 @@ from strands.multiagent.base import Status
 from strands_portkey import PortkeyModel
 from tests_integ.echo import ask, running_echo
 
-SECONDS = 20  # Longer than any innocent request takes; a wait that ends this way is a failure.
+SECONDS = 20  # Longer than any unaffected request takes; a wait that ends this way is a failure.
 
 
 async def _turns(count: int) -> None:
@@ -40,7 +40,7 @@ async def _ask(model: PortkeyModel, question: str, cancelled: Sequence[int] = ()
 
 
 @pytest.mark.parametrize(("count", "every"), [(2_000, 3), (10_000, 2)], ids=["every third", "5,000"])
-async def test_a_storm_of_cancellations_harms_no_other_request(count: int, every: int) -> None:
+async def test_many_cancellations_do_not_affect_other_requests(count: int, every: int) -> None:
     chance = random.Random(count)  # noqa: S311
     innocent, cancelled = Counter[str](), Counter[str]()
     async with running_echo() as gateway:
@@ -63,7 +63,7 @@ async def test_a_storm_of_cancellations_harms_no_other_request(count: int, every
     assert set(cancelled) == {"right", "cancelled"}
 
 
-async def test_agents_that_are_waited_for_in_vain_harm_no_other() -> None:
+async def test_agents_whose_callers_stop_waiting_do_not_affect_others() -> None:
     random.seed(200)
     async with running_echo(pause=0.001) as gateway:
         model = gateway.model()
@@ -87,7 +87,7 @@ async def test_agents_that_are_waited_for_in_vain_harm_no_other() -> None:
     assert outcomes.total() == 200
 
 
-async def test_a_graph_whose_nodes_run_out_of_time_harms_no_other() -> None:
+async def test_a_graph_whose_nodes_run_out_of_time_does_not_affect_others() -> None:
     async with running_echo(pause=0.001) as gateway:
         model = gateway.model()
         in_time = 0

@@ -42,7 +42,7 @@ def host(upstream: Upstream) -> tuple[str, str]:
     return "--header", f"x-portkey-custom-host: {upstream.base_url}"
 
 
-def test_a_doctor_finds_the_real_gateway_in_good_health(gateway: Gateway, upstream: Upstream) -> None:
+def test_a_doctor_finds_no_fault_with_the_real_gateway(gateway: Gateway, upstream: Upstream) -> None:
     done = run("doctor", *ROUTED, *host(upstream), base_url=gateway.base_url)
 
     lines = done.stdout.splitlines()
@@ -52,7 +52,7 @@ def test_a_doctor_finds_the_real_gateway_in_good_health(gateway: Gateway, upstre
     assert {request.header("authorization") for request in upstream.requests} == {f"Bearer {KEY}"}
 
 
-def test_a_doctor_speaks_json(gateway: Gateway, upstream: Upstream) -> None:
+def test_a_doctor_prints_json(gateway: Gateway, upstream: Upstream) -> None:
     done = run("doctor", "--json", *ROUTED, *host(upstream), base_url=gateway.base_url)
 
     report = json.loads(done.stdout)
@@ -68,7 +68,7 @@ def test_a_doctor_explains_a_missing_provider(gateway: Gateway) -> None:
     assert "Fix: give --provider" in done.stdout
 
 
-def test_a_doctor_with_nobody_there() -> None:
+def test_a_doctor_reports_an_address_where_nothing_listens() -> None:
     with Upstream() as gone:
         base_url = gone.base_url
 

@@ -1,4 +1,4 @@
-"""What README.md tells a newcomer to type, done in an empty directory."""
+"""The commands of README.md, run in an empty directory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command: what it prints, its exit status, and that no secret gets out; a scripted server plays the gateway."""
+"""The command: what it prints, its exit status, and that no secret is shown; the gateway is a scripted server."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def statuses(checks: dict[str, dict[str, Any]]) -> list[str]:
 # -- doctor ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_doctor_that_finds_nothing_prints_a_line_for_each_check(run):
+def test_a_doctor_that_finds_no_fault_prints_a_line_for_each_check(run):
     status, out, err = run("doctor")
 
     lines = out.splitlines()
@@ -189,7 +189,7 @@ def test_a_warning_is_shown_with_the_settings(server, monkeypatch, capsys):
     assert "is plain http: keys and prompts can be read on the way" in capsys.readouterr().out.splitlines()[0]
 
 
-def test_a_gateway_elsewhere_that_is_not_reached(monkeypatch, capsys):
+def test_a_remote_gateway_that_is_not_reached_is_reported(monkeypatch, capsys):
     with Upstream() as gone:
         monkeypatch.setenv("http_proxy", gone.url)
 
@@ -199,7 +199,7 @@ def test_a_gateway_elsewhere_that_is_not_reached(monkeypatch, capsys):
     assert "Fix: check --base-url or PORTKEY_BASE_URL, the network" in capsys.readouterr().out
 
 
-def test_nobody_there(capsys):
+def test_an_address_where_nothing_listens_is_reported(capsys):
     with Upstream() as gone:
         base_url = gone.base_url
 
@@ -213,7 +213,7 @@ def test_nobody_there(capsys):
 
 
 @pytest.mark.parametrize("answer", [b"SSH-2.0-OpenSSH_9.6\r\n", b""], ids=["another protocol", "nothing"])
-def test_what_speaks_no_http_is_no_gateway(capsys, answer):
+def test_a_server_that_does_not_speak_http_is_not_a_gateway(capsys, answer):
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def speak() -> None:
@@ -230,7 +230,7 @@ def test_what_speaks_no_http_is_no_gateway(capsys, answer):
     assert "Fix: check whether it is http or https" in capsys.readouterr().out.splitlines()[1]
 
 
-def test_a_certificate_that_is_not_trusted():
+def test_a_certificate_that_is_not_trusted_is_reported():
     refused = "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed certificate"
     page = ssl.SSLCertVerificationError(1, refused)
     settings = read_settings(_make_parser().parse_args(["doctor", "--base-url", "https://gateway.example.com"]))
@@ -251,7 +251,7 @@ GATEWAYS = {
 
 
 @pytest.mark.parametrize(("gets", "expected"), GATEWAYS.values(), ids=GATEWAYS)
-def test_a_gateway_is_known_by_what_it_says(examine, server, gets, expected):
+def test_the_kind_of_gateway_is_recognised_by_its_answers(examine, server, gets, expected):
     play(server, patient.answer, **gets)
 
     status, checks = examine(way=("--model", "gpt-4o"))
@@ -297,7 +297,7 @@ def test_missing_routing_is_explained_before_a_request_is_made(examine, server, 
 @pytest.mark.parametrize(
     ("code", "said"), [(401, "Incorrect key"), (400, "API key not valid")], ids=["openai", "google"]
 )
-def test_a_key_that_does_not_work(examine, server, monkeypatch, code, said):
+def test_a_key_that_does_not_work_is_reported(examine, server, monkeypatch, code, said):
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     play(server, lambda _: openai.error(code, f"{said}: {KEY}"))
 
@@ -308,7 +308,7 @@ def test_a_key_that_does_not_work(examine, server, monkeypatch, code, said):
     assert f"{said}: ***" in checks["key"]["detail"]
 
 
-def test_streams_that_end_with_500_are_laid_to_the_npm_install(examine, server):
+def test_streams_that_end_with_500_are_attributed_to_the_npm_install(examine, server):
     def model(request: Request) -> Reply:
         if not request.json.get("stream"):
             return patient.answer(request)
@@ -330,7 +330,7 @@ def test_streams_that_end_with_500_are_laid_to_the_npm_install(examine, server):
     [json_reply({"status": "failure", "message": "Something went wrong"}, 500), openai.error(404, "no such model")],
     ids=["with and without a stream", "no such model"],
 )
-def test_a_request_that_fails_tells_nothing_of_the_key(examine, server, failure):
+def test_a_request_that_fails_does_not_show_whether_the_key_works(examine, server, failure):
     play(server, lambda _: failure)
 
     status, checks = examine()
@@ -349,7 +349,7 @@ def test_a_cut_stream_is_no_failure_of_the_key(examine, server):
     assert "broke off" in checks["stream"]["detail"]
 
 
-def test_a_model_of_which_nothing_but_text_comes(examine, server):
+def test_a_model_that_sends_only_text_leaves_the_other_checks_open(examine, server):
     play(server, lambda _: openai.stream(openai.text("No."), usage=None))
 
     status, checks = examine()
@@ -359,7 +359,7 @@ def test_a_model_of_which_nothing_but_text_comes(examine, server):
     assert checks["parallel tools"]["detail"] == "the model called the two tools not at all; that is its choice"
 
 
-def test_an_answer_without_text(examine, server):
+def test_an_answer_without_text_leaves_the_stream_check_open(examine, server):
     play(server, lambda _: openai.stream(openai.reasoning("Hm.")))
 
     _, checks = examine()
@@ -419,7 +419,7 @@ def test_an_answer_that_fits_no_schema_is_not_seen():
 # -- chat --------------------------------------------------------------------------------------------------------------
 
 
-def test_one_prompt_puts_the_answer_out_and_all_else_aside(run, server):
+def test_one_prompt_prints_the_answer_to_stdout_and_all_else_to_stderr(run, server):
     status, out, err = run("chat", "--prompt", "Hi", "--system", "Be short.")
 
     assert (status, out) == (0, "Hello to you, my friend.\n")
@@ -577,7 +577,7 @@ def test_on_a_terminal_what_is_not_the_answer_is_dim(run, server, monkeypatch):
     assert err.startswith("\x1b[2mHm.\x1b[0m")
 
 
-def test_keys_in_headers_and_answers_are_blotted_out(run, server):
+def test_keys_in_headers_and_answers_are_hidden(run, server):
     server.reply(openai.stream(openai.text(KEY)))
 
     _, out, _ = run("chat", "--prompt", "Hi", "--header", f"x-team: {KEY}", "--header", "x-portkey-trace-id: t-1")
@@ -597,7 +597,7 @@ PIECES = {
 
 @pytest.mark.parametrize("pieces", PIECES.values(), ids=PIECES)
 @pytest.mark.parametrize("kind", [openai.text, openai.reasoning], ids=["text", "reasoning"])
-def test_a_key_that_comes_in_pieces_is_blotted_out(run, server, kind, pieces):
+def test_a_key_that_comes_in_pieces_is_hidden(run, server, kind, pieces):
     server.reply(openai.stream(kind(*pieces), openai.text("Bye.")))
 
     _, out, err = run("chat", "--prompt", "Hi", "--header", f"x-team: {KEY}")
@@ -607,7 +607,7 @@ def test_a_key_that_comes_in_pieces_is_blotted_out(run, server, kind, pieces):
     assert shown_parts(out + err) == []
 
 
-def test_a_key_in_pieces_of_a_tools_input_is_blotted_out(run, server):
+def test_a_key_in_pieces_of_a_tools_input_is_hidden(run, server):
     call = openai.tool_call(0, "call_1", "get_weather", '{"city":"' + KEY[:9], KEY[9:] + '"}')
     server.reply(openai.stream(call), openai.stream(openai.text("Rain.")))
 
@@ -621,7 +621,7 @@ ENDS = {"what is no key": (KEY[:5], KEY[:5]), "most of a key": (f"It is {KEY[:20
 
 
 @pytest.mark.parametrize(("text", "shown"), ENDS.values(), ids=ENDS)
-def test_an_answer_that_ends_like_the_beginning_of_a_key(run, server, text, shown):
+def test_an_answer_that_ends_like_the_beginning_of_a_key_is_shown(run, server, text, shown):
     server.reply(openai.stream(openai.text(text)))
 
     _, out, _ = run("chat", "--prompt", "Hi", "--header", f"x-team: {KEY}")

@@ -187,7 +187,7 @@ class Cohere(Provider):
 
 @dataclass(frozen=True, eq=False)
 class OpenAILike(Provider):
-    """OpenAI, and those that speak its wire with an accent.
+    """OpenAI, and providers whose protocol differs slightly from it.
 
     Attributes:
         reasoning: The key of the delta that thoughts come under; `content` for Mistral's parts.

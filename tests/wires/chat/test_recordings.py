@@ -51,7 +51,7 @@ def to_response(name: str, pieces: Sequence[bytes] | None = None) -> httpx.Respo
 
 
 async def replay(name: str) -> dict:
-    """Return what comes of a recording, in the form of the file beside it."""
+    """Return the result of a recording, in the form of the file beside it."""
     seen: list[ResponseMetadata] = []
     model = PortkeyModel(
         {"base_url": "http://localhost:8787"}, model_id="some-model", on_response=seen.append, stream=".stream" in name

@@ -1,4 +1,4 @@
-"""What OpenAI does, and what servers do that speak its wire for their own models."""
+"""What OpenAI does, and what servers with its protocol do for their own models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What those that speak OpenAI's wire do, each in its own way, and Cohere."""
+"""What other providers with OpenAI's protocol do, and Cohere."""
 
 from __future__ import annotations
 
