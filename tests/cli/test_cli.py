@@ -11,13 +11,13 @@ import socket
 import ssl
 import sys
 import threading
-import time
 import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.error import URLError
 
 import pytest
+from strands import Agent
 from strands.types.exceptions import EventLoopException
 
 from strands_portkey import PortkeyConfigError, PortkeyStreamError, __version__
@@ -523,18 +523,24 @@ def test_exit_ends_a_chat(run, server, monkeypatch):
     assert err == f"gpt-4o at {server.base_url}; Ctrl-C ends an answer, Ctrl-D the chat\n"
 
 
-def press_at(gate: Gate) -> threading.Thread:
-    """Press Ctrl-C when an upstream gets to a gate, and let it go on a moment later.
+def press_at(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> threading.Thread:
+    """Press Ctrl-C when an upstream gets to a gate, and open the gate when the agent has been cancelled.
 
     The first Strands that are supported see a cancellation only with the next piece of the answer.
     """
+    cancelled, cancel = threading.Event(), Agent.cancel
+
+    def cancel_and_report(agent: Agent) -> None:
+        cancel(agent)
+        cancelled.set()
 
     def press() -> None:
         gate.reached.result(10)
         os.kill(os.getpid(), signal.SIGINT)
-        time.sleep(0.5)
+        cancelled.wait(10)
         gate.open()
 
+    monkeypatch.setattr(Agent, "cancel", cancel_and_report)
     thread = threading.Thread(target=press)
     thread.start()
     return thread
@@ -542,7 +548,7 @@ def press_at(gate: Gate) -> threading.Thread:
 
 def test_ctrl_c_ends_an_answer_and_the_chat_goes_on(run, server, monkeypatch):
     gate = Gate()
-    thread = press_at(gate)
+    thread = press_at(gate, monkeypatch)
     talk(monkeypatch, "Hi", "Again", "/exit")
     server.reply(openai.stream(openai.text("Hel"), gate), openai.stream(openai.text("Hello")))
 
@@ -555,9 +561,9 @@ def test_ctrl_c_ends_an_answer_and_the_chat_goes_on(run, server, monkeypatch):
 
 
 @pytest.mark.parametrize("command", [("doctor",), ("chat", "--prompt", "Hi")], ids=["doctor", "chat"])
-def test_ctrl_c_ends_a_command_that_has_no_prompt(run, server, command):
+def test_ctrl_c_ends_a_command_that_has_no_prompt(run, server, monkeypatch, command):
     gate = Gate()
-    thread = press_at(gate)
+    thread = press_at(gate, monkeypatch)
     play(server, lambda _: openai.stream(openai.text("Hel"), gate))
 
     status, _, err = run(*command)

@@ -169,7 +169,7 @@ async def test_a_stream_may_last_longer_than_the_first_byte_clock():
 async def test_each_request_of_a_call_has_its_own_time():
     watch = Watch(Clocks(first_byte=0.3), None)
     with watch:
-        for _ in range(3):
+        for _ in range(3):  # Real time has to pass: each wait is shorter than the clock, all together are longer.
             await watch.wait(lambda: asyncio.sleep(0.2), "first_byte")
             await watch.wait(lambda: asyncio.sleep(0), "body")
 

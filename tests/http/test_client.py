@@ -402,7 +402,7 @@ async def test_comments_keep_a_stream_alive(server):
     async def ping() -> None:
         for gate in gates:
             await asyncio.wrap_future(gate.reached)
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.1)  # Real time has to pass: four pauses are longer than the clock, one is shorter.
             gate.open()
 
     got, _ = await asyncio.gather(ask(make_client(server, timeout={"idle": 0.3})), ping())
