@@ -4,7 +4,6 @@ import asyncio
 import json
 import logging
 import random
-from collections.abc import AsyncIterator
 
 import httpx
 import pytest
@@ -15,6 +14,7 @@ from strands.types.content import Messages
 
 from strands_portkey import PortkeyConnectionError, PortkeyError, PortkeyModel
 from strands_portkey._answer.judgement import Judge
+from tests.chat import Pieces
 
 HELLO: Messages = [{"role": "user", "content": [{"text": "Hello"}]}]
 SECONDS = 5  # A wait that ends this way is a failure.
@@ -40,17 +40,6 @@ ALL = [
     "sk-SECRET-target-0007",
 ]
 ECHO = " ".join(ALL)
-
-
-class Pieces(httpx.AsyncByteStream):
-    """A body in pieces."""
-
-    def __init__(self, pieces: list[bytes]) -> None:
-        self.pieces = pieces
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        for piece in self.pieces:
-            yield piece
 
 
 class Answers(httpx.AsyncBaseTransport):

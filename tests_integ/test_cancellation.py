@@ -14,21 +14,16 @@ from strands.multiagent import GraphBuilder
 from strands.multiagent.base import Status
 
 from strands_portkey import PortkeyModel
-from tests_integ.echo import ask, running_echo
+from tests_integ.echo import ask, running_echo, turns
 
 SECONDS = 20  # Longer than any unaffected request takes; a wait that ends this way is a failure.
-
-
-async def _turns(count: int) -> None:
-    for _ in range(count):
-        await asyncio.sleep(0)
 
 
 async def _ask(model: PortkeyModel, question: str, cancelled: Sequence[int] = ()) -> str:
     """Return how a request ended that is cancelled after so many turns of the loop, and again after so many more."""
     asking = asyncio.create_task(ask(model, question))
-    for turns in cancelled:
-        await _turns(turns)
+    for count in cancelled:
+        await turns(count)
         asking.cancel()
     try:
         answer = await asyncio.wait_for(asking, SECONDS)

@@ -40,7 +40,7 @@ from strands_portkey import (
     ResponseMetadata,
 )
 from strands_portkey._cli.main import main
-from tests_integ.upstream import Gate, Reply, Request, Upstream, json_reply
+from tests_integ.upstream import Gate, Reply, Request, Upstream, json_reply, sse_reply
 from tests_integ.wires import openai
 
 PART: Final = 8  # Characters of a key that may not show.
@@ -345,7 +345,7 @@ def refuse(status: int, **more: object) -> Say:
 
 
 def chunks(*pieces: bytes, done: bool = True) -> Reply:
-    return openai.sse_reply([*openai.stream(openai.text("Hi")).pieces[:2], *pieces, *([openai.DONE] if done else [])])
+    return sse_reply([*openai.stream(openai.text("Hi")).pieces[:2], *pieces, *([openai.DONE] if done else [])])
 
 
 def verdicts(said: str) -> dict[str, Any]:

@@ -117,6 +117,11 @@ def json_reply(body: object, status: int = 200, headers: Mapping[str, str] | Non
     return Reply(status, {"content-type": "application/json", **(headers or {})}, [json.dumps(body).encode()])
 
 
+def sse_reply(pieces: Sequence[Piece]) -> Reply:
+    """Return a reply of events."""
+    return Reply(200, {"content-type": "text/event-stream; charset=utf-8"}, pieces)
+
+
 class _Protocol(asyncio.StreamReaderProtocol):
     """Streams that also report, while nothing is being read, that the other side has closed."""
 

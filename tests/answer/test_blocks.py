@@ -3,16 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from strands.types.streaming import StreamEvent
 
 from strands_portkey._answer.blocks import BlockQueue, ToolCall
-
-STOP: StreamEvent = {"contentBlockStop": {}}
-START: StreamEvent = {"contentBlockStart": {"start": {}}}
-
-
-def delta(**of):
-    return {"contentBlockDelta": {"delta": of}}
+from tests.events import START, STOP, delta
 
 
 def start(call):

@@ -45,12 +45,6 @@ class City(BaseModel):
     mayor: int
 
 
-@pytest.fixture
-def server():
-    with Upstream() as running:
-        yield running
-
-
 def make_model(server: Upstream, more: dict[str, object] | None = None, **arguments: Any) -> PortkeyModel:
     client_args = {"base_url": server.base_url, "provider": "openai", "Authorization": KEY, **(more or {})}
     return PortkeyModel(client_args, **{"model_id": "m", **arguments})

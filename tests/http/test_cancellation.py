@@ -13,19 +13,13 @@ from strands_portkey._http.cancellation import Watch
 from strands_portkey._http.client import GatewayClient
 from strands_portkey._settings.config import Clocks, split_client_args
 from tests.chat import chunks_of, request_chat
-from tests_integ.upstream import Gate, Reply, Upstream
+from tests_integ.upstream import Gate, Reply
 
 CHUNK = b'data: {"choices":[{"delta":{"content":"Hi"}}]}\n\n'
 SAYS_HI = {"choices": [{"delta": {"content": "Hi"}}]}
 SSE = {"content-type": "text/event-stream"}
 JSON = {"content-type": "application/json"}
 DONE = b"data: [DONE]\n\n"
-
-
-@pytest.fixture
-def server():
-    with Upstream() as running:
-        yield running
 
 
 def make_client(base_url: str, **client_args: object) -> GatewayClient:

@@ -40,19 +40,13 @@ from strands_portkey._http.connections import is_reusable, ssl_context
 from strands_portkey._settings.config import Clocks, split_client_args
 from tests.chat import chunks_of, request_chat
 from tests_integ.echo import ask as ask_echo
-from tests_integ.echo import running_echo
+from tests_integ.echo import running_echo, turns
 from tests_integ.upstream import Ending, Gate, Reply, Upstream, json_reply
 
 CHUNK = b'{"choices":[{"delta":{"content":"Hi"}}]}'
 SAYS_HI = {"choices": [{"delta": {"content": "Hi"}}]}
 SSE = {"content-type": "text/event-stream"}
 DONE = b"data: [DONE]\n\n"
-
-
-@pytest.fixture
-def server():
-    with Upstream() as running:
-        yield running
 
 
 def make_client(server: Upstream, http_client: httpx.AsyncClient | None = None, **client_args: object) -> GatewayClient:
@@ -870,11 +864,6 @@ async def test_a_json_answer_that_breaks_off_raises(server):
 
 
 Way = Callable[[PortkeyModel, int, pytest.MonkeyPatch], Coroutine[object, object, None]]
-
-
-async def turns(count: int) -> None:
-    for _ in range(count):
-        await asyncio.sleep(0)
 
 
 async def cancel_the_task(model: PortkeyModel, turn: int, _: pytest.MonkeyPatch) -> None:

@@ -23,19 +23,13 @@ from strands_portkey._http.client import GatewayClient
 from strands_portkey._http.connections import ssl_context
 from strands_portkey._settings.config import split_client_args
 from tests.chat import chunks_of, request_chat
-from tests_integ.upstream import Gate, Reply, Upstream
+from tests_integ.upstream import Gate, Reply
 
 KEY = "pk-planted-0123456789"
 BASE_URL = "http://gateway.internal/v1"
 PROXY = "client_args['proxy'], or HTTP_PROXY, HTTPS_PROXY, ALL_PROXY or NO_PROXY of the environment,"
 SSE = {"content-type": "text/event-stream"}
 CHUNK = b'data: {"choices":[{"delta":{"content":"Hi"}}]}\n\n'
-
-
-@pytest.fixture
-def server():
-    with Upstream() as running:
-        yield running
 
 
 async def ask(http_client: httpx.AsyncClient | None = None, **client_args: object) -> list:

@@ -18,14 +18,9 @@ from strands_portkey._errors import (
     PortkeyThrottledError,
 )
 from strands_portkey._wires.chat.stream import ChatTranslator
+from tests.events import START, STOP, delta
 
 BEGIN: StreamEvent = {"messageStart": {"role": "assistant"}}
-START: StreamEvent = {"contentBlockStart": {"start": {}}}
-STOP: StreamEvent = {"contentBlockStop": {}}
-
-
-def delta(**of):
-    return {"contentBlockDelta": {"delta": of}}
 
 
 def tool_start(call_id, name, **more):
