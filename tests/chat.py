@@ -1,9 +1,11 @@
-"""Chat completions without a model: requests of a client, and the chunks of their answers."""
+"""Chat completions without a model: requests of a client, bodies of answers, and their chunks."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
+
+import httpx
 
 from strands_portkey._http.cancellation import Watch
 from strands_portkey._http.client import GatewayClient, Request
@@ -11,6 +13,19 @@ from strands_portkey._http.response import GatewayResponse
 from strands_portkey._wires.chat import CHAT
 from strands_portkey._wires.chat.shapes import ChatCompletionChunk
 from strands_portkey._wires.chat.stream import ChatTranslator
+
+
+class Pieces(httpx.AsyncByteStream):
+    """A body that arrives in these pieces."""
+
+    def __init__(self, pieces: Sequence[bytes]) -> None:
+        """Take the pieces."""
+        self.pieces = pieces
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """Yield one piece after another."""
+        for piece in self.pieces:
+            yield piece
 
 
 def request_chat(

@@ -1,13 +1,16 @@
-"""What holds for every unit test: the same cases in each run, a clean environment, and nothing leaves the loopback."""
+"""For every unit test: the same cases in each run, a clean environment, nothing beyond the loopback; and a server."""
 
 from __future__ import annotations
 
 import ipaddress
 import os
 import sys
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
+
+from tests_integ.upstream import Upstream
 
 settings.register_profile("steady", database=None, deadline=None, derandomize=True)
 settings.load_profile("steady")
@@ -55,3 +58,10 @@ def _no_portkey_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def anyio_backend() -> str:
     """Run async tests on asyncio, the loop that Strands runs on."""
     return "asyncio"
+
+
+@pytest.fixture
+def server() -> Iterator[Upstream]:
+    """A server in the place of the gateway, with an empty script."""
+    with Upstream() as running:
+        yield running

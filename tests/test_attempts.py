@@ -47,12 +47,12 @@ def make_call(**routing: Any) -> Call:
         (PLAN, PortkeyError("no"), None),
     ],
 )
-def test_what_is_tried_after_an_error(plan, error, following):
+def test_each_error_leads_to_the_right_next_request(plan, error, following):
     assert next_plan(plan, error, 0) == following
 
 
 @pytest.mark.parametrize("error", [NO_SCHEMA, UNAUTHORIZED, STALE], ids=["schema", "key", "connection"])
-def test_nothing_is_tried_once_something_came(error):
+def test_no_request_is_repeated_after_part_of_an_answer_arrived(error):
     assert next_plan(PLAN, error, 1) is None
 
 

@@ -153,7 +153,7 @@ def test_what_is_blank_is_left_out():
         ),
     ],
 )
-def test_what_strands_has_no_place_for_raises(message, what):
+def test_prompt_content_that_strands_cannot_express_raises(message, what):
     with pytest.raises(PortkeyStreamError) as caught:
         read_prompt(rendered(message), Judge())
 

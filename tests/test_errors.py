@@ -44,7 +44,7 @@ def full_error(cls):
 
 
 @pytest.mark.parametrize("cls", CLASSES)
-def test_all_are_caught_as_one_and_drawn_in_the_tree(cls):
+def test_all_errors_have_one_base_class_and_are_drawn_in_the_tree(cls):
     assert issubclass(cls, PortkeyError)
     assert f"{cls.__name__} " in f"{_errors.__doc__} ".replace("\n", " ")
 
@@ -57,7 +57,7 @@ def test_all_are_caught_as_one_and_drawn_in_the_tree(cls):
         (PortkeyConfigError, ValueError),
     ],
 )
-def test_strands_and_python_know_them_too(cls, base):
+def test_errors_are_also_exceptions_of_strands_and_python(cls, base):
     assert issubclass(cls, base)
 
 

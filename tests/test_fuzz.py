@@ -1,10 +1,9 @@
-"""Whatever a gateway answers: events that Strands accepts, or a PortkeyError; and never a secret in what is said."""
+"""Whatever a gateway answers: events that Strands accepts, or a PortkeyError; and never a secret in what is shown."""
 
 import asyncio
 import json
 import logging
 import random
-from collections.abc import AsyncIterator
 
 import httpx
 import pytest
@@ -15,6 +14,7 @@ from strands.types.content import Messages
 
 from strands_portkey import PortkeyConnectionError, PortkeyError, PortkeyModel
 from strands_portkey._answer.judgement import Judge
+from tests.chat import Pieces
 
 HELLO: Messages = [{"role": "user", "content": [{"text": "Hello"}]}]
 SECONDS = 5  # A wait that ends this way is a failure.
@@ -29,7 +29,7 @@ SECRETS = {
     "azure_ad_token": "azure-SECRET-token-0006",
     "config": {"targets": [{"provider": "openai", "api_key": "sk-SECRET-target-0007"}]},
 }
-# Every secret, as it stands in a header and bare.
+# Every secret without the scheme of its header.
 ALL = [
     "pk-SECRET-gateway-0001",
     "sk-SECRET-provider-0002",
@@ -40,17 +40,6 @@ ALL = [
     "sk-SECRET-target-0007",
 ]
 ECHO = " ".join(ALL)
-
-
-class Pieces(httpx.AsyncByteStream):
-    """A body in pieces."""
-
-    def __init__(self, pieces: list[bytes]) -> None:
-        self.pieces = pieces
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        for piece in self.pieces:
-            yield piece
 
 
 class Answers(httpx.AsyncBaseTransport):
@@ -79,12 +68,12 @@ async def ask(
     status: int, headers: list[tuple[bytes, bytes]], pieces: list[bytes], client_args: dict | None = None, **config
 ) -> tuple[object, BaseException | None]:
     """Return the message that Strands makes of an answer, or the error."""
-    told: list[object] = []
+    reported: list[object] = []
     async with httpx.AsyncClient(transport=Answers(status, headers, pieces)) as http_client:
         model = PortkeyModel(
             {"provider": "openai", **(client_args or {})},
             http_client=http_client,
-            on_response=told.append,
+            on_response=reported.append,
             model_id="m",
             **config,
         )
@@ -93,7 +82,7 @@ async def ask(
             message = await asyncio.wait_for(_message(model), SECONDS)
         except PortkeyError as caught:
             error = caught
-        assert len(told) == (not isinstance(error, PortkeyConnectionError))
+        assert len(reported) == (not isinstance(error, PortkeyConnectionError))
         return message, error
 
 
@@ -365,7 +354,7 @@ def test_a_message_is_short_whatever_it_quotes():
     ],
 )
 @pytest.mark.parametrize("status", [200, 401, 500])
-def test_a_monstrous_error_body_is_judged_at_once(runner, body, status):
+def test_a_very_large_error_body_is_judged_quickly(runner, body, status):
     async def judged() -> None:
         started = asyncio.get_running_loop().time()
         _, error = await ask(status, [(b"content-type", b"application/json")], [body.encode()])
@@ -387,7 +376,7 @@ def sse(text: str) -> bytes:
     return f"data: {text}\n\n".encode()
 
 
-# Where a hostile gateway may put what it was sent.
+# Where a gateway may repeat what it was sent.
 ECHOES = {
     "a body of an error": (401, AS_JSON, [f'{{"error":{{"message":{QUOTED},"code":{QUOTED}}}}}'.encode()]),
     "type, param and provider of an error": (
@@ -476,7 +465,7 @@ def said_by(error: BaseException | None) -> str:
 
 
 @pytest.mark.parametrize("place", ECHOES)
-def test_no_secret_is_said_whatever_a_gateway_echoes(runner, caplog, place):
+def test_no_secret_is_shown_whatever_a_gateway_echoes(runner, caplog, place):
     status, headers, pieces = ECHOES[place]
     model = PortkeyModel(SECRETS, model_id="m")
 
@@ -490,7 +479,7 @@ def test_no_secret_is_said_whatever_a_gateway_echoes(runner, caplog, place):
     assert found == set()
 
 
-def test_no_header_of_the_callers_own_is_said(runner):
+def test_no_header_of_the_callers_own_is_shown(runner):
     client_args = {"headers": {"x-own": "plain-SECRET-header-0008"}}
     body = b'{"error":{"message":"You sent plain-SECRET-header-0008"}}'
 

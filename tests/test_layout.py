@@ -1,4 +1,4 @@
-"""Rules of this project that no linter knows; `.github/CONTRIBUTING.md` has them too."""
+"""Rules of this project that no linter checks; `.github/CONTRIBUTING.md` has them too."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ KNOWN = {
 }
 
 
-# Each layer imports only what stands before it; its parts do not know each other.
+# Each layer imports only what stands before it; its parts do not import each other.
 LAYERS = [
     {"_version", "_errors"},
     {"_json"},
@@ -82,7 +82,7 @@ def test_imports_run_one_way(module: str) -> None:
     assert {_part(each) for each in _imports(module)} - allowed == set()
 
 
-def test_no_module_imports_itself_by_way_of_others() -> None:
+def test_no_module_imports_itself_through_others() -> None:
     above = {module: set(_imports(module)) for module in TREES}
     while free := [module for module, below in above.items() if not below & above.keys()]:
         for module in free:
@@ -137,34 +137,34 @@ def _imports(module: str) -> list[str]:
 
 @pytest.mark.parametrize("public", PUBLIC_CLASSES, ids=lambda each: each.__name__)
 def test_a_docstring_stands_under_each_public_key_and_attribute(public: type) -> None:
-    told = _docs_under(public)
+    documented = _docs_under(public)
 
-    assert all(inspect.cleandoc(doc) for doc in told.values())
-    assert _assigned(public) | _keys(public) <= told.keys()
+    assert all(inspect.cleandoc(doc) for doc in documented.values())
+    assert _assigned(public) | _keys(public) <= documented.keys()
     assert not re.search(r"^\s*Attributes:$", public.__doc__ or "", re.MULTILINE)
 
 
 @pytest.mark.parametrize("function", PUBLIC_FUNCTIONS, ids=lambda each: each.__qualname__)
-def test_the_docstring_of_a_function_tells_each_argument(function: Callable[..., object]) -> None:
+def test_the_docstring_of_a_function_describes_each_argument(function: Callable[..., object]) -> None:
     # A constructor without a docstring has that of its class.
     doc = inspect.cleandoc(function.__doc__ or _class_of(function).__doc__ or "")
-    told = _names_in(doc, "Args")
+    documented = _names_in(doc, "Args")
 
     assert doc
-    if told or not function.__doc__:
+    if documented or not function.__doc__:
         parameters = inspect.signature(function).parameters.values()
         # As text a parameter begins with its stars and its name.
-        assert told == [re.split(r"[:=]", str(each))[0] for each in parameters if each.name != "self"]
+        assert documented == [re.split(r"[:=]", str(each))[0] for each in parameters if each.name != "self"]
 
 
-@pytest.mark.parametrize("told", [*PUBLIC_CLASSES, *PUBLIC_FUNCTIONS], ids=lambda each: each.__qualname__)
-def test_single_backticks_name_what_the_reference_has(told: Callable[..., object]) -> None:
-    docs = [told.__doc__ or ""]
+@pytest.mark.parametrize("public", [*PUBLIC_CLASSES, *PUBLIC_FUNCTIONS], ids=lambda each: each.__qualname__)
+def test_single_backticks_name_what_the_reference_has(public: Callable[..., object]) -> None:
+    docs = [public.__doc__ or ""]
     parameters: set[str] = set()
-    if isinstance(told, type):
-        docs += _docs_under(told).values()
+    if isinstance(public, type):
+        docs += _docs_under(public).values()
     else:
-        parameters |= inspect.signature(told).parameters.keys()
+        parameters |= inspect.signature(public).parameters.keys()
     names = {name for doc in docs for name in re.findall(r"(?<!`)`([^`\n]+)`(?!`)", doc)}
 
     assert {re.split(r"[.\[(]", name)[0] for name in names} <= KNOWN | parameters
@@ -223,16 +223,16 @@ def _class_of(function: Callable[..., object]) -> type:
 
 
 def _names_in(doc: str, section: str) -> list[str]:
-    """Return the names that a section of a docstring tells."""
+    """Return the names that a section of a docstring describes."""
     text = doc.partition(f"\n{section}:\n")[2]
     lines = itertools.takewhile(lambda line: not line or line.startswith("    "), text.splitlines())
     return [match[1] for line in lines if (match := re.match(r" {4}(\*{0,2}\w+): ", line))]
 
 
-# -- the paper ---------------------------------------------------------------------------------------------------------
+# -- the documents -----------------------------------------------------------------------------------------------------
 
 
-def test_nothing_is_left_to_do_in_secret() -> None:
+def test_no_file_has_a_marker_for_unfinished_work() -> None:
     paths = [
         path for pattern in ("*.md", "*.py", "*.toml", ".github/**/*.*", "src/**/*.py") for path in ROOT.glob(pattern)
     ]
@@ -244,19 +244,19 @@ def test_nothing_is_left_to_do_in_secret() -> None:
     assert marked == []
 
 
-def test_the_licences_told_are_those_of_the_dependencies() -> None:
-    told = dict(re.findall(r"^\| `([\w-]+)` \| ([\w.-]+) \|", CONTRIBUTING, re.MULTILINE))
+def test_the_licences_listed_are_those_of_the_dependencies() -> None:
+    listed = dict(re.findall(r"^\| `([\w-]+)` \| ([\w.-]+) \|", CONTRIBUTING, re.MULTILINE))
     requirements = [Requirement(each) for each in metadata.requires("strands-agents-portkey") or ()]
 
-    assert told == {each.name: _license(each.name) for each in requirements if not each.marker}
+    assert listed == {each.name: _license(each.name) for each in requirements if not each.marker}
 
 
-def test_the_changelog_tells_of_this_version() -> None:
+def test_the_changelog_has_a_section_for_this_version() -> None:
     assert re.search(rf"^## \[{re.escape(strands_portkey.__version__)}\] - \d{{4}}-\d\d-\d\d$", CHANGELOG, re.MULTILINE)
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / ".github").glob("*.md")), ids=lambda path: path.name)
-def test_links_between_the_papers_lead_somewhere(path: Path) -> None:
+def test_links_between_the_documents_have_existing_targets(path: Path) -> None:
     links = re.findall(r"\]\(([^)#:\s]+)\)", path.read_text(encoding="utf-8"))
 
     assert [link for link in links if not (path.parent / link).exists()] == []

@@ -36,7 +36,7 @@ from strands_portkey import (
     PortkeyTimeoutError,
     ResponseMetadata,
 )
-from tests_integ.upstream import Gate, Reply, Request, Upstream, json_reply
+from tests_integ.upstream import Gate, Reply, Request, Upstream, json_reply, sse_reply
 from tests_integ.wires import openai
 
 HELLO: Messages = [{"role": "user", "content": [{"text": "Hello"}]}]
@@ -53,15 +53,9 @@ class City(BaseModel):
 PARIS = City(name="Paris", population=2_100_000)
 
 
-@pytest.fixture
-def gateway():
-    with Upstream() as running:
-        yield running
-
-
-def make_model(gateway: Upstream, client_args: dict | None = None, **arguments: Any) -> PortkeyModel:
+def make_model(server: Upstream, client_args: dict | None = None, **arguments: Any) -> PortkeyModel:
     return PortkeyModel(
-        {"base_url": gateway.base_url, "provider": "openai", "Authorization": KEY, **(client_args or {})},
+        {"base_url": server.base_url, "provider": "openai", "Authorization": KEY, **(client_args or {})},
         **{"model_id": "gpt-4o", **arguments},
     )
 
@@ -134,28 +128,28 @@ def test_wrong_routing_is_found_at_once():
         PortkeyModel({"metadata": {"user": object()}}, model_id="gpt-4o")
 
 
-async def test_keys_may_come_from_functions_called_for_each_request(gateway):
-    gateway.reply(says("a"), says("b"))
+async def test_keys_may_come_from_functions_called_for_each_request(server):
+    server.reply(says("a"), says("b"))
     keys = iter(["first", "second"])
 
     async def tenant() -> dict[str, str]:
         return {"x-tenant": "acme"}
 
-    model = make_model(gateway, {"api_key": lambda: next(keys), "headers": tenant})
+    model = make_model(server, {"api_key": lambda: next(keys), "headers": tenant})
     await ask(model)
     await ask(model)
 
-    assert [request.header("x-portkey-api-key") for request in gateway.requests] == ["first", "second"]
-    assert [request.header("x-tenant") for request in gateway.requests] == ["acme", "acme"]
+    assert [request.header("x-portkey-api-key") for request in server.requests] == ["first", "second"]
+    assert [request.header("x-tenant") for request in server.requests] == ["acme", "acme"]
 
 
 # -- answers -----------------------------------------------------------------------------------------------------------
 
 
-async def test_an_answer_becomes_events(gateway):
-    gateway.reply(says("Hel", "lo"))
+async def test_an_answer_becomes_events(server):
+    server.reply(says("Hel", "lo"))
 
-    *events, stop, metadata = await ask(make_model(gateway))
+    *events, stop, metadata = await ask(make_model(server))
 
     assert events == [
         {"messageStart": {"role": "assistant"}},
@@ -170,13 +164,13 @@ async def test_an_answer_becomes_events(gateway):
     assert metrics["latencyMs"] >= metrics["timeToFirstByteMs"] >= 0
 
 
-async def test_without_streaming_the_same_events_come(gateway):
-    gateway.reply(openai.answer("Hello", []))
+async def test_without_streaming_the_same_events_come(server):
+    server.reply(openai.answer("Hello", []))
 
-    message = (await answer(make_model(gateway, stream=False)))[1]
+    message = (await answer(make_model(server, stream=False)))[1]
 
     assert message == {"role": "assistant", "content": [{"text": "Hello"}]}
-    assert gateway.requests[0].json["stream"] is False
+    assert server.requests[0].json["stream"] is False
 
 
 @pytest.mark.parametrize(
@@ -188,28 +182,28 @@ async def test_without_streaming_the_same_events_come(gateway):
     ],
     ids=["text", "blocks", "none"],
 )
-async def test_the_system_prompt_goes_first(gateway, given, sent):
-    gateway.reply(says("ok"))
+async def test_the_system_prompt_goes_first(server, given, sent):
+    server.reply(says("ok"))
 
-    await ask(make_model(gateway), **given)
+    await ask(make_model(server), **given)
 
-    assert gateway.requests[0].json["messages"] == [*sent, {"role": "user", "content": "Hello"}]
+    assert server.requests[0].json["messages"] == [*sent, {"role": "user", "content": "Hello"}]
 
 
-async def test_a_blank_question_is_asked(gateway):
-    gateway.reply(says("a"), says("b"))
-    agent = Agent(model=make_model(gateway), callback_handler=None)
+async def test_a_blank_question_is_asked(server):
+    server.reply(says("a"), says("b"))
+    agent = Agent(model=make_model(server), callback_handler=None)
 
     await agent.invoke_async("")
     await agent.invoke_async(" ")
 
     blank = {"role": "user", "content": "[blank text]"}
-    assert gateway.requests[1].json["messages"] == [blank, {"role": "assistant", "content": "a"}, blank]
+    assert server.requests[1].json["messages"] == [blank, {"role": "assistant", "content": "a"}, blank]
 
 
-async def test_many_answers_at_once_stay_apart(gateway):
-    gateway.script = lambda request: says(request.json["messages"][0]["content"])
-    model = make_model(gateway)
+async def test_many_answers_at_once_stay_apart(server):
+    server.script = lambda request: says(request.json["messages"][0]["content"])
+    model = make_model(server)
     numbers = [str(number) for number in range(50)]
 
     answers = await asyncio.gather(
@@ -219,102 +213,102 @@ async def test_many_answers_at_once_stay_apart(gateway):
     assert [events[2]["contentBlockDelta"]["delta"]["text"] for events in answers] == numbers
 
 
-async def test_the_model_can_be_closed_and_used_again(gateway):
-    gateway.reply(says("a"), says("b"))
+async def test_the_model_can_be_closed_and_used_again(server):
+    server.reply(says("a"), says("b"))
 
-    async with make_model(gateway) as model:
+    async with make_model(server) as model:
         await ask(model)
     await ask(model)
 
-    assert [request.connection for request in gateway.requests] == [0, 1]
+    assert [request.connection for request in server.requests] == [0, 1]
 
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])  # noqa: S301
-async def test_a_copy_of_the_model_answers_over_connections_of_its_own(gateway, copied):
-    gateway.reply(says("a"), says("b"))
-    model = make_model(gateway)
+async def test_a_copy_of_the_model_answers_over_connections_of_its_own(server, copied):
+    server.reply(says("a"), says("b"))
+    model = make_model(server)
 
     await ask(model)
     await ask(copied(model))
 
-    assert [request.connection for request in gateway.requests] == [0, 1]
-    assert [request.header("authorization") for request in gateway.requests] == [f"Bearer {KEY}"] * 2
+    assert [request.connection for request in server.requests] == [0, 1]
+    assert [request.header("authorization") for request in server.requests] == [f"Bearer {KEY}"] * 2
 
 
 # -- what the gateway says of itself -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
-async def test_on_response_is_told_once_for_each_answer(gateway, is_async):
+async def test_on_response_is_called_once_for_each_answer(server, is_async):
     reply = says("Hi")
     headers = {"x-portkey-trace-id": "t1", "x-portkey-provider": "openai", "x-portkey-retry-attempt-count": "2"}
-    gateway.reply(Reply(200, {**reply.headers, **headers}, reply.pieces))
-    told: list[ResponseMetadata] = []
+    server.reply(Reply(200, {**reply.headers, **headers}, reply.pieces))
+    reported: list[ResponseMetadata] = []
 
-    async def tell(metadata: ResponseMetadata) -> None:
-        told.append(metadata)
+    async def report(metadata: ResponseMetadata) -> None:
+        reported.append(metadata)
 
-    await ask(make_model(gateway, on_response=tell if is_async else told.append))
+    await ask(make_model(server, on_response=report if is_async else reported.append))
 
-    assert told == [
+    assert reported == [
         ResponseMetadata(
             status_code=200, trace_id="t1", provider="openai", model="gpt-4o", retry_attempt_count=2, headers=headers
         )
     ]
 
 
-async def test_on_response_is_told_of_errors(gateway):
-    gateway.reply(json_reply({"error": {"message": "No"}}, 400))
-    told: list[ResponseMetadata] = []
+async def test_on_response_is_called_for_errors(server):
+    server.reply(json_reply({"error": {"message": "No"}}, 400))
+    reported: list[ResponseMetadata] = []
 
     with pytest.raises(PortkeyAPIError):
-        await ask(make_model(gateway, on_response=told.append))
+        await ask(make_model(server, on_response=reported.append))
 
-    assert told == [ResponseMetadata(status_code=400)]
+    assert reported == [ResponseMetadata(status_code=400)]
 
 
-async def test_a_failing_on_response_does_not_spoil_the_answer(gateway, caplog):
-    gateway.reply(says("Hi"))
+async def test_a_failing_on_response_does_not_spoil_the_answer(server, caplog):
+    server.reply(says("Hi"))
 
-    events = await ask(make_model(gateway, on_response=lambda _: 1 / 0))
+    events = await ask(make_model(server, on_response=lambda _: 1 / 0))
 
     assert "messageStop" in events[-2]
     assert "on_response failed" in caplog.text
 
 
-async def test_the_stop_event_tells_what_the_gateway_did(gateway):
+async def test_the_stop_event_reports_what_the_gateway_did(server):
     reply = says("Hi")
-    gateway.reply(Reply(200, {**reply.headers, "x-portkey-cache-status": "HIT"}, reply.pieces))
+    server.reply(Reply(200, {**reply.headers, "x-portkey-cache-status": "HIT"}, reply.pieces))
 
-    *_, stop, _ = await ask(make_model(gateway))
+    *_, stop, _ = await ask(make_model(server))
 
     facts = stop["messageStop"]["additionalModelResponseFields"]["portkey"]
     assert (facts["status_code"], facts["model"], facts["cache_status"]) == (200, "gpt-4o", "HIT")
     assert json.loads(json.dumps(facts)) == facts
 
 
-async def test_reasoning_tokens_and_cost_are_kept(gateway):
+async def test_reasoning_tokens_and_cost_are_kept(server):
     usage = {**openai.USAGE, "completion_tokens_details": {"reasoning_tokens": 3}, "cost": 0.25}
-    gateway.reply(openai.stream(openai.text("Hi"), usage=usage))
-    told: list[ResponseMetadata] = []
+    server.reply(openai.stream(openai.text("Hi"), usage=usage))
+    reported: list[ResponseMetadata] = []
 
-    await ask(make_model(gateway, on_response=told.append))
+    await ask(make_model(server, on_response=reported.append))
 
-    assert [(metadata.reasoning_tokens, metadata.cost) for metadata in told] == [(3, 0.25)]
+    assert [(metadata.reasoning_tokens, metadata.cost) for metadata in reported] == [(3, 0.25)]
 
 
 # -- one call ----------------------------------------------------------------------------------------------------------
 
 
-async def test_a_call_can_be_routed_on_its_own(gateway):
-    gateway.reply(says("a"), says("b"))
-    model = make_model(gateway, {"metadata": {"team": "x", "tier": "free"}}, params={"top_p": 1, "seed": 7})
+async def test_a_call_can_be_routed_on_its_own(server):
+    server.reply(says("a"), says("b"))
+    model = make_model(server, {"metadata": {"team": "x", "tier": "free"}}, params={"top_p": 1, "seed": 7})
     own = {"metadata": {"tier": "paid"}, "x-portkey-provider": "groq", "model_id": "m2", "params": {"seed": 8}}
 
     await ask(model, invocation_state={"portkey": own})
     await ask(model)
 
-    first, second = gateway.requests
+    first, second = server.requests
     assert json.loads(first.header("x-portkey-metadata") or "") == {"team": "x", "tier": "paid"}
     assert (first.header("x-portkey-provider"), first.json["model"]) == ("groq", "m2")
     assert (first.json["top_p"], first.json["seed"]) == (1, 8)
@@ -322,9 +316,9 @@ async def test_a_call_can_be_routed_on_its_own(gateway):
     assert (second.header("x-portkey-provider"), second.json["model"], second.json["seed"]) == ("openai", "gpt-4o", 7)
 
 
-async def test_calls_at_once_do_not_see_each_others_settings(gateway):
-    gateway.script = lambda request: says(request.header("x-portkey-metadata") or "")
-    model = make_model(gateway)
+async def test_calls_at_once_do_not_see_each_others_settings(server):
+    server.script = lambda request: says(request.header("x-portkey-metadata") or "")
+    model = make_model(server)
 
     answers = await asyncio.gather(
         *[ask(model, invocation_state={"portkey": {"metadata": {"n": str(n)}}}) for n in range(20)]
@@ -350,28 +344,28 @@ async def test_calls_at_once_do_not_see_each_others_settings(gateway):
     ],
     ids=str,
 )
-async def test_what_makes_no_sense_for_one_call_is_refused(gateway, given, complaint):
+async def test_a_setting_that_one_call_cannot_change_is_refused(server, given, complaint):
     with pytest.raises(PortkeyConfigError, match=complaint):
-        await ask(make_model(gateway), invocation_state={"portkey": given})
+        await ask(make_model(server), invocation_state={"portkey": given})
 
-    assert gateway.requests == []
-
-
-async def test_no_parameters_for_one_call_leave_those_of_the_model(gateway):
-    gateway.reply(says("a"))
-
-    await ask(make_model(gateway, params={"seed": 1}), invocation_state={"portkey": {"params": None}})
-
-    assert gateway.requests[0].json["seed"] == 1
+    assert server.requests == []
 
 
-async def test_one_call_may_ask_another_kind_of_model(gateway):
-    gateway.reply(openai.answer("a"))
+async def test_no_parameters_for_one_call_leave_those_of_the_model(server):
+    server.reply(says("a"))
+
+    await ask(make_model(server, params={"seed": 1}), invocation_state={"portkey": {"params": None}})
+
+    assert server.requests[0].json["seed"] == 1
+
+
+async def test_one_call_may_ask_another_kind_of_model(server):
+    server.reply(openai.answer("a"))
 
     changes = {"model_id": "claude-x", "upstream": "anthropic", "stream": False}
-    await ask(make_model(gateway), invocation_state={"portkey": changes})
+    await ask(make_model(server), invocation_state={"portkey": changes})
 
-    [request] = gateway.requests
+    [request] = server.requests
     assert (request.json["model"], request.json["stream"], request.json["max_completion_tokens"]) == (
         "claude-x",
         False,
@@ -380,25 +374,25 @@ async def test_one_call_may_ask_another_kind_of_model(gateway):
     assert {"x-portkey-upstream", "x-portkey-stream"}.isdisjoint(dict(request.headers))
 
 
-async def test_metadata_may_be_json_on_either_side(gateway):
-    gateway.reply(says("a"))
-    model = make_model(gateway, {"metadata": '{"team":"x"}'})
+async def test_metadata_may_be_json_on_either_side(server):
+    server.reply(says("a"))
+    model = make_model(server, {"metadata": '{"team":"x"}'})
 
     await ask(model, invocation_state={"portkey": {"metadata": '{"tier":"paid"}'}})
 
-    assert gateway.requests[0].header("x-portkey-metadata") == '{"team":"x","tier":"paid"}'
+    assert server.requests[0].header("x-portkey-metadata") == '{"team":"x","tier":"paid"}'
 
 
 @pytest.mark.parametrize("keys", [["old", "new"], ["same", "same"], ["a", "b", "c"]], ids=["fresh", "same", "changing"])
-async def test_a_key_that_expired_is_asked_for_once_more(gateway, keys):
+async def test_a_key_that_expired_is_asked_for_once_more(server, keys):
     good = "new"
-    gateway.script = lambda request: (
+    server.script = lambda request: (
         says("ok")
         if request.header("x-portkey-api-key") == good
         else json_reply({"error": {"message": "expired"}}, 401)
     )
     given = iter(keys)
-    model = make_model(gateway, {"api_key": lambda: next(given)})
+    model = make_model(server, {"api_key": lambda: next(given)})
 
     if good in keys:
         await ask(model)
@@ -406,14 +400,14 @@ async def test_a_key_that_expired_is_asked_for_once_more(gateway, keys):
         with pytest.raises(PortkeyAPIError, match="expired"):
             await ask(model)
 
-    assert len(gateway.requests) == (1 if keys[0] == keys[1] else 2)
+    assert len(server.requests) == (1 if keys[0] == keys[1] else 2)
 
 
 # -- traces ------------------------------------------------------------------------------------------------------------
 
 
-def trace_ids(gateway: Upstream) -> list[str | None]:
-    return [request.header("x-portkey-trace-id") for request in gateway.requests]
+def trace_ids(server: Upstream) -> list[str | None]:
+    return [request.header("x-portkey-trace-id") for request in server.requests]
 
 
 def agent_of(model: PortkeyModel, **arguments: Any) -> Agent:
@@ -430,62 +424,62 @@ def calls_then_says() -> list[Reply]:
     return [openai.stream(openai.tool_call(0, "c1", "tell_time", "{}")), says("Noon.")]
 
 
-async def test_all_turns_of_an_invocation_have_one_trace_id_and_the_next_another(gateway):
-    gateway.reply(*calls_then_says(), says("Again."))
-    agent, state = agent_of(make_model(gateway)), {"mine": 1}
+async def test_all_turns_of_an_invocation_have_one_trace_id_and_the_next_another(server):
+    server.reply(*calls_then_says(), says("Again."))
+    agent, state = agent_of(make_model(server)), {"mine": 1}
 
     await agent.invoke_async("What time is it?", invocation_state=state)
     await agent.invoke_async("And now?", invocation_state=state)
 
-    first, second, third = trace_ids(gateway)
+    first, second, third = trace_ids(server)
     assert first == second != third
-    spans = [request.header("x-portkey-span-id") for request in gateway.requests]
+    spans = [request.header("x-portkey-span-id") for request in server.requests]
     assert len(set(spans)) == 3
-    assert gateway.requests[1].header("x-portkey-parent-span-id") == spans[0]
+    assert server.requests[1].header("x-portkey-parent-span-id") == spans[0]
 
 
-async def test_agents_side_by_side_on_one_state_have_one_trace_id_for_each_invocation(gateway):
-    gateway.script = lambda request: calls_then_says()[request.json["messages"][-1]["role"] == "tool"]
-    model, state = make_model(gateway), {"mine": 1}
+async def test_agents_side_by_side_on_one_state_have_one_trace_id_for_each_invocation(server):
+    server.script = lambda request: calls_then_says()[request.json["messages"][-1]["role"] == "tool"]
+    model, state = make_model(server), {"mine": 1}
     agents = [agent_of(model, system_prompt=name) for name in ("a", "b")]
     await agents[0].invoke_async("Once more than the other", invocation_state=state)
 
     for _ in range(2):
         await asyncio.gather(*[agent.invoke_async("What time is it?", invocation_state=state) for agent in agents])
 
-    told: dict[str, list] = {"a": [], "b": []}
-    for request, trace_id in zip(gateway.requests, trace_ids(gateway), strict=True):
-        told[request.json["messages"][0]["content"]].append(trace_id)
-    firsts = {name: ids[::2] for name, ids in told.items()}
-    assert firsts == {name: ids[1::2] for name, ids in told.items()}
+    seen: dict[str, list] = {"a": [], "b": []}
+    for request, trace_id in zip(server.requests, trace_ids(server), strict=True):
+        seen[request.json["messages"][0]["content"]].append(trace_id)
+    firsts = {name: ids[::2] for name, ids in seen.items()}
+    assert firsts == {name: ids[1::2] for name, ids in seen.items()}
     assert [len(set(ids)) for ids in firsts.values()] == [3, 2]
 
 
-async def test_agents_one_after_the_other_on_one_state_have_a_trace_id_each(gateway):
-    gateway.reply(*calls_then_says(), *calls_then_says())
-    model, state = make_model(gateway), {"mine": 1}
+async def test_agents_one_after_the_other_on_one_state_have_a_trace_id_each(server):
+    server.reply(*calls_then_says(), *calls_then_says())
+    model, state = make_model(server), {"mine": 1}
 
     for agent in (agent_of(model), agent_of(model)):
         await agent.invoke_async("What time is it?", invocation_state=state)
 
-    first, second, third, fourth = trace_ids(gateway)
+    first, second, third, fourth = trace_ids(server)
     assert first == second != third == fourth
 
 
-async def test_an_agent_that_is_a_tool_of_another_has_a_trace_id_of_its_own(gateway):
-    gateway.reply(openai.stream(openai.tool_call(0, "c1", "clerk", '{"input":"?"}')), *calls_then_says(), says("Noon."))
-    model = make_model(gateway)
+async def test_an_agent_that_is_a_tool_of_another_has_a_trace_id_of_its_own(server):
+    server.reply(openai.stream(openai.tool_call(0, "c1", "clerk", '{"input":"?"}')), *calls_then_says(), says("Noon."))
+    model = make_model(server)
     agent = Agent(model=model, callback_handler=None, tools=[agent_of(model, name="clerk").as_tool()])
 
     await agent.invoke_async("What time is it?")
 
-    first, of_clerk, of_clerk_too, last = trace_ids(gateway)
+    first, of_clerk, of_clerk_too, last = trace_ids(server)
     assert first == last != of_clerk == of_clerk_too
 
 
-async def test_a_state_holds_nothing_of_ours_afterwards(gateway):
-    gateway.reply(says("Hi"), says("Hi"))
-    model, state = make_model(gateway), {"mine": 1}
+async def test_a_state_holds_nothing_of_this_package_afterwards(server):
+    server.reply(says("Hi"), says("Hi"))
+    model, state = make_model(server), {"mine": 1}
 
     await agent_of(model).invoke_async("Hi", invocation_state=state)
     seen = [event async for event in agent_of(model).stream_async("Hi", invocation_state={"mine": 1})]
@@ -495,9 +489,9 @@ async def test_a_state_holds_nothing_of_ours_afterwards(gateway):
     assert not [name for event in seen for name in event if "portkey" in name]
 
 
-async def test_finished_agents_are_let_go_in_a_task_that_lives_on(gateway):
-    gateway.reply(*[says("Hi")] * 100)
-    model = make_model(gateway)
+async def test_finished_agents_are_freed_while_their_task_goes_on(server):
+    server.reply(*[says("Hi")] * 100)
+    model = make_model(server)
     agents = []
 
     for _ in range(100):
@@ -510,61 +504,61 @@ async def test_finished_agents_are_let_go_in_a_task_that_lives_on(gateway):
     assert [each() for each in agents if each()] == []
 
 
-async def test_a_stream_that_no_agent_asks_for_has_no_trace_id(gateway):
-    gateway.script = lambda _: says("Hi")
-    model = make_model(gateway)
+async def test_a_stream_that_no_agent_asks_for_has_no_trace_id(server):
+    server.script = lambda _: says("Hi")
+    model = make_model(server)
 
     for state in (None, {}, {"agent": "Alice"}, {"agent": agent_of(model)}):
         await ask(model, invocation_state=state)
 
-    assert trace_ids(gateway) == [None] * 4
+    assert trace_ids(server) == [None] * 4
 
 
-async def test_an_invocation_that_is_read_in_many_tasks_has_one_trace_id(gateway):
-    gateway.reply(*calls_then_says())
-    events = agent_of(make_model(gateway)).stream_async("What time is it?")
+async def test_an_invocation_that_is_read_in_many_tasks_has_one_trace_id(server):
+    server.reply(*calls_then_says())
+    events = agent_of(make_model(server)).stream_async("What time is it?")
 
     while await asyncio.create_task(anext(events, None)):
         pass
 
-    first, second = trace_ids(gateway)
+    first, second = trace_ids(server)
     assert first == second
 
 
-async def test_a_trace_id_of_the_callers_own_goes_before(gateway):
-    gateway.reply(says("a"), says("b"))
-    agent = agent_of(make_model(gateway, {"trace_id": "mine"}))
+async def test_a_trace_id_of_the_callers_own_takes_precedence(server):
+    server.reply(says("a"), says("b"))
+    agent = agent_of(make_model(server, {"trace_id": "mine"}))
 
     await agent.invoke_async("a")
     await agent.invoke_async("b", invocation_state={"portkey": {"trace_id": "this-call"}})
 
-    assert trace_ids(gateway) == ["mine", "this-call"]
+    assert trace_ids(server) == ["mine", "this-call"]
 
 
 @pytest.mark.parametrize("off", [{"tracing": False}, {"client_args": {"trace_id": None}}], ids=["all", "the id"])
-async def test_tracing_can_be_switched_off(gateway, off):
-    gateway.reply(says("a"))
+async def test_tracing_can_be_switched_off(server, off):
+    server.reply(says("a"))
 
-    await agent_of(make_model(gateway, off.get("client_args"), tracing=off.get("tracing", True))).invoke_async("a")
+    await agent_of(make_model(server, off.get("client_args"), tracing=off.get("tracing", True))).invoke_async("a")
 
-    assert trace_ids(gateway) == [None]
-    assert (gateway.requests[0].header("x-portkey-span-id") is None) == ("tracing" in off)
+    assert trace_ids(server) == [None]
+    assert (server.requests[0].header("x-portkey-span-id") is None) == ("tracing" in off)
 
 
-async def test_the_current_span_is_handed_on_and_told_what_the_gateway_did(gateway):
+async def test_the_current_span_is_propagated_and_gets_the_facts_of_the_gateway(server):
     exporter = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     reply = says("Hi")
     facts = {"x-portkey-provider": "openai", "x-portkey-retry-attempt-count": "1", "x-portkey-trace-id": "t"}
-    gateway.reply(Reply(200, {**reply.headers, **facts}, reply.pieces))
+    server.reply(Reply(200, {**reply.headers, **facts}, reply.pieces))
 
     with provider.get_tracer("test").start_as_current_span("asking") as span:
-        await ask(make_model(gateway))
+        await ask(make_model(server))
 
     trace_id = f"{span.get_span_context().trace_id:032x}"
-    assert trace_ids(gateway) == [trace_id]
-    assert (gateway.requests[0].header("traceparent") or "").split("-")[1] == trace_id
+    assert trace_ids(server) == [trace_id]
+    assert (server.requests[0].header("traceparent") or "").split("-")[1] == trace_id
     [exported] = exporter.get_finished_spans()
     assert dict(exported.attributes or {}) == {
         "gen_ai.response.model": "gpt-4o",
@@ -578,16 +572,16 @@ async def test_the_current_span_is_handed_on_and_told_what_the_gateway_did(gatew
 # -- failures ----------------------------------------------------------------------------------------------------------
 
 
-async def test_an_answer_without_a_finish_reason_raises(gateway):
-    gateway.reply(openai.sse_reply([openai.chunk({"content": "Half an ans"}), openai.DONE]))
+async def test_an_answer_without_a_finish_reason_raises(server):
+    server.reply(sse_reply([openai.chunk({"content": "Half an ans"}), openai.DONE]))
 
     with pytest.raises(PortkeyStreamError, match="finish reason"):
-        await ask(make_model(gateway))
+        await ask(make_model(server))
 
 
-async def test_an_answer_that_breaks_off_leaves_nothing_in_the_conversation(gateway):
-    gateway.reply(openai.sse_reply([openai.chunk({"content": "Half an ans"})]))
-    agent = Agent(model=make_model(gateway), callback_handler=None)
+async def test_an_answer_that_breaks_off_leaves_nothing_in_the_conversation(server):
+    server.reply(sse_reply([openai.chunk({"content": "Half an ans"})]))
+    agent = Agent(model=make_model(server), callback_handler=None)
 
     with pytest.raises(PortkeyStreamError):
         await agent.invoke_async("Hello")
@@ -595,23 +589,23 @@ async def test_an_answer_that_breaks_off_leaves_nothing_in_the_conversation(gate
     assert [message["role"] for message in agent.messages] == ["user"]
 
 
-async def test_a_break_after_the_finish_reason_loses_no_answer(gateway, caplog):
+async def test_a_break_after_the_finish_reason_loses_no_answer(server, caplog):
     pieces = [openai.chunk({"content": "Whole"}), openai.chunk({}, "stop")]
-    gateway.reply(Reply(200, {"content-type": "text/event-stream"}, pieces, ending="cut"))
+    server.reply(Reply(200, {"content-type": "text/event-stream"}, pieces, ending="cut"))
 
-    stop_reason, message, *_ = await answer(make_model(gateway))
+    stop_reason, message, *_ = await answer(make_model(server))
 
     assert (stop_reason, message["content"]) == ("end_turn", [{"text": "Whole"}])
     assert "the answer was whole" in caplog.text
 
 
-async def test_a_broken_call_before_a_break_shows_no_key(gateway):
+async def test_a_broken_call_before_a_break_shows_no_key(server):
     call = openai.chunk({"tool_calls": [{"index": 0, "id": "c", "function": {"name": "f", "arguments": KEY}}]})
     pieces = [call, openai.chunk({}, "tool_calls")]
-    gateway.reply(Reply(200, {"content-type": "text/event-stream"}, pieces, ending="cut"))
+    server.reply(Reply(200, {"content-type": "text/event-stream"}, pieces, ending="cut"))
 
     with pytest.raises(PortkeyStreamError, match="not whole") as caught:
-        await ask(make_model(gateway))
+        await ask(make_model(server))
 
     assert KEY not in str(caught.value)
 
@@ -628,11 +622,11 @@ async def test_a_broken_call_before_a_break_shows_no_key(gateway):
         ),
     ],
 )
-async def test_errors_are_of_the_kinds_that_strands_acts_on(gateway, status, body, kind, strands_kind):
-    gateway.reply(json_reply(body, status))
+async def test_errors_are_of_the_kinds_that_strands_acts_on(server, status, body, kind, strands_kind):
+    server.reply(json_reply(body, status))
 
     with pytest.raises(kind) as caught:
-        await ask(make_model(gateway, context_overflow_phrases=["too much of it"]))
+        await ask(make_model(server, context_overflow_phrases=["too much of it"]))
 
     assert isinstance(caught.value, strands_kind)
 
@@ -643,21 +637,21 @@ DENIAL: dict[str, Any] = {
 }
 
 
-async def test_a_denial_by_a_guardrail_ends_the_turn(gateway):
-    gateway.reply(json_reply(DENIAL, 446))
-    told: list[ResponseMetadata] = []
+async def test_a_denial_by_a_guardrail_ends_the_turn(server):
+    server.reply(json_reply(DENIAL, 446))
+    reported: list[ResponseMetadata] = []
 
-    stop_reason, message, *_ = await answer(make_model(gateway, on_response=told.append))
+    stop_reason, message, *_ = await answer(make_model(server, on_response=reported.append))
 
     assert (stop_reason, message["content"]) == ("guardrail_intervened", [{"text": "The guardrail checks failed."}])
-    assert told == [ResponseMetadata(status_code=446, hook_results=DENIAL["hook_results"])]
+    assert reported == [ResponseMetadata(status_code=446, hook_results=DENIAL["hook_results"])]
 
 
-async def test_a_denial_by_a_guardrail_can_raise(gateway):
-    gateway.reply(json_reply(DENIAL, 446))
+async def test_a_denial_by_a_guardrail_can_raise(server):
+    server.reply(json_reply(DENIAL, 446))
 
     with pytest.raises(PortkeyGuardrailError) as caught:
-        await ask(make_model(gateway, on_guardrail="raise"))
+        await ask(make_model(server, on_guardrail="raise"))
 
     assert caught.value.hook_results == DENIAL["hook_results"]
 
@@ -669,15 +663,15 @@ ECHO = {"error": {"message": f"Incorrect API key provided: {KEY}", "code": KEY}}
     "reply",
     [
         json_reply(ECHO, 401),
-        openai.sse_reply([openai.sse(ECHO)]),
-        openai.sse_reply([b"data: " + KEY.encode() + b"\n\n"]),
+        sse_reply([openai.sse(ECHO)]),
+        sse_reply([b"data: " + KEY.encode() + b"\n\n"]),
     ],
     ids=["status", "chunk", "no JSON"],
 )
-async def test_a_key_that_an_answer_quotes_is_not_shown(gateway, reply, caplog):
+async def test_a_key_that_an_answer_quotes_is_not_shown(server, reply, caplog):
     caplog.set_level(logging.DEBUG)
-    gateway.reply(reply)
-    model = make_model(gateway)
+    server.reply(reply)
+    model = make_model(server)
 
     with pytest.raises((PortkeyAPIError, PortkeyStreamError)) as caught:
         await ask(model)
@@ -686,12 +680,12 @@ async def test_a_key_that_an_answer_quotes_is_not_shown(gateway, reply, caplog):
     assert [text for text in shown if KEY in text] == []
 
 
-async def test_cancelling_ends_the_events_without_a_stop(gateway):
+async def test_cancelling_ends_the_events_without_a_stop(server):
     signal, rest = threading.Event(), []
-    gateway.reply(openai.stream(openai.text("Hel"), Gate(), openai.text("lo")))
+    server.reply(openai.stream(openai.text("Hel"), Gate(), openai.text("lo")))
 
     async def cancel_at_the_first_word() -> None:
-        async for event in make_model(gateway).stream(HELLO, cancel_signal=signal):
+        async for event in make_model(server).stream(HELLO, cancel_signal=signal):
             if signal.is_set():
                 rest.append(event)
             if "contentBlockDelta" in event:
@@ -703,8 +697,8 @@ async def test_cancelling_ends_the_events_without_a_stop(gateway):
 
 
 @pytest.mark.parametrize("asked", [1, 2], ids=["at first", "once more"])
-async def test_cancelling_ends_the_wait_for_a_key(gateway, asked):
-    gateway.reply(json_reply({"error": {"message": "expired"}}, 401))
+async def test_cancelling_ends_the_wait_for_a_key(server, asked):
+    server.reply(json_reply({"error": {"message": "expired"}}, 401))
     signal, never, calls = threading.Event(), asyncio.Event(), iter([1, 2])
 
     async def key() -> str:
@@ -713,18 +707,18 @@ async def test_cancelling_ends_the_wait_for_a_key(gateway, asked):
             await never.wait()
         return "old"
 
-    events = await asyncio.wait_for(ask(make_model(gateway, {"api_key": key}), cancel_signal=signal), 1)
+    events = await asyncio.wait_for(ask(make_model(server, {"api_key": key}), cancel_signal=signal), 1)
 
-    assert (events, len(gateway.requests)) == ([], asked - 1)
+    assert (events, len(server.requests)) == ([], asked - 1)
 
 
 @pytest.mark.parametrize("clock", ["first_byte", "total"])
-async def test_a_function_for_a_key_that_never_returns_is_timed(gateway, clock):
+async def test_a_function_for_a_key_that_never_returns_is_timed(server, clock):
     async def key() -> str:
         await asyncio.Event().wait()
         return "late"
 
-    model = make_model(gateway, {"api_key": key, "timeout": {clock: 0.1}})
+    model = make_model(server, {"api_key": key, "timeout": {clock: 0.1}})
 
     for ask_it in (lambda: ask(model), model.list_models):
         with pytest.raises(PortkeyTimeoutError, match=r"a function in client_args, .* within 0\.1 s") as caught:
@@ -732,60 +726,60 @@ async def test_a_function_for_a_key_that_never_returns_is_timed(gateway, clock):
         assert (caught.value.clock, caught.value.seconds) == (clock, 0.1)
 
 
-async def test_a_function_for_a_key_that_keeps_a_cancellation_to_itself_is_timed_all_the_same(gateway):
+async def test_a_function_for_a_key_that_suppresses_a_cancellation_is_timed_too(server):
     async def key() -> str:
         with suppress(asyncio.CancelledError):
             await asyncio.Event().wait()
         return "late"
 
     with pytest.raises(PortkeyTimeoutError):
-        await asyncio.wait_for(ask(make_model(gateway, {"api_key": key, "timeout": {"total": 0.1}})), 1)
+        await asyncio.wait_for(ask(make_model(server, {"api_key": key, "timeout": {"total": 0.1}})), 1)
 
-    assert gateway.requests == []
+    assert server.requests == []
 
 
-async def test_what_a_function_for_a_key_raises_comes_through(gateway):
+async def test_an_exception_from_a_function_for_a_key_is_not_converted(server):
     async def key() -> str:
         raise LookupError("no such secret")
 
     with pytest.raises(LookupError, match="no such secret"):
-        await ask(make_model(gateway, {"api_key": key}))
+        await ask(make_model(server, {"api_key": key}))
 
 
-async def test_a_stale_connection_is_replaced_silently(gateway):
-    gateway.reply(says("Hi"), Reply(None), says("Hi"), Reply(None), json_reply({"data": [{"id": "gpt-4o"}]}))
-    model = make_model(gateway)
+async def test_a_stale_connection_is_replaced_silently(server):
+    server.reply(says("Hi"), Reply(None), says("Hi"), Reply(None), json_reply({"data": [{"id": "gpt-4o"}]}))
+    model = make_model(server)
 
     first = await answer(model)
     assert (await answer(model))[1] == first[1]
     assert await model.list_models() == ["gpt-4o"]
 
-    assert [request.connection for request in gateway.requests] == [0, 0, 1, 1, 2]
+    assert [request.connection for request in server.requests] == [0, 0, 1, 1, 2]
 
 
-async def test_an_answer_of_another_endpoint_has_a_bound(gateway):
-    gateway.reply(json_reply([[]] * 60_000))
+async def test_the_number_of_parts_in_an_answer_of_another_endpoint_is_limited(server):
+    server.reply(json_reply([[]] * 60_000))
 
     with pytest.raises(PortkeyStreamError, match="it has too many lists and objects"):
-        await make_model(gateway).list_models()
+        await make_model(server).list_models()
 
 
-async def test_a_request_is_repeated_once_at_most(gateway):
-    gateway.reply(says("Hi"), Reply(None), Reply(None), says("Hi"))
-    model = make_model(gateway)
+async def test_a_request_is_repeated_once_at_most(server):
+    server.reply(says("Hi"), Reply(None), Reply(None), says("Hi"))
+    model = make_model(server)
 
     await answer(model)
     with pytest.raises(PortkeyConnectionError):
         await answer(model)
 
-    assert len(gateway.requests) == 3
+    assert len(server.requests) == 3
 
 
 @pytest.mark.skipif(Version(version("strands-agents")) < Version("1.54"), reason="its agents keep their signal")
-async def test_an_agent_that_is_cancelled_says_so(gateway):
+async def test_an_agent_that_is_cancelled_stops_with_that_reason(server):
     gate = Gate()
-    gateway.reply(openai.stream(openai.text("Hel"), gate, openai.text("lo")))
-    agent = Agent(model=make_model(gateway), callback_handler=None)
+    server.reply(openai.stream(openai.text("Hel"), gate, openai.text("lo")))
+    agent = Agent(model=make_model(server), callback_handler=None)
     asking = asyncio.create_task(agent.invoke_async("Hello"))
     await asyncio.wrap_future(gate.reached)
 
@@ -807,36 +801,36 @@ def calls_city() -> Reply:
     return openai.stream(openai.tool_call(0, "c1", "City", PARIS.model_dump_json()))
 
 
-async def test_an_upstream_that_enforces_schemas_gets_one(gateway):
-    gateway.reply(says(PARIS.model_dump_json()))
+async def test_an_upstream_that_enforces_schemas_gets_one(server):
+    server.reply(says(PARIS.model_dump_json()))
 
-    assert await output(make_model(gateway)) == PARIS
-    body = gateway.requests[0].json
+    assert await output(make_model(server)) == PARIS
+    body = server.requests[0].json
     assert body["response_format"]["type"] == "json_schema"
     assert "tools" not in body
 
 
-async def test_a_schema_goes_without_a_choice_of_tools_also_beside_tools_of_the_parameters(gateway):
-    gateway.reply(says(PARIS.model_dump_json()))
+async def test_a_schema_goes_without_a_choice_of_tools_also_beside_tools_of_the_parameters(server):
+    server.reply(says(PARIS.model_dump_json()))
 
-    assert await output(make_model(gateway, params={"tools": [{"type": "web_search"}]})) == PARIS
-    assert "tool_choice" not in gateway.requests[0].json
+    assert await output(make_model(server, params={"tools": [{"type": "web_search"}]})) == PARIS
+    assert "tool_choice" not in server.requests[0].json
 
 
-async def test_a_structured_output_that_is_cancelled_brings_none(gateway):
+async def test_a_structured_output_that_is_cancelled_brings_none(server):
     signal = threading.Event()
     signal.set()
 
-    events = [event async for event in make_model(gateway).structured_output(City, HELLO, cancel_signal=signal)]
+    events = [event async for event in make_model(server).structured_output(City, HELLO, cancel_signal=signal)]
 
     assert [event for event in events if "output" in event] == []
 
 
-async def test_an_upstream_without_schemas_is_forced_to_call_a_tool(gateway):
-    gateway.reply(calls_city())
+async def test_an_upstream_without_schemas_is_forced_to_call_a_tool(server):
+    server.reply(calls_city())
 
-    assert await output(make_model(gateway, upstream="anthropic")) == PARIS
-    assert gateway.requests[0].json["tool_choice"] == {"type": "function", "function": {"name": "City"}}
+    assert await output(make_model(server, upstream="anthropic")) == PARIS
+    assert server.requests[0].json["tool_choice"] == {"type": "function", "function": {"name": "City"}}
 
 
 class Tree(BaseModel):
@@ -857,61 +851,61 @@ class Tree(BaseModel):
     ],
     ids=["schema", "tool"],
 )
-async def test_a_recursive_model_comes_back_whole(gateway, upstream, reply):
-    gateway.reply(reply)
+async def test_a_recursive_model_comes_back_whole(server, upstream, reply):
+    server.reply(reply)
 
-    events = [event async for event in make_model(gateway, upstream=upstream).structured_output(Tree, HELLO)]
+    events = [event async for event in make_model(server, upstream=upstream).structured_output(Tree, HELLO)]
 
     assert events[-1] == {"output": Tree(name="a", children=[Tree(name="b", children=[])])}
 
 
-async def test_a_model_that_thinks_is_not_forced(gateway):
-    gateway.reply(calls_city())
+async def test_a_model_that_thinks_is_not_forced_to_call_a_tool(server):
+    server.reply(calls_city())
     params = {"thinking": {"type": "enabled", "budget_tokens": 1024}, "max_tokens": 2048}
 
-    assert await output(make_model(gateway, upstream="anthropic", params=params)) == PARIS
-    assert "tool_choice" not in gateway.requests[0].json
+    assert await output(make_model(server, upstream="anthropic", params=params)) == PARIS
+    assert "tool_choice" not in server.requests[0].json
 
 
-async def test_what_an_upstream_refuses_is_not_tried_again(gateway):
+async def test_what_an_upstream_refuses_is_not_tried_again(server):
     def no(what: str) -> Reply:
         return json_reply({"error": {"message": f"{what} is not supported", "param": what}}, 400)
 
-    gateway.reply(no("response_format"), no("tool_choice"), calls_city(), calls_city())
-    model = make_model(gateway)
+    server.reply(no("response_format"), no("tool_choice"), calls_city(), calls_city())
+    model = make_model(server)
 
     assert [await output(model), await output(model)] == [PARIS, PARIS]
-    keys = [request.json.keys() & {"response_format", "tool_choice"} for request in gateway.requests]
+    keys = [request.json.keys() & {"response_format", "tool_choice"} for request in server.requests]
     assert keys == [{"response_format"}, {"tool_choice"}, set(), set()]
 
 
-async def test_another_error_is_no_reason_to_try_again(gateway):
-    gateway.reply(json_reply({"error": {"message": "response_format is fine, your key is not"}}, 401))
+async def test_another_error_is_no_reason_to_try_again(server):
+    server.reply(json_reply({"error": {"message": "response_format is fine, your key is not"}}, 401))
 
     with pytest.raises(PortkeyAPIError):
-        await output(make_model(gateway))
+        await output(make_model(server))
 
-    assert len(gateway.requests) == 1
+    assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize("said", ["I would rather not.", '{"name": "Paris"}'])
-async def test_an_answer_that_does_not_fit_is_quoted(gateway, said):
-    gateway.reply(says(said))
+async def test_an_answer_that_does_not_fit_is_quoted(server, said):
+    server.reply(says(said))
 
     with pytest.raises(PortkeyStreamError, match="does not fit City") as caught:
-        await output(make_model(gateway))
+        await output(make_model(server))
 
     assert said in str(caught.value)
 
 
-async def test_an_agent_gets_its_structured_output(gateway):
+async def test_an_agent_gets_its_structured_output(server):
     def follow(request: Request) -> Reply:
         if "response_format" in request.json:  # Strands before 1.62 forces the tool itself.
             return says(PARIS.model_dump_json())
         return calls_city() if "tool_choice" in request.json else says("Paris has 2.1 million.")
 
-    gateway.script = follow
-    agent = Agent(model=make_model(gateway), callback_handler=None)
+    server.script = follow
+    agent = Agent(model=make_model(server), callback_handler=None)
 
     result = await agent.invoke_async("Tell me of Paris", structured_output_model=City)
 
@@ -921,62 +915,62 @@ async def test_an_agent_gets_its_structured_output(gateway):
 # -- beside completions ------------------------------------------------------------------------------------------------
 
 
-async def test_models_are_listed(gateway):
-    gateway.reply(json_reply({"object": "list", "data": [{"id": "@openai/gpt-4o"}, {"id": "@groq/llama"}]}))
+async def test_models_are_listed(server):
+    server.reply(json_reply({"object": "list", "data": [{"id": "@openai/gpt-4o"}, {"id": "@groq/llama"}]}))
 
-    assert await make_model(gateway).list_models() == ["@openai/gpt-4o", "@groq/llama"]
-    [request] = gateway.requests
+    assert await make_model(server).list_models() == ["@openai/gpt-4o", "@groq/llama"]
+    [request] = server.requests
     assert (request.method, request.path, request.body) == ("GET", "/v1/models", b"")
 
 
-async def test_feedback_needs_no_answer_beyond_the_status(gateway):
-    gateway.reply(Reply(204))
+async def test_feedback_needs_no_answer_beyond_the_status(server):
+    server.reply(Reply(204))
 
-    await make_model(gateway).feedback("trace-1", 5)
+    await make_model(server).feedback("trace-1", 5)
 
-    assert [request.path for request in gateway.requests] == ["/v1/feedback"]
+    assert [request.path for request in server.requests] == ["/v1/feedback"]
 
 
-async def test_feedback_goes_to_the_gateway(gateway):
-    gateway.reply(json_reply({"status": "success"}))
+async def test_feedback_goes_to_the_gateway(server):
+    server.reply(json_reply({"status": "success"}))
 
-    await make_model(gateway).feedback("trace-1", 5, metadata={"_user": "alice"})
+    await make_model(server).feedback("trace-1", 5, metadata={"_user": "alice"})
 
-    [request] = gateway.requests
+    [request] = server.requests
     assert (request.method, request.path) == ("POST", "/v1/feedback")
     assert (request.json["trace_id"], request.json["value"]) == ("trace-1", 5)
 
 
-async def test_a_prompt_is_rendered(gateway):
+async def test_a_prompt_is_rendered(server):
     messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi Ada"}]
-    gateway.reply(json_reply({"success": True, "data": {"messages": messages}}))
+    server.reply(json_reply({"success": True, "data": {"messages": messages}}))
 
-    rendered = await make_model(gateway).render_prompt("pp/1", {"name": "Ada"})
+    rendered = await make_model(server).render_prompt("pp/1", {"name": "Ada"})
 
     assert rendered == ("Be brief.", [{"role": "user", "content": [{"text": "Hi Ada"}]}])
-    [request] = gateway.requests
+    [request] = server.requests
     assert (request.path, request.json) == ("/v1/prompts/pp%2F1/render", {"variables": {"name": "Ada"}})
 
 
 @pytest.mark.parametrize("reply", [json_reply({"error": {"message": KEY}}, 401), Reply(200, {}, [b"<html>"])])
-async def test_a_refusal_beside_completions_raises_and_shows_no_key(gateway, reply):
-    gateway.reply(reply)
+async def test_a_refusal_beside_completions_raises_and_shows_no_key(server, reply):
+    server.reply(reply)
 
     with pytest.raises(PortkeyAPIError) as caught:
-        await make_model(gateway).list_models()
+        await make_model(server).list_models()
 
     assert KEY not in str(caught.value)
 
 
-async def test_tokens_are_estimated_unless_claude_is_to_count_them(gateway):
-    gateway.reply(json_reply({"input_tokens": 42}), json_reply({"error": {"message": "down"}}, 500))
-    counting = make_model(gateway, upstream="anthropic", native_token_count=True)
+async def test_tokens_are_estimated_unless_claude_is_to_count_them(server):
+    server.reply(json_reply({"input_tokens": 42}), json_reply({"error": {"message": "down"}}, 500))
+    counting = make_model(server, upstream="anthropic", native_token_count=True)
 
-    assert await make_model(gateway, upstream="anthropic").count_tokens(HELLO) == 2
-    assert await make_model(gateway, native_token_count=True).count_tokens(HELLO) == 2
+    assert await make_model(server, upstream="anthropic").count_tokens(HELLO) == 2
+    assert await make_model(server, native_token_count=True).count_tokens(HELLO) == 2
     assert await counting.count_tokens(HELLO, system_prompt="Be brief.") == 42
     assert await counting.count_tokens(HELLO) == 2
-    assert [request.path for request in gateway.requests] == ["/v1/messages/count_tokens"] * 2
+    assert [request.path for request in server.requests] == ["/v1/messages/count_tokens"] * 2
 
 
 @pytest.mark.parametrize(
@@ -988,8 +982,8 @@ def test_the_context_window_is_configured_or_known(config, limit):
     assert PortkeyModel(**{"model_id": "gpt-4o", **config}).context_window_limit == limit
 
 
-async def test_a_denial_while_listing_is_an_error_too(gateway):
-    gateway.reply(json_reply(DENIAL, 446))
+async def test_a_denial_while_listing_is_an_error_too(server):
+    server.reply(json_reply(DENIAL, 446))
 
     with pytest.raises(PortkeyGuardrailError):
-        await make_model(gateway).list_models()
+        await make_model(server).list_models()

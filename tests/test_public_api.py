@@ -1,4 +1,4 @@
-"""The public face: which names it has, and what comes with an import."""
+"""The public names, and what an import loads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""README.md: every Python block runs, its tables are those of the code, and its links lead somewhere."""
+"""README.md: every Python block runs, its tables are those of the code, and its links have targets."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def test_the_python_blocks_of_a_section_run(
         # Empty lines ahead, so that a traceback names the line of the README.
         exec(compile("\n" * line + block, str(README), "exec"), namespace)  # noqa: S102
 
-        assert gateway.calls.call_count > before, f"nobody was asked by the block in line {line}"
+        assert gateway.calls.call_count > before, f"the block in line {line} sent no request"
 
 
 def test_the_quickstart_with_the_hosted_gateway_reaches_it(
@@ -139,7 +139,7 @@ def test_the_quickstart_with_the_hosted_gateway_reaches_it(
 
 
 @pytest.mark.parametrize("command", re.findall(r"^strands-portkey .*", TEXT, re.MULTILINE))
-def test_the_command_takes_what_is_shown(command: str) -> None:
+def test_each_command_shown_is_accepted(command: str) -> None:
     assert _make_parser().parse_args(shlex.split(command)[1:]).command
 
 
@@ -241,11 +241,11 @@ def test_the_tables_of_costs_have_the_rows_of_the_benchmark() -> None:
     assert sorted(rows) == sorted([*(row.title for row in ROWS), *INSTALLED])
 
 
-def test_the_last_table_tells_what_shows_each_section() -> None:
+def test_the_last_table_names_existing_tests_for_each_section() -> None:
     rows = _table("## What this rests on")
-    told = [name for row in rows for name in row[0].split(", ")]
+    named = [name for row in rows for name in row[0].split(", ")]
 
-    assert [title for title in SECTIONS if not any(title.startswith(name) for name in told)] == [
+    assert [title for title in SECTIONS if not any(title.startswith(name) for name in named)] == [
         "What this rests on",
         "Development",
     ]
@@ -263,14 +263,14 @@ def _anchors() -> set[str]:
 
 
 @pytest.mark.parametrize("target", sorted(set(_LINK.findall(TEXT))))
-def test_a_link_leads_somewhere(target: str) -> None:
+def test_each_link_has_an_existing_target(target: str) -> None:
     if target.startswith("#"):
         assert target.removeprefix("#") in _anchors()
     else:  # The package index shows a part of this file without the repository around it.
         assert target.startswith("https://")
 
 
-def test_the_part_that_the_package_index_shows_has_no_links_into_the_rest() -> None:
+def test_the_part_shown_by_the_package_index_has_only_absolute_links() -> None:
     fragments = re.findall(r'{ path = "README.md", (.*) }', (README.parent / "pyproject.toml").read_text("utf-8"))
     shown = ""
     for fragment in fragments:

@@ -1,4 +1,4 @@
-"""Fixtures: the real gateway, once for the session, and a scripted upstream for each test."""
+"""Fixtures: the real gateway, once for the session, and scripted upstreams for each test."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests_integ import patient
 from tests_integ.gateway import Gateway, running_gateway
 from tests_integ.upstream import Upstream
 
@@ -21,4 +22,11 @@ def gateway() -> Iterator[Gateway]:
 def upstream() -> Iterator[Upstream]:
     """An upstream with an empty script."""
     with Upstream() as running:
+        yield running
+
+
+@pytest.fixture
+def patient_upstream() -> Iterator[Upstream]:
+    """An upstream that answers what the doctor asks."""
+    with Upstream(patient.answer) as running:
         yield running

@@ -126,7 +126,7 @@ def say(text: str) -> None:
 
 
 def facts(number: int, metadata: ResponseMetadata) -> str:
-    """Return what the gateway said of one request, as a line to read."""
+    """Return the metadata of one request as a line of text."""
     said = {
         "status": metadata.status_code,
         "provider": metadata.provider,
@@ -141,7 +141,7 @@ def facts(number: int, metadata: ResponseMetadata) -> str:
 
 @contextlib.contextmanager
 def way_to_a_model(environment: Mapping[str, str]) -> Iterator[tuple[str, str, ClientArgs]]:
-    """Yield who is asked, in words, the model's id and the way there."""
+    """Yield a description of the model, its id and the settings that reach it."""
     model_id = environment.get("PORTKEY_TEST_MODEL")
     if environment.get("PORTKEY_API_KEY"):
         where = environment.get("PORTKEY_BASE_URL") or "the hosted gateway"

@@ -97,3 +97,9 @@ async def ask(model: PortkeyModel, question: str) -> str:
         if "contentBlockDelta" in event:
             text += event["contentBlockDelta"]["delta"]["text"]
     return text
+
+
+async def turns(count: int) -> None:
+    """Let the event loop go round so many times."""
+    for _ in range(count):
+        await asyncio.sleep(0)

@@ -170,7 +170,7 @@ class _Exchange:
         self._is_over = fault.kind == "pass"
 
     async def send(self, piece: bytes) -> bool:
-        """Pass a piece on; return whether the connection lives on."""
+        """Pass a piece on; return whether the connection is still open."""
         self.answered = True
         if self._is_over:
             await self._write(piece)
@@ -234,7 +234,7 @@ def _reset(writer: asyncio.StreamWriter) -> None:
 
 
 class Witness(logging.Handler):
-    """Notes all that Python only mutters: unclosed resources, lost tasks, exceptions that nobody took.
+    """Collects what Python only warns of: unclosed resources, lost tasks, exceptions that nothing retrieved.
 
     Use it as a context manager; it says what it noted by raising an AssertionError at the end.
 
@@ -259,7 +259,7 @@ class Witness(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Note a warning of asyncio, whose default exception handler logs."""
-        if " took " not in record.getMessage():  # Debug mode tells of slow steps.
+        if " took " not in record.getMessage():  # Debug mode reports slow steps.
             trace = record.exc_info and record.exc_info[1]
             self.found.append(f"{record.getMessage()} {trace!r}")
 

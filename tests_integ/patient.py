@@ -1,4 +1,4 @@
-"""A model in OpenAI's words that answers what `strands-portkey doctor` asks."""
+"""A model with OpenAI's protocol that answers what `strands-portkey doctor` asks."""
 
 from __future__ import annotations
 

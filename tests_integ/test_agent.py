@@ -114,7 +114,7 @@ def _content(agent: Agent) -> list[tuple[str, list[Any]]]:
 
 
 @pytest.mark.parametrize("provider", ["openai", "anthropic"])
-def test_text_is_handed_on_while_the_upstream_still_speaks(way: Way, provider: str) -> None:
+def test_text_is_passed_on_while_the_upstream_is_still_sending(way: Way, provider: str) -> None:
     gate = Gate()
     seen: list[str] = []
 
@@ -248,7 +248,7 @@ def _more_arguments(piece: str) -> openai.Delta:
     return {"tool_calls": [{"index": 0, "function": {"arguments": piece}}]}
 
 
-def test_reasoning_of_a_server_that_copies_openai_arrives_and_stays_here(way: Way) -> None:
+def test_reasoning_of_a_server_that_copies_openai_arrives_and_is_not_sent_back(way: Way) -> None:
     way.upstream.reply(
         openai.stream(openai.reasoning("Let me ", "think."), openai.text("42")), openai.stream(openai.text("Yes."))
     )
@@ -547,7 +547,7 @@ def test_the_name_of_a_saved_config_is_explained(way: Way) -> None:
     assert caught.value.origin == "gateway"
 
 
-def test_no_gateway_is_told_from_a_gateway_that_refuses(way: Way) -> None:
+def test_a_missing_gateway_is_distinguished_from_one_that_refuses(way: Way) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # Bound and not listening: nothing else can take the port.
         base_url = f"http://127.0.0.1:{taken.getsockname()[1]}"
@@ -661,7 +661,7 @@ def test_one_model_leaves_no_warning_when_it_is_used(way: Way, use: str) -> None
 
 
 class Relay:
-    """Passes bytes between a client and the gateway, and tells when the client has hung up."""
+    """Passes bytes between a client and the gateway, and reports when the client has closed."""
 
     def __init__(self, port: int) -> None:
         self.hung_up: Future[float] = Future()

@@ -14,21 +14,16 @@ from strands.multiagent import GraphBuilder
 from strands.multiagent.base import Status
 
 from strands_portkey import PortkeyModel
-from tests_integ.echo import ask, running_echo
+from tests_integ.echo import ask, running_echo, turns
 
-SECONDS = 20  # Longer than any innocent request takes; a wait that ends this way is a failure.
-
-
-async def _turns(count: int) -> None:
-    for _ in range(count):
-        await asyncio.sleep(0)
+SECONDS = 20  # Longer than any unaffected request takes; a wait that ends this way is a failure.
 
 
 async def _ask(model: PortkeyModel, question: str, cancelled: Sequence[int] = ()) -> str:
     """Return how a request ended that is cancelled after so many turns of the loop, and again after so many more."""
     asking = asyncio.create_task(ask(model, question))
-    for turns in cancelled:
-        await _turns(turns)
+    for count in cancelled:
+        await turns(count)
         asking.cancel()
     try:
         answer = await asyncio.wait_for(asking, SECONDS)
@@ -40,7 +35,7 @@ async def _ask(model: PortkeyModel, question: str, cancelled: Sequence[int] = ()
 
 
 @pytest.mark.parametrize(("count", "every"), [(2_000, 3), (10_000, 2)], ids=["every third", "5,000"])
-async def test_a_storm_of_cancellations_harms_no_other_request(count: int, every: int) -> None:
+async def test_many_cancellations_do_not_affect_other_requests(count: int, every: int) -> None:
     chance = random.Random(count)  # noqa: S311
     innocent, cancelled = Counter[str](), Counter[str]()
     async with running_echo() as gateway:
@@ -63,7 +58,7 @@ async def test_a_storm_of_cancellations_harms_no_other_request(count: int, every
     assert set(cancelled) == {"right", "cancelled"}
 
 
-async def test_agents_that_are_waited_for_in_vain_harm_no_other() -> None:
+async def test_agents_whose_callers_stop_waiting_do_not_affect_others() -> None:
     random.seed(200)
     async with running_echo(pause=0.001) as gateway:
         model = gateway.model()
@@ -87,7 +82,7 @@ async def test_agents_that_are_waited_for_in_vain_harm_no_other() -> None:
     assert outcomes.total() == 200
 
 
-async def test_a_graph_whose_nodes_run_out_of_time_harms_no_other() -> None:
+async def test_a_graph_whose_nodes_run_out_of_time_does_not_affect_others() -> None:
     async with running_echo(pause=0.001) as gateway:
         model = gateway.model()
         in_time = 0

@@ -6,24 +6,13 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 
-import pytest
-
-from tests_integ import patient
 from tests_integ.gateway import Gateway
 from tests_integ.upstream import Upstream
 
 KEY = "sk-top-secret-0123456789"
 SECONDS = 60
 ROUTED = ("--provider", "openai", "--model", "gpt-4o")
-
-
-@pytest.fixture
-def upstream() -> Iterator[Upstream]:
-    """An upstream that answers what the doctor asks."""
-    with Upstream(patient.answer) as running:
-        yield running
 
 
 def run(*argv: str, base_url: str, typed: str | None = None) -> subprocess.CompletedProcess[str]:
@@ -42,18 +31,18 @@ def host(upstream: Upstream) -> tuple[str, str]:
     return "--header", f"x-portkey-custom-host: {upstream.base_url}"
 
 
-def test_a_doctor_finds_the_real_gateway_in_good_health(gateway: Gateway, upstream: Upstream) -> None:
-    done = run("doctor", *ROUTED, *host(upstream), base_url=gateway.base_url)
+def test_a_doctor_finds_no_fault_with_the_real_gateway(gateway: Gateway, patient_upstream: Upstream) -> None:
+    done = run("doctor", *ROUTED, *host(patient_upstream), base_url=gateway.base_url)
 
     lines = done.stdout.splitlines()
     assert (done.returncode, done.stderr) == (0, "")
     assert [line[:9].strip() for line in lines] == 11 * ["ok"] + ["all fine"]
     assert "open-source" in lines[2]
-    assert {request.header("authorization") for request in upstream.requests} == {f"Bearer {KEY}"}
+    assert {request.header("authorization") for request in patient_upstream.requests} == {f"Bearer {KEY}"}
 
 
-def test_a_doctor_speaks_json(gateway: Gateway, upstream: Upstream) -> None:
-    done = run("doctor", "--json", *ROUTED, *host(upstream), base_url=gateway.base_url)
+def test_a_doctor_prints_json(gateway: Gateway, patient_upstream: Upstream) -> None:
+    done = run("doctor", "--json", *ROUTED, *host(patient_upstream), base_url=gateway.base_url)
 
     report = json.loads(done.stdout)
     assert (done.returncode, report["ok"]) == (0, True)
@@ -68,7 +57,7 @@ def test_a_doctor_explains_a_missing_provider(gateway: Gateway) -> None:
     assert "Fix: give --provider" in done.stdout
 
 
-def test_a_doctor_with_nobody_there() -> None:
+def test_a_doctor_reports_an_address_where_nothing_listens() -> None:
     with Upstream() as gone:
         base_url = gone.base_url
 
@@ -87,8 +76,8 @@ def test_a_doctor_passes_on_what_the_gateway_says_of_a_config(gateway: Gateway) 
     assert "Fix: set --provider" in done.stdout
 
 
-def test_a_chat_answers_one_prompt(gateway: Gateway, upstream: Upstream) -> None:
-    done = run("chat", *ROUTED, *host(upstream), "--prompt", "Hi", base_url=gateway.base_url)
+def test_a_chat_answers_one_prompt(gateway: Gateway, patient_upstream: Upstream) -> None:
+    done = run("chat", *ROUTED, *host(patient_upstream), "--prompt", "Hi", base_url=gateway.base_url)
 
     assert (done.returncode, done.stdout) == (0, "Hello to you, my friend.\n")
     assert done.stderr.splitlines()[0] == "Five words."
@@ -96,8 +85,8 @@ def test_a_chat_answers_one_prompt(gateway: Gateway, upstream: Upstream) -> None
     assert "tokens 10 in, 5 out]" in done.stderr
 
 
-def test_a_chat_reads_what_is_piped_to_it(gateway: Gateway, upstream: Upstream) -> None:
-    done = run("chat", *ROUTED, *host(upstream), base_url=gateway.base_url, typed="Hi\nAgain\n")
+def test_a_chat_reads_what_is_piped_to_it(gateway: Gateway, patient_upstream: Upstream) -> None:
+    done = run("chat", *ROUTED, *host(patient_upstream), base_url=gateway.base_url, typed="Hi\nAgain\n")
 
     assert (done.returncode, done.stdout) == (0, 2 * "Hello to you, my friend.\n")
-    assert [len(request.json["messages"]) for request in upstream.requests] == [1, 3]
+    assert [len(request.json["messages"]) for request in patient_upstream.requests] == [1, 3]

@@ -40,7 +40,7 @@ CALL = {"toolUse": {"toolUseId": "c1", "name": "get_weather", "input": {"city": 
 RESULT = {"toolResult": {"toolUseId": "c1", "status": "success", "content": [{"text": "rain in Paris"}]}}
 
 
-# -- what the upstream says, in as few bytes as there can be -----------------------------------------------------------
+# -- what the upstream sends, in as few bytes as possible --------------------------------------------------------------
 
 
 def _chunk(delta: dict[str, Any], finish_reason: str | None = None) -> bytes:
@@ -339,7 +339,7 @@ def test_any_other_fault_at_any_place_gives_a_whole_answer_or_an_error(bench: Be
         faults = [("half-close", Fault("half-close", at)) for at in places]
         faults += [("stall", Fault("stall", at)) for at in places]
         faults += [(f"trickle of {size}", Fault("trickle", at, size)) for size in (1, 7) for at in (0, body)]
-        # Where headers are lost together with a piece of the body, nothing tells of it.
+        # Where headers are lost together with a piece of the body, nothing shows it.
         lost = [(1, at) for at in places] + [(size, at) for size in (2, 100) for at in places if at >= body]
         faults += [(f"{size} bytes lost", Fault("loss", at, size)) for size, at in lost]
         faults += [(f"garbage: {what}", Fault("garbage", at, data=it)) for what, it in GARBAGE.items() for at in places]
@@ -504,7 +504,7 @@ def test_a_second_answer_to_one_request_is_not_taken_for_the_answer_to_the_next(
 
 
 @pytest.mark.parametrize("kind", ["fin", "rst", "garbage", "loss"])
-def test_a_fault_beneath_tls_is_an_error(
+def test_a_fault_in_the_data_under_tls_is_an_error(
     gateway: Gateway, upstream: Upstream, tally: Tally, tmp_path: Path, kind: Kind
 ) -> None:
     upstream.script = answer
@@ -641,7 +641,7 @@ def test_a_gateway_killed_again_and_again_amid_fifty_busy_agents_leaves_errors(
 
 
 def _first_bytes(raw: bytes) -> int:
-    """Return a place amid an answer, after its first chunk."""
+    """Return a place within an answer, after its first chunk."""
     return raw.index(b"Hel") + 20
 
 
@@ -800,7 +800,7 @@ def test_a_loop_that_ends_with_a_stalled_answer_leaves_nothing_behind(bench: Ben
         asyncio.run(main())
 
 
-def test_a_clock_is_told_from_a_cancellation_that_was_settled_before(bench: Bench) -> None:
+def test_a_timeout_is_distinguished_from_an_earlier_cancellation(bench: Bench) -> None:
     async def main() -> None:
         task = asyncio.current_task()
         assert task is not None
@@ -892,12 +892,12 @@ def _start(bench: Bench, program: str, faults: list[Fault], *options: str) -> su
 
 
 def _noise(stderr: str) -> list[str]:
-    """Return the lines of a program that are neither asyncio's word on slow steps nor the traceback of an interrupt."""
+    """Return the lines of a program but for asyncio's reports of slow steps and the traceback of an interrupt."""
     said, _, _ = stderr.partition("Traceback (most recent call last)")
     return [line for line in said.splitlines() if not (line.startswith("Executing <") and " took " in line)]
 
 
-def test_faults_in_a_process_of_strict_warnings_leave_no_word(bench: Bench) -> None:
+def test_faults_print_nothing_in_a_process_with_strict_warnings(bench: Bench) -> None:
     raw = asyncio.run(bench.raw("Hi"))
     places = [0, 20, 300, 400, 420, len(raw) - 60, len(raw) - 20, len(raw)]
     kinds: list[Kind] = ["fin", "rst", "garbage", "stall"]
@@ -956,7 +956,7 @@ raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize("how", INTERRUPTED)
-def test_an_interrupt_ends_a_stalled_call_without_noise(bench: Bench, how: str) -> None:
+def test_an_interrupt_ends_a_stalled_call_and_prints_only_its_traceback(bench: Bench, how: str) -> None:
     stall = Fault("stall", _first_bytes(asyncio.run(bench.raw("Hi"))))
 
     with _start(bench, INTERRUPTED[how], [stall], "-X", "dev") as run:

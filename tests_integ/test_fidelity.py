@@ -85,7 +85,7 @@ def providers(given: Iterable[Provider]) -> pytest.MarkDecorator:
 # -- the conversation --------------------------------------------------------------------------------------------------
 
 
-PNG = b"\x89PNG"  # Four bytes are enough: nobody looks into them.
+PNG = b"\x89PNG"  # Four bytes are enough: nothing decodes them.
 SIGNED = {"type": "thinking", "thinking": "Two facts are wanted.", "signature": "SIGNED=="}
 HIDDEN = {"type": "redacted_thinking", "data": "REDACTED=="}
 SYSTEM: list[SystemContentBlock] = [{"text": "You are a weather clerk."}, {"cachePoint": {"type": "default"}}]
@@ -254,13 +254,13 @@ def ask(model: PortkeyModel, messages: Messages, tools: list[ToolSpec] | None = 
             pass
 
     with warnings.catch_warnings():
-        # That caching or tools have no effect with some is said elsewhere, and tested there.
+        # That caching or tools have no effect with some upstreams is tested elsewhere.
         warnings.filterwarnings("ignore", "the (upstream|gateway) .*")
         asyncio.run(send())
 
 
 def answering(provider: Provider) -> Callable[[Request], Reply]:
-    """Return a script that answers with a word."""
+    """Return a script that answers with a short text."""
     return lambda _: provider.stream([text("Done.")], provider.reasons["end"], Counts())
 
 
@@ -522,7 +522,7 @@ def test_a_tool_may_have_the_schema_of_an_mcp_server(way: Way, provider: Provide
 
 
 @providers(CLAUDES)
-def test_thinking_of_a_model_that_nobody_signed_stays_here(way: Way, provider: Provider) -> None:
+def test_unsigned_thinking_of_a_model_is_not_sent_back(way: Way, provider: Provider) -> None:
     way.upstream.script = enforcing(provider, answering(provider))
     unsigned: ContentBlock = {"reasoningContent": {"reasoningText": {"text": "Hm."}}}
     messages: Messages = [*QUESTION, {"role": "assistant", "content": [unsigned, {"text": "Here."}]}, *QUESTION]

@@ -1,4 +1,4 @@
-"""The harness: the real gateway streams what the scripted upstream says."""
+"""The servers of these tests: the real gateway streams what the scripted upstream sends."""
 
 from __future__ import annotations
 

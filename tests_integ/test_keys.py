@@ -1,4 +1,4 @@
-"""The hunt for keys: fake ones stand in every place that takes one, every kind of error comes, and none may show.
+"""The search for keys: fake ones are set in every place for one, every kind of error is caused, and none may be shown.
 
 It looks at errors with all that they were raised from, at the variables in this package's frames, at what is logged, at
 OpenTelemetry's spans, at the gateway's facts and at the conversation. No part of 8 characters of a key may be there.
@@ -40,7 +40,7 @@ from strands_portkey import (
     ResponseMetadata,
 )
 from strands_portkey._cli.main import main
-from tests_integ.upstream import Gate, Reply, Request, Upstream, json_reply
+from tests_integ.upstream import Gate, Reply, Request, Upstream, json_reply, sse_reply
 from tests_integ.wires import openai
 
 PART: Final = 8  # Characters of a key that may not show.
@@ -166,7 +166,7 @@ def evidence(caplog: pytest.LogCaptureFixture, recwarn: pytest.WarningsRecorder)
         yield Evidence(caplog, recwarn)
 
 
-def test_the_hunt_finds_what_is_there(evidence: Evidence) -> None:
+def test_the_search_for_keys_finds_keys_that_are_shown(evidence: Evidence) -> None:
     error = ValueError(Keys.header)
     error.__cause__ = KeyError(Keys.cookie[3:11])
     evidence.add_error(error)
@@ -251,7 +251,7 @@ def make(request: pytest.FixtureRequest) -> Make:
     return MAKES[request.param]
 
 
-# -- ways to ask -------------------------------------------------------------------------------------------------------
+# -- kinds of calls ----------------------------------------------------------------------------------------------------
 
 
 class Fit(BaseModel):
@@ -310,7 +310,7 @@ async def outcome(evidence: Evidence, call: Callable[[], Awaitable[object]]) -> 
 
 
 async def hunt(model: PortkeyModel, ask: Ask, evidence: Evidence) -> BaseException | None:
-    """Ask, and keep all that comes of it; return the error, as this package raised it."""
+    """Ask, and keep all output; return the error, as this package raised it."""
     metadata: list[ResponseMetadata] = []
     model._on_response = metadata.append  # As if it had been given: models are made in several ways.
 
@@ -345,7 +345,7 @@ def refuse(status: int, **more: object) -> Say:
 
 
 def chunks(*pieces: bytes, done: bool = True) -> Reply:
-    return openai.sse_reply([*openai.stream(openai.text("Hi")).pieces[:2], *pieces, *([openai.DONE] if done else [])])
+    return sse_reply([*openai.stream(openai.text("Hi")).pieces[:2], *pieces, *([openai.DONE] if done else [])])
 
 
 def verdicts(said: str) -> dict[str, Any]:

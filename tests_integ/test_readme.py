@@ -1,4 +1,4 @@
-"""What README.md tells a newcomer to type, done in an empty directory."""
+"""The commands of README.md, run in an empty directory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from pathlib import Path
 
 import pytest
 
-from tests_integ import patient
 from tests_integ.gateway import START_SECONDS, free_port, says_hey
 from tests_integ.upstream import Upstream
 
@@ -97,19 +96,14 @@ def container(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def upstream() -> Iterator[Upstream]:
-    """A provider that answers what the doctor asks."""
-    with Upstream(patient.answer) as running:
-        yield running
-
-
-def test_the_doctor_says_what_the_quickstart_shows(container: Path, npm_gateway: str, upstream: Upstream) -> None:
+def test_the_doctor_says_what_the_quickstart_shows(
+    container: Path, npm_gateway: str, patient_upstream: Upstream
+) -> None:
     _, doctor, _ = blocks("Quickstart with your own gateway", "bash")
     export, command = doctor.strip().splitlines()
     name, key = re.fullmatch(r'export (\w+)="(.*)"', export).groups()  # type: ignore[union-attr]
     program, *options = command.split()
-    host = ("--header", f"x-portkey-custom-host:{upstream.base_url}")
+    host = ("--header", f"x-portkey-custom-host:{patient_upstream.base_url}")
 
     said = run(
         container / "usr" / "bin" / program, *options, *host, cwd=container, PORTKEY_BASE_URL=npm_gateway, **{name: key}
@@ -124,12 +118,12 @@ def without_times(said: str) -> str:
 
 
 def test_the_first_agent_answers_in_what_the_dockerfile_makes(
-    container: Path, npm_gateway: str, upstream: Upstream
+    container: Path, npm_gateway: str, patient_upstream: Upstream
 ) -> None:
     agent = container / "agent.py"
     source = agent.read_text().replace("http://localhost:8787/v1", npm_gateway)
     agent.write_text(
-        source.replace('"provider": "openai",', f'"provider": "openai", "custom_host": "{upstream.base_url}",')
+        source.replace('"provider": "openai",', f'"provider": "openai", "custom_host": "{patient_upstream.base_url}",')
     )
     [command] = re.findall(r"^CMD (.*)$", blocks("Slim containers", "dockerfile")[0], re.MULTILINE)
     python, *arguments = json.loads(command)
@@ -137,7 +131,7 @@ def test_the_first_agent_answers_in_what_the_dockerfile_makes(
     said = run(container / "usr" / "bin" / python, *arguments, cwd=container, OPENAI_API_KEY="sk-newcomer")
 
     assert said.rstrip().endswith("Hello to you, my friend.")
-    assert [request.header("authorization") for request in upstream.requests] == ["Bearer sk-newcomer"]
+    assert [request.header("authorization") for request in patient_upstream.requests] == ["Bearer sk-newcomer"]
 
 
 def test_what_the_dockerfile_installs_is_strands_and_two_packages(container: Path) -> None:

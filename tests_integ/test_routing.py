@@ -20,7 +20,7 @@ from tests_integ.wires import openai
 
 
 def target(upstream: Upstream, path: str = "v1", **more: Any) -> dict[str, Any]:
-    """Return a target of a config; the upstream tells targets apart by their path."""
+    """Return a target of a config; the upstream distinguishes targets by their path."""
     return {"provider": "openai", "api_key": "key", "custom_host": f"{upstream.url}/{path}", **more}
 
 
@@ -34,7 +34,7 @@ async def ask(model: PortkeyModel, **portkey: Any) -> str:
     return str(await agent.invoke_async("Hi", invocation_state={"portkey": portkey})).strip()
 
 
-async def test_two_agents_at_once_on_one_model_are_told_apart_at_the_upstream(gateway: Gateway) -> None:
+async def test_two_concurrent_agents_on_one_model_are_distinguished_at_the_upstream(gateway: Gateway) -> None:
     with Upstream() as upstream:
         upstream.script = lambda request: openai.stream(openai.text(request.header("x-portkey-metadata") or ""))
         model = make_model(gateway)

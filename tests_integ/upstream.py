@@ -1,7 +1,7 @@
 """A scripted upstream on loopback: HTTP/1.1 in its own thread, one reply per request.
 
 It stands behind the real gateway as the model provider, or in front of a client as a gateway that misbehaves. It
-keeps what it received and says what its script says, piece by piece, each piece flushed as a chunk of its own.
+keeps what it received and sends what its script returns, piece by piece, each piece flushed as a chunk of its own.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Request:
 
 
 class Gate:
-    """A place in a reply where the upstream waits until the test lets it go on.
+    """A place in a reply where the upstream waits until the test opens it.
 
     `reached` and `opened` are futures: wait with `gate.reached.result(5)` in a sync test and with
     `await asyncio.wrap_future(gate.reached)` in an async one.
@@ -117,8 +117,13 @@ def json_reply(body: object, status: int = 200, headers: Mapping[str, str] | Non
     return Reply(status, {"content-type": "application/json", **(headers or {})}, [json.dumps(body).encode()])
 
 
+def sse_reply(pieces: Sequence[Piece]) -> Reply:
+    """Return a reply of events."""
+    return Reply(200, {"content-type": "text/event-stream; charset=utf-8"}, pieces)
+
+
 class _Protocol(asyncio.StreamReaderProtocol):
-    """Streams that also tell, while nothing is being read, that the other side has gone."""
+    """Streams that also report, while nothing is being read, that the other side has closed."""
 
     def __init__(self, connected: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]) -> None:
         super().__init__(asyncio.StreamReader(limit=MAX_BODY), connected)
@@ -270,7 +275,7 @@ class Upstream(LoopbackServer):
         finally:
             self._connections.discard(writer)
             writer.close()
-            with contextlib.suppress(Exception):  # Nobody waits any more.
+            with contextlib.suppress(Exception):  # Nothing waits any more.
                 self.gone(number).set_result(None)
 
     def _next_reply(self, request: Request) -> Reply:

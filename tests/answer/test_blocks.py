@@ -1,18 +1,11 @@
-"""The line of blocks: one is open at a time, the others wait in order."""
+"""The queue of blocks: one is open at a time, the others wait in order."""
 
 from __future__ import annotations
 
 import pytest
-from strands.types.streaming import StreamEvent
 
 from strands_portkey._answer.blocks import BlockQueue, ToolCall
-
-STOP: StreamEvent = {"contentBlockStop": {}}
-START: StreamEvent = {"contentBlockStart": {"start": {}}}
-
-
-def delta(**of):
-    return {"contentBlockDelta": {"delta": of}}
+from tests.events import START, STOP, delta
 
 
 def start(call):
@@ -25,57 +18,57 @@ def tool(name):
     return call
 
 
-def put(line, call, arguments):
+def put(queue, call, arguments):
     call.arguments.append(arguments)
-    line.tool_input(call, arguments)
+    queue.tool_input(call, arguments)
 
 
-def test_nothing_said_is_no_block():
-    line = BlockQueue()
+def test_empty_output_makes_no_block():
+    queue = BlockQueue()
 
-    line.close()
+    queue.close()
 
-    assert (line.events, line.has_begun) == ([], False)
+    assert (queue.events, queue.has_begun) == ([], False)
 
 
 def test_text_goes_on_in_its_block():
-    line = BlockQueue()
+    queue = BlockQueue()
 
-    line.text(None, "a")
-    line.text(0, "b")
-    line.text(None, "c")
-    line.close()
+    queue.text(None, "a")
+    queue.text(0, "b")
+    queue.text(None, "c")
+    queue.close()
 
-    assert line.events == [START, delta(text="a"), delta(text="b"), delta(text="c"), STOP]
-    assert line.has_begun
+    assert queue.events == [START, delta(text="a"), delta(text="b"), delta(text="c"), STOP]
+    assert queue.has_begun
 
 
 def test_another_index_is_another_text():
-    line = BlockQueue()
+    queue = BlockQueue()
 
-    line.text(0, "a")
-    line.text(2, "b")
+    queue.text(0, "a")
+    queue.text(2, "b")
 
-    assert line.events == [START, delta(text="a"), STOP, START, delta(text="b")]
+    assert queue.events == [START, delta(text="a"), STOP, START, delta(text="b")]
 
 
 def test_another_kind_is_another_block():
-    line = BlockQueue()
+    queue = BlockQueue()
 
-    line.reasoning(0, "hm")
-    line.text(0, "a")
+    queue.reasoning(0, "hm")
+    queue.text(0, "a")
 
-    assert line.events == [START, delta(reasoningContent={"text": "hm"}), STOP, START, delta(text="a")]
+    assert queue.events == [START, delta(reasoningContent={"text": "hm"}), STOP, START, delta(text="a")]
 
 
 def test_a_thought_after_a_signature_is_a_new_one():
-    line = BlockQueue()
+    queue = BlockQueue()
 
-    line.reasoning(0, "hm")
-    line.signature(0, "S1")
-    line.reasoning(0, "so")
+    queue.reasoning(0, "hm")
+    queue.signature(0, "S1")
+    queue.reasoning(0, "so")
 
-    assert line.events == [
+    assert queue.events == [
         START,
         delta(reasoningContent={"text": "hm"}),
         delta(reasoningContent={"signature": "S1"}),
@@ -87,21 +80,21 @@ def test_a_thought_after_a_signature_is_a_new_one():
 
 @pytest.mark.parametrize(("index", "blocks"), [(0, 1), (1, 2), (None, 2)], ids=["same block", "next block", "unknown"])
 def test_a_signature_may_come_in_pieces(index, blocks):
-    line = BlockQueue()
+    queue = BlockQueue()
 
-    line.signature(0, "S1")
-    line.signature(index, "S2")
+    queue.signature(0, "S1")
+    queue.signature(index, "S2")
 
-    assert line.events.count(START) == blocks
+    assert queue.events.count(START) == blocks
 
 
 def test_redacted_data_is_a_block_of_its_own_each_time():
-    line = BlockQueue()
+    queue = BlockQueue()
 
-    line.redacted("AA==")
-    line.redacted("BB==")
+    queue.redacted("AA==")
+    queue.redacted("BB==")
 
-    assert line.events == [
+    assert queue.events == [
         START,
         delta(reasoningContent={"redactedContent": b"AA=="}),
         STOP,
@@ -111,50 +104,50 @@ def test_redacted_data_is_a_block_of_its_own_each_time():
 
 
 def test_a_citation_stays_with_its_text():
-    line = BlockQueue()
+    queue = BlockQueue()
 
-    line.text(1, "so")
-    line.citation(1, {"title": "Weather"})
+    queue.text(1, "so")
+    queue.citation(1, {"title": "Weather"})
 
-    assert line.events == [START, delta(text="so"), delta(citation={"title": "Weather"})]
+    assert queue.events == [START, delta(text="so"), delta(citation={"title": "Weather"})]
 
 
 def test_a_call_without_a_name_waits():
-    line = BlockQueue()
+    queue = BlockQueue()
     call = ToolCall(0, "a", "a")
 
-    put(line, call, '{"x"')
+    put(queue, call, '{"x"')
     call.name = "a"
-    put(line, call, ":1}")
-    line.close()
+    put(queue, call, ":1}")
+    queue.close()
 
-    assert line.events == [start(call), delta(toolUse={"input": '{"x":1}'}), STOP]
+    assert queue.events == [start(call), delta(toolUse={"input": '{"x":1}'}), STOP]
 
 
 def test_a_signed_call_says_so_at_its_start():
-    line = BlockQueue()
+    queue = BlockQueue()
     call = tool("f")
     call.signature = "TSIG=="
 
-    line.tool_input(call, "")
+    queue.tool_input(call, "")
 
-    assert line.events == [
+    assert queue.events == [
         {"contentBlockStart": {"start": {"toolUse": {"toolUseId": "f", "name": "f", "reasoningSignature": "TSIG=="}}}}
     ]
 
 
 def test_the_later_of_two_interleaved_calls_waits_and_the_order_is_kept():
-    line = BlockQueue()
+    queue = BlockQueue()
     first, second, third = tool("f"), tool("g"), tool("h")
 
-    put(line, first, '{"x":')
-    put(line, second, '{"y":')
-    put(line, third, "{}")
-    put(line, first, "1}")
-    put(line, second, "2}")
-    line.close()
+    put(queue, first, '{"x":')
+    put(queue, second, '{"y":')
+    put(queue, third, "{}")
+    put(queue, first, "1}")
+    put(queue, second, "2}")
+    queue.close()
 
-    assert line.events == [
+    assert queue.events == [
         start(first),
         delta(toolUse={"input": '{"x":'}),
         delta(toolUse={"input": "1}"}),
@@ -170,15 +163,15 @@ def test_the_later_of_two_interleaved_calls_waits_and_the_order_is_kept():
 
 
 def test_text_after_an_unfinished_call_waits_for_it():
-    line = BlockQueue()
+    queue = BlockQueue()
     call = tool("f")
 
-    put(line, call, '{"x":')
-    line.text(None, "a")
-    line.text(None, "b")
-    put(line, call, "1}")
+    put(queue, call, '{"x":')
+    queue.text(None, "a")
+    queue.text(None, "b")
+    put(queue, call, "1}")
 
-    assert line.events == [
+    assert queue.events == [
         start(call),
         delta(toolUse={"input": '{"x":'}),
         delta(toolUse={"input": "1}"}),

@@ -282,11 +282,11 @@ def test_context_overflow_is_known_in_the_words_that_strands_openai_model_knows(
         (404, "model foo with context length 128k not found"),
     ],
 )
-def test_what_a_shorter_conversation_would_not_mend_is_no_overflow(status, message):
+def test_an_error_that_a_shorter_conversation_would_not_fix_is_not_an_overflow(status, message):
     assert type(judge(status, error_of(message))) is PortkeyAPIError
 
 
-def test_the_code_of_an_overflow_goes_before_words_of_rate_limits():
+def test_the_code_of_an_overflow_takes_precedence_over_phrases_of_rate_limits():
     error = judge(400, error_of("maximum context length is 8, see rate limits", code="context_length_exceeded"))
 
     assert type(error) is PortkeyContextOverflowError
@@ -338,7 +338,7 @@ def test_what_only_sounds_like_an_overflow_is_none(message):
     assert type(judge(400, error_of(message))) is PortkeyAPIError
 
 
-def test_an_overflow_is_found_behind_a_throttle():
+def test_an_overflow_whose_message_resembles_a_throttle_is_recognised():
     assert type(judge(400, error_of("Please wait: too many tokens"))) is PortkeyContextOverflowError
 
 
@@ -363,7 +363,7 @@ def test_the_users_own_phrases_are_looked_for_too():
     assert type(judge(400, error_of("Zu lang!"))) is PortkeyAPIError
 
 
-def test_a_denial_carries_the_verdicts_and_the_bare_words():
+def test_a_denial_holds_the_verdicts_and_the_message_alone():
     hook_results = {"before_request_hooks": [{"verdict": False}], "after_request_hooks": []}
     body = {"error": {"message": "The checks failed.", "type": "hooks_failed"}, "hook_results": hook_results}
 
@@ -448,7 +448,7 @@ def test_a_date_to_retry_at_is_counted_from_now():
     ("finish_reason", "expected"),
     [("ERROR", True), ("new_error", True), ("malformed_anything", True), ("stop", False), ("other", False)],
 )
-def test_errors_dressed_as_finish_reasons_are_known(finish_reason, expected):
+def test_finish_reasons_that_stand_for_errors_are_recognised(finish_reason, expected):
     assert is_failure(finish_reason) is expected
 
 
@@ -544,7 +544,7 @@ def test_ten_thousand_mangled_bodies_are_api_errors():
         "a long name",
     ],
 )
-def test_hostile_bodies_are_judged_fast(body):
+def test_bodies_that_are_made_to_be_slow_are_judged_quickly(body):
     began = time.perf_counter()
 
     error = Judge().response_error(500, {}, body)

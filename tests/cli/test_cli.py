@@ -1,4 +1,4 @@
-"""The command: what it prints, its exit status, and that no secret gets out; a scripted server plays the gateway."""
+"""The command: what it prints, its exit status, and that no secret is shown; the gateway is a scripted server."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import socket
 import ssl
 import sys
 import threading
-import time
 import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.error import URLError
 
 import pytest
+from strands import Agent
 from strands.types.exceptions import EventLoopException
 
 from strands_portkey import PortkeyConfigError, PortkeyStreamError, __version__
@@ -112,7 +112,7 @@ def statuses(checks: dict[str, dict[str, Any]]) -> list[str]:
 # -- doctor ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_doctor_that_finds_nothing_prints_a_line_for_each_check(run):
+def test_a_doctor_that_finds_no_fault_prints_a_line_for_each_check(run):
     status, out, err = run("doctor")
 
     lines = out.splitlines()
@@ -192,7 +192,7 @@ def test_a_warning_is_shown_with_the_settings(server, monkeypatch, capsys):
     assert "is plain http: keys and prompts are sent unencrypted" in capsys.readouterr().out.splitlines()[0]
 
 
-def test_a_gateway_elsewhere_that_is_not_reached(monkeypatch, capsys):
+def test_a_remote_gateway_that_is_not_reached_is_reported(monkeypatch, capsys):
     with Upstream() as gone:
         monkeypatch.setenv("http_proxy", gone.url)
 
@@ -202,7 +202,7 @@ def test_a_gateway_elsewhere_that_is_not_reached(monkeypatch, capsys):
     assert "Fix: check --base-url or PORTKEY_BASE_URL, the network" in capsys.readouterr().out
 
 
-def test_nobody_there(capsys):
+def test_an_address_where_nothing_listens_is_reported(capsys):
     with Upstream() as gone:
         base_url = gone.base_url
 
@@ -216,7 +216,7 @@ def test_nobody_there(capsys):
 
 
 @pytest.mark.parametrize("answer", [b"SSH-2.0-OpenSSH_9.6\r\n", b""], ids=["another protocol", "nothing"])
-def test_what_speaks_no_http_is_no_gateway(capsys, answer):
+def test_a_server_that_does_not_speak_http_is_not_a_gateway(capsys, answer):
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def speak() -> None:
@@ -233,7 +233,7 @@ def test_what_speaks_no_http_is_no_gateway(capsys, answer):
     assert "Fix: check whether it is http or https" in capsys.readouterr().out.splitlines()[1]
 
 
-def test_a_certificate_that_is_not_trusted():
+def test_a_certificate_that_is_not_trusted_is_reported():
     refused = "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed certificate"
     page = ssl.SSLCertVerificationError(1, refused)
     settings = read_settings(_make_parser().parse_args(["doctor", "--base-url", "https://gateway.example.com"]))
@@ -257,7 +257,7 @@ GATEWAYS = {
 
 
 @pytest.mark.parametrize(("gets", "expected"), GATEWAYS.values(), ids=GATEWAYS)
-def test_a_gateway_is_known_by_what_it_says(examine, server, gets, expected):
+def test_the_kind_of_gateway_is_recognised_by_its_answers(examine, server, gets, expected):
     play(server, patient.answer, **gets)
 
     status, checks = examine(way=("--model", "gpt-4o"))
@@ -303,7 +303,7 @@ def test_missing_routing_is_explained_before_a_request_is_made(examine, server, 
 @pytest.mark.parametrize(
     ("code", "said"), [(401, "Incorrect key"), (400, "API key not valid")], ids=["openai", "google"]
 )
-def test_a_key_that_does_not_work(examine, server, monkeypatch, code, said):
+def test_a_key_that_does_not_work_is_reported(examine, server, monkeypatch, code, said):
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     play(server, lambda _: openai.error(code, f"{said}: {KEY}"))
 
@@ -314,7 +314,7 @@ def test_a_key_that_does_not_work(examine, server, monkeypatch, code, said):
     assert f"{said}: ***" in checks["key"]["detail"]
 
 
-def test_streams_that_end_with_500_are_laid_to_the_npm_install(examine, server):
+def test_streams_that_end_with_500_are_attributed_to_the_npm_install(examine, server):
     def model(request: Request) -> Reply:
         if not request.json.get("stream"):
             return patient.answer(request)
@@ -336,7 +336,7 @@ def test_streams_that_end_with_500_are_laid_to_the_npm_install(examine, server):
     [json_reply({"status": "failure", "message": "Something went wrong"}, 500), openai.error(404, "no such model")],
     ids=["with and without a stream", "no such model"],
 )
-def test_a_request_that_fails_tells_nothing_of_the_key(examine, server, failure):
+def test_a_request_that_fails_does_not_show_whether_the_key_works(examine, server, failure):
     play(server, lambda _: failure)
 
     status, checks = examine()
@@ -355,7 +355,7 @@ def test_a_cut_stream_is_no_failure_of_the_key(examine, server):
     assert "broke off" in checks["stream"]["detail"]
 
 
-def test_a_model_of_which_nothing_but_text_comes(examine, server):
+def test_a_model_that_sends_only_text_leaves_the_other_checks_open(examine, server):
     play(server, lambda _: openai.stream(openai.text("No."), usage=None))
 
     status, checks = examine()
@@ -365,7 +365,7 @@ def test_a_model_of_which_nothing_but_text_comes(examine, server):
     assert checks["parallel tools"]["detail"] == "the model called the two tools not at all; that is its choice"
 
 
-def test_an_answer_without_text(examine, server):
+def test_an_answer_without_text_leaves_the_stream_check_open(examine, server):
     play(server, lambda _: openai.stream(openai.reasoning("Hm.")))
 
     _, checks = examine()
@@ -425,7 +425,7 @@ def test_an_answer_that_fits_no_schema_is_not_seen():
 # -- chat --------------------------------------------------------------------------------------------------------------
 
 
-def test_one_prompt_puts_the_answer_out_and_all_else_aside(run, server):
+def test_one_prompt_prints_the_answer_to_stdout_and_all_else_to_stderr(run, server):
     status, out, err = run("chat", "--prompt", "Hi", "--system", "Be short.")
 
     assert (status, out) == (0, "Hello to you, my friend.\n")
@@ -529,18 +529,24 @@ def test_exit_ends_a_chat(run, server, monkeypatch):
     assert err == f"gpt-4o at {server.base_url}; Ctrl-C ends an answer, Ctrl-D the chat\n"
 
 
-def press_at(gate: Gate) -> threading.Thread:
-    """Press Ctrl-C when an upstream gets to a gate, and let it go on a moment later.
+def press_at(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> threading.Thread:
+    """Press Ctrl-C when an upstream gets to a gate, and open the gate when the agent has been cancelled.
 
     The first Strands that are supported see a cancellation only with the next piece of the answer.
     """
+    cancelled, cancel = threading.Event(), Agent.cancel
+
+    def cancel_and_report(agent: Agent) -> None:
+        cancel(agent)
+        cancelled.set()
 
     def press() -> None:
         gate.reached.result(10)
         os.kill(os.getpid(), signal.SIGINT)
-        time.sleep(0.5)
+        cancelled.wait(10)
         gate.open()
 
+    monkeypatch.setattr(Agent, "cancel", cancel_and_report)
     thread = threading.Thread(target=press)
     thread.start()
     return thread
@@ -548,7 +554,7 @@ def press_at(gate: Gate) -> threading.Thread:
 
 def test_ctrl_c_ends_an_answer_and_the_chat_goes_on(run, server, monkeypatch):
     gate = Gate()
-    thread = press_at(gate)
+    thread = press_at(gate, monkeypatch)
     talk(monkeypatch, "Hi", "Again", "/exit")
     server.reply(openai.stream(openai.text("Hel"), gate), openai.stream(openai.text("Hello")))
 
@@ -561,9 +567,9 @@ def test_ctrl_c_ends_an_answer_and_the_chat_goes_on(run, server, monkeypatch):
 
 
 @pytest.mark.parametrize("command", [("doctor",), ("chat", "--prompt", "Hi")], ids=["doctor", "chat"])
-def test_ctrl_c_ends_a_command_that_has_no_prompt(run, server, command):
+def test_ctrl_c_ends_a_command_that_has_no_prompt(run, server, monkeypatch, command):
     gate = Gate()
-    thread = press_at(gate)
+    thread = press_at(gate, monkeypatch)
     play(server, lambda _: openai.stream(openai.text("Hel"), gate))
 
     status, _, err = run(*command)
@@ -583,7 +589,7 @@ def test_on_a_terminal_what_is_not_the_answer_is_dim(run, server, monkeypatch):
     assert err.startswith("\x1b[2mHm.\x1b[0m")
 
 
-def test_keys_in_headers_and_answers_are_blotted_out(run, server):
+def test_keys_in_headers_and_answers_are_hidden(run, server):
     server.reply(openai.stream(openai.text(KEY)))
 
     _, out, _ = run("chat", "--prompt", "Hi", "--header", f"x-team: {KEY}", "--header", "x-portkey-trace-id: t-1")
@@ -603,7 +609,7 @@ PIECES = {
 
 @pytest.mark.parametrize("pieces", PIECES.values(), ids=PIECES)
 @pytest.mark.parametrize("kind", [openai.text, openai.reasoning], ids=["text", "reasoning"])
-def test_a_key_that_comes_in_pieces_is_blotted_out(run, server, kind, pieces):
+def test_a_key_that_comes_in_pieces_is_hidden(run, server, kind, pieces):
     server.reply(openai.stream(kind(*pieces), openai.text("Bye.")))
 
     _, out, err = run("chat", "--prompt", "Hi", "--header", f"x-team: {KEY}")
@@ -613,7 +619,7 @@ def test_a_key_that_comes_in_pieces_is_blotted_out(run, server, kind, pieces):
     assert shown_parts(out + err) == []
 
 
-def test_a_key_in_pieces_of_a_tools_input_is_blotted_out(run, server):
+def test_a_key_in_pieces_of_a_tools_input_is_hidden(run, server):
     call = openai.tool_call(0, "call_1", "get_weather", '{"city":"' + KEY[:9], KEY[9:] + '"}')
     server.reply(openai.stream(call), openai.stream(openai.text("Rain.")))
 
@@ -627,7 +633,7 @@ ENDS = {"what is no key": (KEY[:5], KEY[:5]), "most of a key": (f"It is {KEY[:20
 
 
 @pytest.mark.parametrize(("text", "shown"), ENDS.values(), ids=ENDS)
-def test_an_answer_that_ends_like_the_beginning_of_a_key(run, server, text, shown):
+def test_an_answer_that_ends_like_the_beginning_of_a_key_is_shown(run, server, text, shown):
     server.reply(openai.stream(openai.text(text)))
 
     _, out, _ = run("chat", "--prompt", "Hi", "--header", f"x-team: {KEY}")

@@ -13,19 +13,13 @@ from strands_portkey._http.cancellation import Watch
 from strands_portkey._http.client import GatewayClient
 from strands_portkey._settings.config import Clocks, split_client_args
 from tests.chat import chunks_of, request_chat
-from tests_integ.upstream import Gate, Reply, Upstream
+from tests_integ.upstream import Gate, Reply
 
 CHUNK = b'data: {"choices":[{"delta":{"content":"Hi"}}]}\n\n'
 SAYS_HI = {"choices": [{"delta": {"content": "Hi"}}]}
 SSE = {"content-type": "text/event-stream"}
 JSON = {"content-type": "application/json"}
 DONE = b"data: [DONE]\n\n"
-
-
-@pytest.fixture
-def server():
-    with Upstream() as running:
-        yield running
 
 
 def make_client(base_url: str, **client_args: object) -> GatewayClient:
@@ -39,11 +33,11 @@ async def ask(client: GatewayClient) -> list:
 
 
 def block_the_loop(seconds: float) -> None:
-    time.sleep(seconds)  # As somebody's callback does.
+    time.sleep(seconds)  # As a callback of the caller may do.
 
 
-class Dripping:
-    """A server that says something, and then one byte after another for as long as the client stays."""
+class SlowServer:
+    """A server that sends some bytes, and then a few more again and again while the client is connected."""
 
     def __init__(self, head: bytes, drop: bytes) -> None:
         self._head, self._drop = head, drop
@@ -80,7 +74,7 @@ def head(status: bytes, content_type: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("clock", ["first_byte", "idle", "connect"])
-async def test_time_in_which_the_loop_is_blocked_is_no_silence(server, clock):
+async def test_time_while_the_loop_is_blocked_does_not_count_as_silence(server, clock):
     gate = Gate()
     server.reply(Reply(200, SSE, [CHUNK, gate, CHUNK, DONE]))
     asking = asyncio.create_task(ask(make_client(server.base_url, timeout={clock: 0.2})))
@@ -108,7 +102,7 @@ async def test_what_comes_while_the_loop_is_blocked_again_and_again_is_read(serv
 
 
 @pytest.mark.parametrize("clock", ["first_byte", "idle"])
-async def test_a_loop_that_is_blocked_puts_true_silence_off_and_no_more(server, clock):
+async def test_a_blocked_loop_delays_a_timeout_but_does_not_prevent_it(server, clock):
     gate = Gate()
     server.reply(Reply(200, SSE, hold=gate) if clock == "first_byte" else Reply(200, SSE, [CHUNK, gate]))
     asking = asyncio.create_task(ask(make_client(server.base_url, timeout={clock: 0.2})))
@@ -127,11 +121,11 @@ async def test_a_loop_that_is_blocked_puts_true_silence_off_and_no_more(server, 
 
 
 async def test_pings_after_done_do_not_put_the_end_off():
-    with Dripping(head(b"200 OK", b"text/event-stream") + CHUNK + DONE, b": ping\n\n") as server:
+    with SlowServer(head(b"200 OK", b"text/event-stream") + CHUNK + DONE, b": ping\n\n") as server:
         assert await asyncio.wait_for(ask(make_client(server.url, timeout={"idle": 30})), 5) == [SAYS_HI]
 
 
-DRIPPING = {
+SLOW_BODIES = {
     "an error": head(b"500 Internal Server Error", b"application/json"),
     "an error that calls itself a stream": head(b"502 Bad Gateway", b"text/event-stream"),
     "JSON": head(b"200 OK", b"application/json"),
@@ -139,10 +133,10 @@ DRIPPING = {
 }
 
 
-@pytest.mark.parametrize("head", DRIPPING.values(), ids=DRIPPING)
-async def test_a_body_that_drips_is_timed_as_a_whole(head):
+@pytest.mark.parametrize("head", SLOW_BODIES.values(), ids=SLOW_BODIES)
+async def test_a_body_other_than_a_stream_is_timed_as_a_whole(head):
     late = pytest.raises(PortkeyTimeoutError, match=r"the answer took longer than 0\.3 s \(first_byte\)")
-    with Dripping(head, b" ") as server, late as caught:
+    with SlowServer(head, b" ") as server, late as caught:
         await asyncio.wait_for(ask(make_client(server.url, timeout={"first_byte": 0.3})), 5)
 
     assert (caught.value.clock, caught.value.seconds) == ("first_byte", 0.3)
@@ -157,8 +151,8 @@ async def test_a_body_that_is_no_stream_is_timed_by_its_silence_too(server):
     assert caught.value.clock == "idle"
 
 
-async def test_a_stream_may_drip_for_longer_than_the_clock_for_its_first_byte():
-    with Dripping(head(b"200 OK", b"text/event-stream"), b": ping\n\n") as server:
+async def test_a_stream_may_last_longer_than_the_first_byte_clock():
+    with SlowServer(head(b"200 OK", b"text/event-stream"), b": ping\n\n") as server:
         asking = asyncio.create_task(ask(make_client(server.url, timeout={"first_byte": 0.2, "total": 1})))
         with pytest.raises(PortkeyTimeoutError) as caught:
             await asking
@@ -169,14 +163,14 @@ async def test_a_stream_may_drip_for_longer_than_the_clock_for_its_first_byte():
 async def test_each_request_of_a_call_has_its_own_time():
     watch = Watch(Clocks(first_byte=0.3), None)
     with watch:
-        for _ in range(3):
+        for _ in range(3):  # Real time has to pass: each wait is shorter than the clock, all together are longer.
             await watch.wait(lambda: asyncio.sleep(0.2), "first_byte")
             await watch.wait(lambda: asyncio.sleep(0), "body")
 
     assert watch._cause is None
 
 
-async def test_the_clock_for_the_first_byte_goes_on_when_there_is_a_connection(server):
+async def test_the_connect_clock_stops_when_there_is_a_connection(server):
     gate = Gate()
     server.reply(Reply(500, SSE, hold=gate))
     asking = asyncio.create_task(ask(make_client(server.base_url, timeout={"connect": 0.1})))
@@ -192,12 +186,12 @@ async def test_the_clock_for_the_first_byte_goes_on_when_there_is_a_connection(s
 
 
 def silent_listener() -> socket.socket:
-    """Return a socket that takes connections and never speaks."""
+    """Return a socket that accepts connections and sends nothing."""
     return socket.create_server(("127.0.0.1", 0))
 
 
 @pytest.mark.parametrize("kind", ["TLS", "CONNECT", "SOCKS"])
-async def test_who_accepts_a_connection_and_says_nothing_is_timed(kind):
+async def test_a_server_that_accepts_a_connection_and_sends_nothing_is_timed(kind):
     if kind == "SOCKS":
         pytest.importorskip("socksio")
     with silent_listener() as listener:
@@ -215,7 +209,7 @@ async def test_who_accepts_a_connection_and_says_nothing_is_timed(kind):
     assert (caught.value.clock, caught.value.seconds, caught.value.retryable) == ("connect", 0.2, True)
 
 
-async def test_a_proxy_of_a_gateway_that_thinks_is_not_timed_as_a_connection(server):
+async def test_a_slow_gateway_behind_a_proxy_is_not_timed_as_a_connection(server):
     gate = Gate()
     server.reply(Reply(200, SSE, [CHUNK, DONE], hold=gate))
     client = make_client("http://gateway.internal", proxy=server.url, timeout={"connect": 0.1})

@@ -41,19 +41,13 @@ from strands_portkey._http.response import GatewayResponse
 from strands_portkey._settings.config import Clocks, split_client_args
 from tests.chat import chunks_of, request_chat
 from tests_integ.echo import ask as ask_echo
-from tests_integ.echo import running_echo
+from tests_integ.echo import running_echo, turns
 from tests_integ.upstream import Ending, Gate, Reply, Upstream, json_reply
 
 CHUNK = b'{"choices":[{"delta":{"content":"Hi"}}]}'
 SAYS_HI = {"choices": [{"delta": {"content": "Hi"}}]}
 SSE = {"content-type": "text/event-stream"}
 DONE = b"data: [DONE]\n\n"
-
-
-@pytest.fixture
-def server():
-    with Upstream() as running:
-        yield running
 
 
 def make_client(server: Upstream, http_client: httpx.AsyncClient | None = None, **client_args: object) -> GatewayClient:
@@ -150,14 +144,14 @@ async def test_events_are_read_in_every_framing(server, framing, size):
 @pytest.mark.parametrize("content_type", [{}, {"content-type": "text/plain"}], ids=["no type", "plain text"])
 @pytest.mark.parametrize("framing", [*FRAMINGS.values(), b"\r\n id: 7\ndata: %b\n\n", b"retry: 10\ndata: %b\n\n"])
 @pytest.mark.parametrize("size", [1, 1000], ids=["byte by byte", "whole"])
-async def test_a_stream_that_goes_by_another_name_is_known_by_its_beginning(server, content_type, framing, size):
+async def test_a_stream_with_another_content_type_is_recognised_by_its_beginning(server, content_type, framing, size):
     body = framing % CHUNK
     server.reply(Reply(200, content_type, [body[at : at + size] for at in range(0, len(body), size)]))
 
     assert await ask(make_client(server)) == [SAYS_HI]
 
 
-async def test_a_stream_that_goes_by_another_name_is_read_as_it_comes(server):
+async def test_a_stream_with_another_content_type_is_read_as_it_arrives(server):
     gate = Gate()
     server.reply(Reply(200, {"content-type": "application/octet-stream"}, [b"data: " + CHUNK + b"\n\n", gate, DONE]))
 
@@ -170,7 +164,7 @@ async def test_a_stream_that_goes_by_another_name_is_read_as_it_comes(server):
 
 @pytest.mark.parametrize("body", [CHUNK, b"\n" + CHUNK, b'{"id":7,"choices":[{"delta":{"content":"Hi"}}]}'])
 @pytest.mark.parametrize("size", [1, 1000], ids=["byte by byte", "whole"])
-async def test_json_that_goes_by_another_name_is_one_chunk(server, body, size):
+async def test_json_with_another_content_type_is_one_chunk(server, body, size):
     server.reply(Reply(200, {}, [body[at : at + size] for at in range(0, len(body), size)]))
 
     [chunk] = await ask(make_client(server))
@@ -252,7 +246,7 @@ async def test_only_the_beginning_of_an_endless_error_is_read(server):
 
 
 @pytest.mark.parametrize("ending", ["cut", "abort"])
-async def test_a_connection_that_breaks_raises_with_what_had_come(server, ending):
+async def test_a_connection_that_breaks_raises_with_the_number_of_chunks_received(server, ending):
     gate = Gate()
     server.reply(sse_reply(b"data: " + CHUNK + b"\n\n", gate, ending=ending))
     got: list[object] = []
@@ -295,7 +289,7 @@ async def test_a_stream_longer_than_the_bound_is_fine(server):
 
 
 @pytest.mark.parametrize("headers", [SSE, {"content-type": "application/json"}, {}], ids=["stream", "JSON", "no type"])
-async def test_an_empty_answer_is_told_from_a_whole_one(server, headers):
+async def test_an_empty_answer_is_distinguished_from_a_complete_one(server, headers):
     server.reply(Reply(200, headers))
 
     if headers is SSE:  # Without a chunk there is no finish reason, which the translator sees.
@@ -313,7 +307,7 @@ async def test_bytes_that_are_no_utf8_raise(server):
 
 
 @pytest.mark.parametrize("proxy", [None, "http://127.0.0.1:1"], ids=["gateway", "proxy"])
-async def test_nobody_there_is_explained(proxy):
+async def test_an_address_where_nothing_listens_is_explained(proxy):
     client = GatewayClient(split_client_args({"base_url": "http://127.0.0.1:1", "proxy": proxy})[0])
 
     with pytest.raises(PortkeyConnectionError, match="cannot reach the gateway at http://127") as caught:
@@ -330,7 +324,7 @@ async def test_a_refusal_by_the_proxy_is_explained(server):
         await ask(make_client(server, base_url="https://gateway.internal/v1", proxy=server.url))
 
 
-async def test_a_request_that_http_forbids_is_a_matter_of_settings():
+async def test_a_request_that_http_forbids_raises_a_config_error():
     def refuse(_: httpx.Request) -> httpx.Response:
         raise httpx.LocalProtocolError("Illegal header value")
 
@@ -341,7 +335,7 @@ async def test_a_request_that_http_forbids_is_a_matter_of_settings():
 
 
 @pytest.mark.parametrize("length", ["1", "3", "x"])
-async def test_a_length_of_the_callers_own_that_is_wrong_is_a_matter_of_settings(server, length):
+async def test_a_wrong_content_length_from_the_caller_raises_a_config_error(server, length):
     client = make_client(server)
 
     with pytest.raises(PortkeyConfigError, match="content-length"):
@@ -354,7 +348,7 @@ async def test_a_length_of_the_callers_own_that_is_wrong_is_a_matter_of_settings
     assert server.requests == []
 
 
-async def test_damage_beneath_tls_is_a_connection_error():
+async def test_corrupted_tls_records_are_a_connection_error():
     def break_off(_: httpx.Request) -> httpx.Response:
         raise ssl.SSLError("bad record")
 
@@ -405,7 +399,7 @@ async def test_comments_keep_a_stream_alive(server):
     async def ping() -> None:
         for gate in gates:
             await asyncio.wrap_future(gate.reached)
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.1)  # Real time has to pass: four pauses are longer than the clock, one is shorter.
             gate.open()
 
     got, _ = await asyncio.gather(ask(make_client(server, timeout={"idle": 0.3})), ping())
@@ -413,7 +407,7 @@ async def test_comments_keep_a_stream_alive(server):
     assert got == [SAYS_HI]
 
 
-async def test_a_body_that_does_not_end_after_done_is_left(server):
+async def test_a_body_that_does_not_end_after_done_is_abandoned(server):
     server.reply(sse_reply(b"data: " + CHUNK + b"\n\n", DONE, Gate()), whole())
     client = make_client(server)
 
@@ -494,7 +488,7 @@ async def test_a_task_that_others_cancel_too_stays_cancelled():
         await asking
 
 
-async def test_a_caller_that_takes_its_time_is_not_timed():
+async def test_a_slow_caller_does_not_cause_a_timeout():
     watch = Watch(Clocks(total=0), None)
 
     watch._check()  # Nothing is waited for.
@@ -564,7 +558,7 @@ def test_each_event_loop_has_connections_of_its_own_and_closes_them(server):
     server.gone(1).result(1)
 
 
-async def test_a_stale_connection_says_so(server):
+async def test_a_stale_connection_raises_an_error_of_its_own(server):
     server.reply(whole(), Reply(None))
     client = make_client(server)
 
@@ -635,7 +629,7 @@ async def test_idle_connections_are_closed_in_time(server, monkeypatch):
     await asyncio.wait_for(asyncio.wrap_future(server.gone(0)), 1)
 
 
-async def test_a_connection_that_was_taken_again_is_not_closed_in_its_old_time(server, monkeypatch):
+async def test_a_reused_connection_is_not_closed_by_its_earlier_timer(server, monkeypatch):
     gate = Gate()
     server.reply(whole(), sse_reply(b"data: " + CHUNK + b"\n\n", gate, DONE), whole())
     client = make_client(server)
@@ -676,14 +670,14 @@ def test_a_fork_leaves_the_connections_of_its_parent_alone(server):
     assert [request.connection for request in server.requests] == [0, 1, 0]
 
 
-def test_a_fork_while_the_connections_are_looked_at_blocks_no_child(monkeypatch):
+def test_a_fork_while_the_connections_are_locked_blocks_no_child(monkeypatch):
     client = GatewayClient(split_client_args({})[0])
     pids: list[int] = []
     getpid = os.getpid
 
     def fork_and_getpid() -> int:
         if not pids:
-            pids.append(-1)  # What others do after a fork may ask for the pid as well.
+            pids.append(-1)  # Other code that runs after a fork may read the pid as well.
             pids[0] = os.fork()
             if pids == [0]:
                 look_in_the_child()
@@ -692,7 +686,7 @@ def test_a_fork_while_the_connections_are_looked_at_blocks_no_child(monkeypatch)
     def look_in_the_child() -> None:
         ended: list[None] = []
         try:
-            signal.alarm(5)  # Ends a child that waits for ever.
+            signal.alarm(5)  # Ends a child that never stops waiting.
             thread = threading.Thread(target=lambda: ended.append(asyncio.run(client.aclose())))
             thread.start()
             thread.join()
@@ -862,7 +856,7 @@ def test_a_loop_closes_what_is_being_read_when_it_ends(server):
     server.gone(0).result(1)
 
 
-async def test_a_json_answer_that_breaks_off_is_not_whole(server):
+async def test_a_json_answer_that_breaks_off_raises(server):
     server.reply(Reply(200, {"content-type": "application/json"}, [b'{"choices":[{"mess'], "cut"))
 
     with pytest.raises(PortkeyStreamError, match="broke off"):
@@ -873,11 +867,6 @@ async def test_a_json_answer_that_breaks_off_is_not_whole(server):
 
 
 Way = Callable[[PortkeyModel, int, pytest.MonkeyPatch], Coroutine[object, object, None]]
-
-
-async def turns(count: int) -> None:
-    for _ in range(count):
-        await asyncio.sleep(0)
 
 
 async def cancel_the_task(model: PortkeyModel, turn: int, _: pytest.MonkeyPatch) -> None:
@@ -954,7 +943,7 @@ if sys.version_info >= (3, 11):
 
 @pytest.mark.parametrize("is_reused", [False, True], ids=["new connection", "reused connection"])
 @pytest.mark.parametrize("way", WAYS)
-async def test_a_request_that_ends_at_any_turn_of_the_loop_harms_no_other(way, is_reused, monkeypatch):
+async def test_a_request_that_ends_at_any_turn_of_the_loop_does_not_affect_others(way, is_reused, monkeypatch):
     answers = []
     async with running_echo() as gateway:
         for turn in range(81):
@@ -970,7 +959,7 @@ async def test_a_request_that_ends_at_any_turn_of_the_loop_harms_no_other(way, i
 
 
 @pytest.mark.parametrize("times", [1, 2])
-async def test_a_callback_that_cancels_its_request_harms_no_other(times):
+async def test_a_callback_that_cancels_its_request_does_not_affect_others(times):
     async def cancel(_: object) -> None:
         task = asyncio.current_task()
         assert task is not None
@@ -1134,7 +1123,7 @@ def anonymous_tls(protocol: int) -> ssl.SSLContext:
     ],
     ids=["one write", "two writes", "a line break", "the end", "damage"],
 )
-async def test_what_comes_with_an_answer_is_not_the_answer_to_the_next_request(pieces, is_tls):
+async def test_surplus_data_after_an_answer_is_not_the_answer_to_the_next_request(pieces, is_tls):
     tls = anonymous_tls(ssl.PROTOCOL_TLS_SERVER) if is_tls else None
     async with running_server(pieces, [answer("next")], tls=tls) as (base_url, used):
         client_args = {"base_url": base_url, "verify": anonymous_tls(ssl.PROTOCOL_TLS_CLIENT)}
@@ -1146,7 +1135,7 @@ async def test_what_comes_with_an_answer_is_not_the_answer_to_the_next_request(p
 
 
 @pytest.mark.parametrize("is_tls", [False, True], ids=["plain", "TLS"])
-async def test_what_comes_while_a_connection_is_idle_is_not_the_answer_to_the_next_request(is_tls):
+async def test_data_received_on_an_idle_connection_is_not_the_answer_to_the_next_request(is_tls):
     later = asyncio.Event()
     tls = anonymous_tls(ssl.PROTOCOL_TLS_SERVER) if is_tls else None
     async with running_server([answer("own"), later, answer("unasked")], [answer("next")], tls=tls) as (base_url, used):
@@ -1188,7 +1177,7 @@ def test_a_connection_that_cannot_be_looked_at_is_not_used_again():
 
 
 @pytest.mark.parametrize("given", ["chunked", "gzip, chunked", "identity", ""])
-async def test_a_transfer_encoding_of_the_callers_own_is_a_matter_of_settings(server, given):
+async def test_a_transfer_encoding_from_the_caller_raises_a_config_error(server, given):
     client = make_client(server)
 
     with pytest.raises(PortkeyConfigError, match="transfer-encoding must be absent"):
@@ -1228,7 +1217,7 @@ CODED: dict[str, Callable[[bytes], bytes]] = {
 @pytest.mark.parametrize("coding", CODED)
 @pytest.mark.parametrize("size", [1, 2**20], ids=["byte by byte", "whole"])
 @pytest.mark.parametrize("length", [10, 2**16, 2**18 + 1])
-async def test_an_answer_in_one_coding_is_read(server, coding, size, length):
+async def test_an_answer_in_a_known_content_coding_is_read(server, coding, size, length):
     said = {"choices": [{"delta": {"content": "x" * length}}]}
     body = CODED[coding](b"data: " + json.dumps(said).encode() + b"\n\n")
     pieces = [body[at : at + size] for at in range(0, min(len(body), 500), size)] + [body[500:]]
@@ -1237,7 +1226,7 @@ async def test_an_answer_in_one_coding_is_read(server, coding, size, length):
     assert await ask(make_client(server)) == [said]
 
 
-async def test_an_error_in_one_coding_is_read(server):
+async def test_an_error_in_a_known_content_coding_is_read(server):
     body = gzip.compress(b'{"error":{"message":"Slow down"}}')
     server.reply(Reply(429, {"content-encoding": "gzip"}, [body]))
 
@@ -1246,7 +1235,7 @@ async def test_an_error_in_one_coding_is_read(server):
 
 
 @pytest.mark.parametrize("coding", ["br", "zstd", "compress", "gzip, gzip", "deflate, gzip", "gzip, br"])
-async def test_another_coding_is_refused(server, coding):
+async def test_an_unknown_content_coding_is_refused(server, coding):
     server.reply(*[Reply(status, {**SSE, "content-encoding": coding}, [b"\x1b\x00"]) for status in (200, 429)])
     client = make_client(server)
     said = f"its content-encoding must be gzip or deflate, and none was asked for; got {coding}"
@@ -1302,7 +1291,7 @@ def bomb(beginning: bytes, filling: bytes) -> bytes:
     ],
     ids=["event", "comments", "message", "no type", "error"],
 )
-async def test_little_that_stands_for_much_is_read_within_the_limits(server, status, headers, beginning, filling):
+async def test_a_highly_compressed_answer_is_read_within_the_limits(server, status, headers, beginning, filling):
     server.reply(Reply(status, {**headers, "content-encoding": "gzip"}, [bomb(beginning, filling)]))
     client = make_client(server, max_event_bytes=2**20)
 

@@ -1,4 +1,4 @@
-"""What goes wrong before the gateway answers: which error it becomes, what that says, and what it must not hold."""
+"""What goes wrong before the gateway answers: which error is raised, its message, and what it must not hold."""
 
 import asyncio
 import gc
@@ -24,19 +24,13 @@ from strands_portkey._http.connections import ssl_context
 from strands_portkey._http.response import GatewayResponse
 from strands_portkey._settings.config import split_client_args
 from tests.chat import chunks_of, request_chat
-from tests_integ.upstream import Gate, Reply, Upstream
+from tests_integ.upstream import Gate, Reply
 
 KEY = "pk-planted-0123456789"
 BASE_URL = "http://gateway.internal/v1"
 PROXY = "client_args['proxy'], or HTTP_PROXY, HTTPS_PROXY, ALL_PROXY or NO_PROXY of the environment,"
 SSE = {"content-type": "text/event-stream"}
 CHUNK = b'data: {"choices":[{"delta":{"content":"Hi"}}]}\n\n'
-
-
-@pytest.fixture
-def server():
-    with Upstream() as running:
-        yield running
 
 
 async def ask(http_client: httpx.AsyncClient | None = None, **client_args: object) -> list:
@@ -50,7 +44,7 @@ async def ask(http_client: httpx.AsyncClient | None = None, **client_args: objec
 
 
 async def failure_of(error: Exception, **client_args: object) -> PortkeyError:
-    """Return what comes of an exception that a transport raises."""
+    """Return the error that an exception of a transport becomes."""
 
     def refuse(_: httpx.Request) -> httpx.Response:
         raise error
@@ -108,19 +102,19 @@ FAILURES = {
 
 
 @pytest.mark.parametrize(("error", "kind", "retryable"), FAILURES.values(), ids=FAILURES)
-async def test_whatever_is_raised_on_the_way_is_an_error_of_this_package(error, kind, retryable):
+async def test_any_exception_of_a_request_becomes_an_error_of_this_package(error, kind, retryable):
     failure = await failure_of(error)
 
     assert (type(failure), failure.retryable) == (kind, retryable)
 
 
 @pytest.mark.parametrize("host", ["xn--", "\u00fc..localhost"])
-async def test_a_host_that_is_no_name_is_a_matter_of_settings(host):
+async def test_an_invalid_host_name_raises_a_config_error(host):
     with pytest.raises(PortkeyConfigError, match=f"no request can be sent to http://{host}/v1: "):
         await ask(base_url=f"http://{host}")
 
 
-async def test_a_client_that_is_closed_is_a_matter_of_settings():
+async def test_a_closed_client_raises_a_config_error():
     http_client = httpx.AsyncClient()
     await http_client.aclose()
 
@@ -130,7 +124,7 @@ async def test_a_client_that_is_closed_is_a_matter_of_settings():
 
 @pytest.mark.parametrize("error", [ValueError("mine"), PermissionError("mine"), LookupError("mine")], ids=repr)
 @pytest.mark.parametrize("when", ["request", "response"])
-async def test_what_a_hook_of_the_callers_own_client_raises_stays_what_it_is(server, error, when):
+async def test_an_exception_from_a_hook_of_the_callers_own_client_is_not_converted(server, error, when):
     async def refuse(_: object) -> None:
         raise error
 
@@ -156,14 +150,14 @@ TLS = {
 
 
 @pytest.mark.parametrize(("said", "hint"), TLS.values(), ids=TLS)
-async def test_a_failure_of_tls_that_stays_is_explained_and_not_retryable(said, hint):
+async def test_a_permanent_tls_failure_is_explained_and_not_retryable(said, hint):
     failure = await failure_of(httpx.ConnectError(said))
 
     assert (type(failure), failure.retryable) == (PortkeyConnectionError, False)
     assert re.search(hint, str(failure.hint))
 
 
-async def test_tls_to_a_gateway_that_speaks_plain_http_says_so():
+async def test_tls_to_a_gateway_that_speaks_plain_http_is_explained():
     thread, address = answering(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
     with pytest.raises(PortkeyConnectionError, match=r"begin client_args.* with http://") as caught:
@@ -174,7 +168,7 @@ async def test_tls_to_a_gateway_that_speaks_plain_http_says_so():
 
 
 @pytest.mark.parametrize("answer", [b"\x15\x03\x03\x00\x02\x02\x46\r\n\r\n", b""], ids=["an alert", "a hang-up"])
-async def test_plain_http_to_a_gateway_that_may_speak_tls_says_so(answer):
+async def test_plain_http_to_a_gateway_that_may_speak_tls_is_explained(answer):
     thread, address = answering(answer)
 
     with pytest.raises(PortkeyConnectionError, match=r"begin client_args\['base_url'\] with https://"):
@@ -243,7 +237,7 @@ async def test_http2_without_its_package_is_named(monkeypatch):
     [("", "'h2' is {file}, which is another module"), ("a b", "invalid syntax (h2.py, line 1)")],
     ids=["another module", "no module"],
 )
-async def test_a_file_that_goes_by_the_name_of_a_package_is_named(monkeypatch, tmp_path, content, said):
+async def test_a_file_with_the_name_of_a_package_is_named(monkeypatch, tmp_path, content, said):
     file = tmp_path / "h2.py"
     file.write_text(content)
     monkeypatch.syspath_prepend(tmp_path)
@@ -286,7 +280,7 @@ async def test_a_proxy_whose_password_is_not_escaped_is_not_quoted(monkeypatch, 
 
 
 @pytest.mark.parametrize("base_url", ["http://gateway.internal", "https://gateway.internal"])
-async def test_a_proxy_with_a_port_out_of_range_is_a_matter_of_settings(base_url):
+async def test_a_proxy_with_a_port_out_of_range_raises_a_config_error(base_url):
     failure = await failure_of_settings(base_url=base_url, proxy="http://127.0.0.1:99999")
 
     assert str(failure).startswith(f"{PROXY} must have a port, a name and a password in range; ")
@@ -297,7 +291,7 @@ async def test_a_proxy_with_a_port_out_of_range_is_a_matter_of_settings(base_url
 
 
 def assert_holds_no_key(error: BaseException) -> None:
-    """Look for the key in what the error says and in all that is to be seen of the frames of others that it holds."""
+    """Look for the key in the message of the error and in the visible frames of other packages that it holds."""
     chain: list[BaseException] = [error]
     while (before := chain[-1].__cause__ or chain[-1].__context__) is not None:
         chain.append(before)
@@ -308,7 +302,7 @@ def assert_holds_no_key(error: BaseException) -> None:
                 assert KEY not in repr(frame.f_locals)
 
 
-async def test_an_answer_that_quotes_a_key_in_a_wrong_header_shows_none():
+async def test_a_key_in_an_invalid_header_of_an_answer_is_not_shown():
     thread, address = answering(b"HTTP/1.1 200 OK\r\nauthorization : " + KEY.encode() + b"\r\n\r\n")
 
     failure = await failure_of_settings(base_url=f"http://{address}")
@@ -319,7 +313,7 @@ async def test_an_answer_that_quotes_a_key_in_a_wrong_header_shows_none():
     assert_holds_no_key(failure)
 
 
-async def test_a_body_that_quotes_a_key_in_a_wrong_chunk_shows_none():
+async def test_a_key_in_an_invalid_chunk_of_a_body_is_not_shown():
     head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
     thread, address = answering(head + KEY.encode() + b"\r\n")
 
@@ -376,7 +370,7 @@ async def test_a_connection_that_is_cancelled_in_the_making_is_closed():
 # -- the doctor --------------------------------------------------------------------------------------------------------
 
 
-def test_a_page_that_drips_is_not_waited_for(server, monkeypatch):
+def test_the_doctor_does_not_wait_for_a_page_that_does_not_end(server, monkeypatch):
     monkeypatch.setattr("strands_portkey._cli.gateway._GET_SECONDS", 0.2)
     gate = Gate()
     server.reply(Reply(200, {}, [b"x", gate]))

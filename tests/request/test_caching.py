@@ -139,7 +139,7 @@ def test_a_cache_point_becomes_a_mark(given, ttl, control):
         pytest.param(caching("openai", Settings()), {}, id="no session"),
         pytest.param(caching("openai", Settings(), "s1"), {"prompt_cache_key": "strands-s1"}, id="the session's"),
         pytest.param(caching("openai", Settings(cache_key="k"), "s1"), {"prompt_cache_key": "k"}, id="one's own"),
-        pytest.param(caching("openai", Settings(cache_key=False), "s1"), {}, id="none wanted"),
+        pytest.param(caching("openai", Settings(cache_key=False), "s1"), {}, id="switched off"),
         pytest.param(caching("openai", Settings(cache_key=""), "s1"), {}, id="a blank one"),
         pytest.param(caching("openai", Settings(ttl="24h")), {"prompt_cache_retention": "24h"}, id="retention"),
         pytest.param(caching("anthropic", Settings(cache_key="k"), "s1"), {}, id="anthropic has no key"),
@@ -171,7 +171,7 @@ def test_a_cache_config_becomes_openais_key(given, params):
         ),
     ],
 )
-def test_what_has_no_effect_warns_once(ask, message):
+def test_a_cache_setting_without_effect_warns_once(ask, message):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
         for _ in range(3):
@@ -180,7 +180,7 @@ def test_what_has_no_effect_warns_once(ask, message):
     assert [str(warning.message) for warning in caught] == [message]
 
 
-def test_the_lowest_strands_cache_config_will_do():
+def test_the_cache_config_of_the_oldest_supported_strands_is_accepted():
     @dataclass
     class Lowest(CacheConfig):
         def __post_init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Schemas of tools in the words of Gemini's own."""
+"""Schemas of tools in the form that Gemini accepts."""
 
 from __future__ import annotations
 
@@ -89,5 +89,5 @@ NODE = {"type": "object", "properties": {"next": {"$ref": "#/$defs/Node"}}}
         pytest.param({"$ref": "https://x/y"}, {"type": "object"}, id="a reference to elsewhere"),
     ],
 )
-def test_a_schema_keeps_to_the_words_of_gemini(schema, translated):
+def test_a_schema_has_only_keywords_that_gemini_accepts(schema, translated):
     assert to_gemini_schema(schema) == translated

@@ -1,4 +1,4 @@
-"""What Strands asks and what the settings say become one question."""
+"""The request of Strands and the settings become one question."""
 
 from __future__ import annotations
 

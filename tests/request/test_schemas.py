@@ -1,4 +1,4 @@
-"""How an answer is held to a schema, and what comes of it."""
+"""How a schema is required of an answer, and how the answer is read."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from strands_portkey._wires.chat.dialects import DIALECTS, find_mechanisms
         ("perplexity", ["schema", "auto"]),
     ],
 )
-def test_each_upstream_is_held_to_a_schema_by_what_it_takes(dialect, mechanisms):
+def test_each_upstream_gets_the_schema_mechanisms_that_it_accepts(dialect, mechanisms):
     assert find_mechanisms(DIALECTS[dialect], {}) == mechanisms
 
 
@@ -55,7 +55,7 @@ def test_the_table_of_mechanisms_has_each_dialect():
     ],
     ids=repr,
 )
-def test_a_model_that_thinks_is_not_forced(thinking, mechanisms):
+def test_a_model_that_thinks_is_not_forced_to_call_a_tool(thinking, mechanisms):
     assert find_mechanisms(DIALECTS["anthropic"], {"thinking": thinking}) == mechanisms
 
 
@@ -80,7 +80,7 @@ def test_a_model_that_thinks_is_not_forced(thinking, mechanisms):
     ],
     ids=lambda value: str(value) if isinstance(value, PortkeyAPIError) else "",
 )
-def test_an_error_tells_whether_the_mechanism_was_refused(mechanism, error, rejected):
+def test_an_error_shows_whether_the_mechanism_was_refused(mechanism, error, rejected):
     assert is_rejection(error, mechanism) is rejected
 
 
@@ -220,11 +220,11 @@ def test_the_schema_of_a_recursive_model_is_an_object_that_refers_to_itself():
         pytest.param(Trip, convert_pydantic_to_tool_spec(Trip), id="as Strands has it"),
     ],
 )
-def test_a_tool_carries_an_answer_of_any_model(model, spec):
+def test_any_output_model_becomes_a_tool(model, spec):
     assert to_tool_spec(model) == spec
 
 
-def test_a_schemas_name_keeps_to_the_letters_that_openai_takes():
+def test_a_schemas_name_has_only_characters_that_openai_accepts():
     model = type("Größe[" + "x" * 70, (BaseModel,), {})
 
     assert to_output_schema(model)["name"] == "Gr__e_" + "x" * 58
@@ -244,7 +244,7 @@ def answer(*content):
         ),
     ],
 )
-def test_an_answer_gives_an_instance(message):
+def test_an_answer_becomes_an_instance_of_the_output_model(message):
     assert to_output(Leg, message, "Leg", Judge()) == Leg(end="sea")
 
 

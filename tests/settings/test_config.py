@@ -52,7 +52,7 @@ def test_without_settings_the_local_gateway_is_meant():
     assert split_client_args({}) == (STANDARD, {})
 
 
-def test_settings_of_the_connection_are_parted_from_routing():
+def test_settings_of_the_connection_are_separated_from_routing():
     client_args = {
         "base_url": "https://gateway.example/portkey/",
         "timeout": {"connect": 1, "total": 9.5},
@@ -272,7 +272,7 @@ def test_a_timeout_has_several_forms(timeout, clocks):
     ],
     ids=repr,
 )
-def test_a_timeout_that_is_no_time_raises(timeout):
+def test_an_invalid_timeout_raises(timeout):
     with pytest.raises(PortkeyConfigError) as caught:
         split_client_args({"timeout": timeout})
 
@@ -339,7 +339,7 @@ def test_plain_http_over_a_public_network_warns_where_the_model_is_made(url):
         "http://gateway.internal",
     ],
 )
-def test_plain_http_to_a_neighbour_is_no_matter(url):
+def test_plain_http_within_a_private_network_does_not_warn(url):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         split_client_args({"base_url": url})
@@ -365,7 +365,7 @@ def test_plain_http_to_a_neighbour_is_no_matter(url):
     ],
     ids=repr,
 )
-def test_a_configuration_that_will_do_passes(model_config):
+def test_a_valid_configuration_is_accepted(model_config):
     check_model_config(model_config)
 
 

@@ -83,7 +83,7 @@ def load_beside(defaults: object, monkeypatch: pytest.MonkeyPatch) -> ModuleType
         pytest.param("", None, id="empty"),
     ],
 )
-def test_a_limit_is_found_by(monkeypatch, model_id, limit):
+def test_the_context_window_is_found_from_the_id(monkeypatch, model_id, limit):
     module = load_beside(SimpleNamespace(get_context_window_limit=look_up), monkeypatch)
 
     assert module.find_context_window_limit(model_id) == limit

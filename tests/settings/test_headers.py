@@ -129,7 +129,7 @@ def test_a_value_that_no_header_can_carry_raises_without_being_quoted(routing, m
     assert "secret" not in str(caught.value)
 
 
-def test_a_circle_in_a_config_raises():
+def test_a_config_that_contains_itself_raises():
     config: dict[str, object] = {}
     config["targets"] = [config]
 
@@ -162,7 +162,7 @@ def test_settings_are_not_written_into():
 
 
 @pytest.mark.parametrize("turn", [1, -1], ids=["first", "last"])
-def test_a_literal_header_goes_before_a_setting_wherever_it_stands(turn):
+def test_a_literal_header_takes_precedence_over_a_setting_in_any_order(turn):
     settings = [("headers", {"authorization": "Token literal"}), ("Authorization", "setting")]
 
     assert request_headers(dict(settings[::turn]))["authorization"] == "Token literal"
@@ -271,7 +271,7 @@ def test_the_gateways_headers_become_facts():
 
 
 @pytest.mark.parametrize("retries", ["", "many", "--1"])
-def test_what_the_gateway_does_not_say_is_unknown(retries):
+def test_a_header_without_a_valid_value_leaves_the_fact_unknown(retries):
     headers = {"x-portkey-retry-attempt-count": retries, "x-portkey-trace-id": ""}
 
     assert response_metadata(200, headers) == ResponseMetadata(status_code=200, headers=headers)

@@ -1,4 +1,4 @@
-"""Who may answer a request, as the settings and the model's id tell."""
+"""Which upstreams may answer a request, as the settings and the model's id show."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CLAUDE = "claude-sonnet-4-5"
 @pytest.mark.parametrize(
     ("upstream", "routing", "model_id", "names"),
     [
-        pytest.param(None, {}, "gpt-4o", {UNKNOWN}, id="nothing tells"),
+        pytest.param(None, {}, "gpt-4o", {UNKNOWN}, id="nothing names one"),
         pytest.param("gemini", {"provider": "openai"}, CLAUDE, {"gemini"}, id="upstream goes before all"),
         pytest.param("vertex-ai", {}, "m", {"gemini"}, id="upstream by the provider's name"),
         pytest.param(None, {"provider": "anthropic"}, "m", {"anthropic"}, id="provider"),
@@ -109,7 +109,7 @@ CLAUDE = "claude-sonnet-4-5"
         pytest.param(None, {"headers": {5: "google"}}, CLAUDE, {"anthropic"}, id="a header's name that is no text"),
     ],
 )
-def test_the_first_that_tells_decides(upstream, routing, model_id, names):
+def test_the_first_setting_that_names_an_upstream_decides(upstream, routing, model_id, names):
     assert find_upstreams(upstream, routing, model_id) == names
 
 

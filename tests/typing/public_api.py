@@ -1,5 +1,5 @@
 # pyright: strict, reportUnnecessaryTypeIgnoreComment=true
-"""The public face as a type checker sees it. Checked by mypy and pyright, never run.
+"""The public names as a type checker sees it. Checked by mypy and pyright, never run.
 
 An ignore is a promise as well: both checkers complain when what it stands beside is no error.
 """

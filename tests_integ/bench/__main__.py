@@ -1,6 +1,6 @@
 """Measures and prints a table: `nox -s bench`, with `-- --quick`, `-- --only text short_plain`, `-- --save FILE`.
 
-`-- --check FILE` measures nothing and tells which targets the numbers of a saved run hold.
+`-- --check FILE` measures nothing and reports which targets the numbers of a saved run hold.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 The path of a request says what to answer: `/text/200/0/v1/chat/completions` is 200 text chunks without a pause,
 `/tool/20/0.1/...` the call of a tool in 20 fragments with 0.1 s between them, and `/turn/1/0/...` a short call of a
-tool, or a text where the request brings the tool's result. `GET /connections` tells how many connections have carried
+tool, or a text where the request brings the tool's result. `GET /connections` returns how many connections have carried
 a request.
 """
 

@@ -66,9 +66,9 @@ def verdicts(results: Record) -> Iterator[tuple[bool | None, str]]:
                 f"{target.most:g}",
             )
         if value is None or not base:
-            yield None, f"{target.title}: at most {bound} wanted"
+            yield None, f"{target.title}: at most {bound} allowed"
         else:
-            yield value / base <= target.most, f"{target.title}: {found}, at most {bound} wanted"
+            yield value / base <= target.most, f"{target.title}: {found}, at most {bound} allowed"
     records = results["records"].get(rows[LARGEST].measure, {}).get("portkey", [])
     failed = "; ".join(filter(None, [failures(records), *(record["error"] for record in records if "error" in record)]))
-    yield (not failed if records else None), f"{LARGEST}: {failed or 'no'} failures, none wanted"
+    yield (not failed if records else None), f"{LARGEST}: {failed or 'no'} failures, none allowed"

@@ -1,4 +1,4 @@
-"""Upstreams that hold a native request to their provider's rules, and refuse it in that provider's words.
+"""Upstreams that hold a native request to their provider's rules, and refuse it with that provider's messages.
 
 Each module has `faults(body, ...)`, which yields what is wrong with a native request. The words are the provider's own
 where they are known; the rest is marked with "(our words)".
@@ -53,7 +53,7 @@ _KINDS = {GOOGLE: "INVALID_ARGUMENT", VERTEX: "INVALID_ARGUMENT", BEDROCK: "Vali
 
 
 def rules(provider: Provider, said: Sequence[Sequence[dict[str, Any]]], signed: Sequence[str]) -> Faults:
-    """Return the rules of a provider that knows what its model has said.
+    """Return the rules of a provider that knows the earlier output of its model.
 
     Args:
         provider: Who refuses.

@@ -1,4 +1,4 @@
-"""Anthropic's messages: the rules of its documentation, in the words of its errors."""
+"""Anthropic's messages: the rules of its documentation, with the messages of its errors."""
 
 from __future__ import annotations
 
@@ -265,7 +265,7 @@ def thinking_faults(messages: Sequence[Block], said: Sequence[Sequence[Block]], 
         )
     if not thinks:
         return
-    # What follows the user's own last words is one turn of the model, however many tools it called.
+    # What follows the user's last own message is one turn of the model, however many tools it called.
     start = max((at for at, message in enumerate(messages) if _is_users_own(message)), default=0)
     for at, message in enumerate(messages[start:], start):
         first = message["content"][0]["type"] if message["content"] else ""

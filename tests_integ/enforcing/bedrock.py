@@ -133,7 +133,7 @@ def _documents(messages: Sequence[Body]) -> Iterator[str]:
         if here and not any("text" in block for block in message["content"]):
             yield f"messages.{number} includes a document, so it must also include a text (our words)"
     for name in names:
-        # The service takes underscores too, which its own words leave out.
+        # The service takes underscores too, which its own message leaves out.
         if not re.fullmatch(r"[a-zA-Z0-9_\s()\[\]-]{1,200}", name) or re.search(r"\s\s", name):
             yield (
                 "The document file name can only contain alphanumeric characters, whitespace characters, hyphens,"

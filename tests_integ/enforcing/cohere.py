@@ -1,4 +1,4 @@
-"""Cohere's chat, version 2. Its error texts are not known here, so all words are ours."""
+"""Cohere's chat, version 2. Its error texts are not known here, so all messages are our own."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
-from tests_integ.upstream import Gate, Reply, json_reply
+from tests_integ.upstream import Gate, Reply, json_reply, sse_reply
 from tests_integ.wires import anthropic, bedrock, cohere, google, openai
 from tests_integ.wires.said import Call, Counts, Redacted, Said, Text
 
@@ -187,7 +187,7 @@ class Cohere(Provider):
 
 @dataclass(frozen=True, eq=False)
 class OpenAILike(Provider):
-    """OpenAI, and those that speak its wire with an accent.
+    """OpenAI, and providers whose protocol differs slightly from it.
 
     Attributes:
         reasoning: The key of the delta that thoughts come under; `content` for Mistral's parts.
@@ -276,7 +276,7 @@ class OpenAILike(Provider):
         if self.done:
             pieces.append(openai.DONE)
         newline = self.newline.encode()
-        return openai.sse_reply([piece.replace(b"\n\n", newline) for piece in pieces])
+        return sse_reply([piece.replace(b"\n\n", newline) for piece in pieces])
 
     def answer(self, said: Sequence[Said], finish_reason: str, counts: Counts) -> Reply:
         """Return what was said in one JSON body."""

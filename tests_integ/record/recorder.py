@@ -63,7 +63,7 @@ class Recording:
 
     @property
     def expectation(self) -> dict[str, Any]:
-        """What must come of it: the scenario's meaning, and the metadata of the headers."""
+        """The expected result: the scenario's meaning, and the metadata of the headers."""
         expectation = self.scenario.expectation(self.variant)
         if "error" in expectation:
             return expectation
@@ -151,7 +151,7 @@ def write(recordings: Iterable[Recording], out: Path, *, draft: bool = False) ->
     Args:
         recordings: What to write.
         out: The folder that holds the folders of the wires.
-        draft: Whether to write, for a recording that has none yet, a first draft of what must come of it.
+        draft: Whether to write, for a recording that has none yet, a first draft of the expected result.
 
     Returns:
         The files of the recordings.

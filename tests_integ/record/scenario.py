@@ -38,7 +38,7 @@ Expectation = dict[str, Any]
 
 @dataclass(frozen=True)
 class Meant:
-    """What must come of a recording: a message."""
+    """The expected result of a recording: a message."""
 
     said: Sequence[Said]
     stop_reason: StopReason
@@ -46,7 +46,7 @@ class Meant:
     hook_results: bool = False
 
     def expectation(self) -> Expectation:
-        """Return it as it stands beside the recording."""
+        """Return it in the form of the file beside the recording."""
         return {
             "message": {"role": "assistant", "content": content(self.said)},
             "stop_reason": self.stop_reason,
@@ -56,7 +56,7 @@ class Meant:
 
 @dataclass(frozen=True)
 class Failed:
-    """What must come of a recording: an error. None stands for: not asserted."""
+    """The expected result of a recording: an error. None stands for: not asserted."""
 
     kind: str
     status_code: int | None = None
@@ -65,7 +65,7 @@ class Failed:
     message_contains: str = ""
 
     def expectation(self) -> Expectation:
-        """Return it as it stands beside the recording."""
+        """Return it in the form of the file beside the recording."""
         return {
             "error": {
                 "type": self.kind,
@@ -78,7 +78,7 @@ class Failed:
 
 
 CUT = Failed("PortkeyStreamError", origin=None, retryable=True)
-"""The body ended without a finish reason; nobody can tell who broke it off."""
+"""The body ended without a finish reason; it is not known who broke it off."""
 
 Outcome = Meant | Failed
 
@@ -93,8 +93,8 @@ class Scenario:
         stream: The upstream's replies where a stream is asked for, one for each request that the gateway makes; None
             where it is not.
         answer: The same where one JSON body is asked for.
-        meant: What must come of it, unless `lost` says otherwise.
-        lost: What must come of the variants whose name matches a pattern, where the gateway loses or changes more
+        meant: The expected result, unless `lost` says otherwise.
+        lost: The expected result of the variants whose name matches a pattern, where the gateway loses or changes more
             than it does everywhere with this provider. The first match counts.
         headers: More request headers; a value of None takes one away.
         config: `x-portkey-config`; the text `UPSTREAM` in it becomes the upstream's URL.
@@ -127,7 +127,7 @@ class Scenario:
         return f"{WIRE}/{self.folder or self.provider.folder}/{self.name}.{variant}"
 
     def expectation(self, variant: str) -> Expectation:
-        """Return what must come of a variant."""
+        """Return the expected result of a variant."""
         for pattern, outcome in self.lost.items():
             if fnmatch.fnmatch(variant, pattern):
                 return outcome.expectation()

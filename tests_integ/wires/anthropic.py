@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from tests_integ.upstream import Gate, Piece, Reply, json_reply
+from tests_integ.upstream import Gate, Piece, Reply, json_reply, sse_reply
 
 MODEL = "claude-sonnet-4-5"
 USAGE: dict[str, Any] = {"input_tokens": 10, "output_tokens": 5}
@@ -112,11 +112,6 @@ def stream(
             index += 1
     pieces += end(stop_reason or ("tool_use" if "tool_use" in kinds else "end_turn"), usage)
     return sse_reply(pieces)
-
-
-def sse_reply(pieces: list[Piece]) -> Reply:
-    """Return a reply of events."""
-    return Reply(200, {"content-type": "text/event-stream; charset=utf-8"}, pieces)
 
 
 def answer(

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from tests_integ.upstream import Gate, Piece, Reply, json_reply
+from tests_integ.upstream import Gate, Piece, Reply, json_reply, sse_reply
 
 MODEL = "gpt-4o"
 USAGE: dict[str, Any] = {
@@ -96,11 +96,6 @@ def stream(
     if usage is not None:
         pieces.append(chunk(usage=usage, model=model))
     return sse_reply([*pieces, DONE] if done else pieces)
-
-
-def sse_reply(pieces: Sequence[Piece]) -> Reply:
-    """Return a reply of events."""
-    return Reply(200, {"content-type": "text/event-stream; charset=utf-8"}, pieces)
 
 
 def answer(

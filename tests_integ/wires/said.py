@@ -1,4 +1,4 @@
-"""What a model says, in no provider's words: the wires put it into theirs, the expectations are drawn up from it."""
+"""The output of a model in no provider's format: the wires convert it to theirs, the expectations are made from it."""
 
 from __future__ import annotations
 

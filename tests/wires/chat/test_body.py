@@ -257,7 +257,7 @@ def test_the_user_does_not_follow_results_in_a_message_of_its_own_for_mistral():
     ]
 
 
-def test_a_point_behind_results_that_upstreams_take_in_different_places_warns():
+def test_a_cache_point_after_results_that_upstreams_accept_in_different_places_warns():
     dialect = find_dialect({"anthropic", "bedrock"})
     messages: Any = [{"role": "user", "content": [result({"text": "1"}), POINT]}]
 
@@ -317,7 +317,7 @@ def test_a_point_behind_results_that_upstreams_take_in_different_places_warns():
         ),
     ],
 )
-def test_tools_and_what_is_asked_of_them(more, body):
+def test_tools_and_the_choice_among_them_are_converted(more, body):
     given = body_of([{"role": "user", "content": [{"text": "Hi"}]}], **more)
 
     assert {key: given[key] for key in ("tools", "tool_choice", "response_format") if key in given} == body
@@ -633,7 +633,7 @@ def test_a_cache_config_marks_system_prompt_tools_and_the_users_last_message():
         ),
     ],
 )
-def test_a_users_message(blocks, dialect, messages):
+def test_a_users_message_is_converted(blocks, dialect, messages):
     assert user(*blocks, dialect=dialect) == messages
 
 
@@ -881,7 +881,7 @@ def test_what_cannot_be_sent_raises(blocks, message):
     assert str(caught.value) == message
 
 
-def test_a_conversation_without_a_word_raises():
+def test_a_conversation_of_blank_text_alone_raises():
     with pytest.raises(
         PortkeyConfigError, match="messages must hold content other than blank text; got only blank text"
     ):
@@ -921,7 +921,7 @@ LOOP["loop"] = LOOP
         ),
     ],
 )
-def test_what_cannot_be_sent_of_a_result_is_left_out_and_a_text_and_a_warning_tell_why(block, dialect, reason):
+def test_content_of_a_result_that_cannot_be_sent_is_replaced_by_a_text_and_warns(block, dialect, reason):
     with pytest.warns(UserWarning, match=f"^left out of a tool's result: {reason}$"):
         messages = user(result({"text": "see"}, block, {"text": "end"}), dialect=dialect)
 
@@ -942,12 +942,12 @@ def test_a_tools_input_that_is_no_json_raises():
         assistant(use)
 
 
-def test_a_tools_json_is_sent_as_text_where_it_is_none():
+def test_a_tools_invalid_json_is_sent_as_text():
     assert user(result({"json": {"at": {1}}})) == [{"role": "tool", "tool_call_id": "t1", "content": '{"at": "{1}"}'}]
 
 
 @pytest.mark.parametrize("blocks", [[POINT, {"text": "a"}], [PDF, POINT, {"text": "a"}]], ids=["nothing", "a file"])
-def test_a_point_with_nothing_ahead_that_can_carry_it_warns(blocks):
+def test_a_cache_point_with_nothing_before_it_that_can_be_marked_warns(blocks):
     with pytest.warns(UserWarning, match="a cache point has no effect: there is no text or image before it"):
         user(*blocks, dialect="bedrock")
 
@@ -1012,7 +1012,7 @@ def test_a_conversation_is_not_written_into_gives_the_same_bytes_and_no_empty_co
         assert message.get("content_blocks") != []
 
 
-def test_the_dialect_of_the_unknown_takes_plain_chat():
+def test_a_question_for_an_unknown_upstream_is_plain_chat():
     assert (
         user({"text": "Hi"})
         == to_body(Question([{"role": "user", "content": [{"text": "Hi"}]}], "m"), OPENAI)["messages"]

@@ -131,9 +131,9 @@ def test_mixed_targets_get_what_all_of_them_take(providers, dialect):
 
 
 @pytest.mark.parametrize("name", DIALECTS)
-def test_each_dialect_is_its_own_common_form(name):
+def test_what_a_dialect_has_in_common_with_itself_is_that_dialect(name):
     assert mixed(name, name) == DIALECTS[name]
 
 
-def test_openai_is_the_dialect_of_the_unknown():
+def test_openai_is_the_dialect_of_unknown_upstreams():
     assert DIALECTS["openai"] is OPENAI

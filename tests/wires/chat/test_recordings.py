@@ -1,7 +1,7 @@
 """Every recorded answer of the real gateway, replayed through the model and Strands' own assembly."""
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from contextlib import aclosing
 from pathlib import Path
 
@@ -14,24 +14,13 @@ from strands_portkey import PortkeyError, PortkeyModel, ResponseMetadata
 from strands_portkey._http.cancellation import Watch
 from strands_portkey._http.client import GatewayClient
 from strands_portkey._settings.config import split_client_args
-from tests.chat import chunks_of, request_chat
+from tests.chat import Pieces, chunks_of, request_chat
 
 RECORDINGS = Path(__file__).parents[2] / "recordings"
 NAMES = sorted(str(path.relative_to(RECORDINGS).with_suffix("")) for path in RECORDINGS.rglob("*.http"))
 URL = "http://localhost:8787/v1/chat/completions"
 ANY = "$any"
 NO_USAGE = {"inputTokens": 0, "outputTokens": 0, "totalTokens": 0}  # What Strands makes of none.
-
-
-class Pieces(httpx.AsyncByteStream):
-    """A body that arrives in these pieces."""
-
-    def __init__(self, pieces: Sequence[bytes]) -> None:
-        self.pieces = pieces
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        for piece in self.pieces:
-            yield piece
 
 
 def read_recording(name: str) -> tuple[int, list[tuple[str, str]], bytes]:
@@ -51,7 +40,7 @@ def to_response(name: str, pieces: Sequence[bytes] | None = None) -> httpx.Respo
 
 
 async def replay(name: str) -> dict:
-    """Return what comes of a recording, in the form of the file beside it."""
+    """Return the result of a recording, in the form of the file beside it."""
     seen: list[ResponseMetadata] = []
     model = PortkeyModel(
         {"base_url": "http://localhost:8787"}, model_id="some-model", on_response=seen.append, stream=".stream" in name

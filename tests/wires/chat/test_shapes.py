@@ -77,7 +77,7 @@ def test_what_cannot_be_read_raises_and_says_where(data, where):
     ],
     ids=["model", "hook results", "counts", "usage", "reasoning and refusal"],
 )
-def test_a_misfit_that_the_answer_can_do_without_is_left_out(data, chunk, caplog):
+def test_an_invalid_field_that_the_answer_does_not_need_is_left_out(data, chunk, caplog):
     assert parse_chunk(json.dumps(data)) == chunk
     assert "ignored because of its wrong type" in caplog.text
 
@@ -91,7 +91,7 @@ def test_a_misfit_that_the_answer_can_do_without_is_left_out(data, chunk, caplog
     ],
     ids=["vllm", "openai's, bare", "fastapi's"],
 )
-def test_an_error_that_stands_for_itself_is_put_where_errors_are(said):
+def test_an_error_at_the_top_of_a_chunk_is_moved_under_its_error_key(said):
     assert parse_chunk(json.dumps(said)) == {"error": said}
 
 
@@ -102,13 +102,13 @@ def test_a_chunk_without_choices_is_no_error_by_that():
 
 
 @pytest.mark.parametrize("form", [str, str.encode], ids=["text", "bytes"])
-def test_half_a_character_spoils_itself_alone(form):
+def test_an_unpaired_surrogate_in_text_is_replaced(form):
     data = form('{"choices":[{"delta":{"content":"a \\ud83d"}}],"model":"\\ud83d\\ude00"}')
 
     assert parse_chunk(data) == {"choices": [{"delta": {"content": "a \ufffd"}}], "model": "\U0001f600"}
 
 
-def test_half_a_character_in_the_input_of_a_tool_raises():
+def test_an_unpaired_surrogate_in_the_input_of_a_tool_raises():
     data = '{"choices":[{"delta":{"tool_calls":[{"function":{"arguments":"\\ud83d"}}]}}]}'
 
     with pytest.raises(UnreadableChunkError):
@@ -152,7 +152,7 @@ def test_only_the_first_fault_of_a_list_is_looked_for(fault):
     assert str(caught.value).startswith("choices.0")
 
 
-def test_misfits_in_more_choices_than_anyone_asks_for_raise():
+def test_invalid_fields_in_more_choices_than_anyone_asks_for_raise():
     choices = [{"delta": {"content": "a", "reasoning": {}}}] * 1000
 
     assert parse_chunk(json.dumps({"choices": choices[:2]})) == {"choices": [{"delta": {"content": "a"}}] * 2}
@@ -160,7 +160,7 @@ def test_misfits_in_more_choices_than_anyone_asks_for_raise():
         parse_chunk(json.dumps({"choices": choices}))
 
 
-def test_an_error_that_stands_for_itself_is_read_from_its_beginning():
+def test_an_error_at_the_top_of_a_chunk_is_read_from_its_beginning():
     data = json.dumps({"detail": "No such model", "list": list(range(20_000))})
 
     error = parse_chunk(data)["error"]

@@ -18,14 +18,9 @@ from strands_portkey._errors import (
     PortkeyThrottledError,
 )
 from strands_portkey._wires.chat.stream import ChatTranslator
+from tests.events import START, STOP, delta
 
 BEGIN: StreamEvent = {"messageStart": {"role": "assistant"}}
-START: StreamEvent = {"contentBlockStart": {"start": {}}}
-STOP: StreamEvent = {"contentBlockStop": {}}
-
-
-def delta(**of):
-    return {"contentBlockDelta": {"delta": of}}
 
 
 def tool_start(call_id, name, **more):
@@ -46,7 +41,7 @@ def call(arguments=None, **more):
 
 
 def make_translator(judge=None):
-    """Return a translator whose time stands still."""
+    """Return a translator whose clock does not advance."""
     translator = ChatTranslator(judge)
     translator.stopwatch = Stopwatch(lambda: 0)
     return translator
@@ -317,7 +312,7 @@ def test_a_refusal_is_kept_as_text_and_is_no_normal_end():
     ("part", "warning"),
     [({"image_url": {"url": "data:"}}, "block=<image>"), ({"citation": {"type": "new"}}, "citation=<unknown type>")],
 )
-def test_what_has_no_place_is_not_lost_in_silence_and_told_once(caplog, part, warning):
+def test_a_part_of_an_answer_that_strands_cannot_express_is_logged_once(caplog, part, warning):
     with caplog.at_level(logging.WARNING):
         translate(blocks((0, part), (1, part)), chunk("STOP"))
 
@@ -463,14 +458,14 @@ def test_the_last_usage_counts_wherever_it_stands(chunks):
     }
 
 
-def test_without_usage_none_is_claimed():
+def test_without_usage_no_counts_are_reported():
     translator = make_translator()
     feed(translator, chunk("stop"))
 
     assert translator.finish()[-1] == {"metadata": {"metrics": {"latencyMs": 0, "timeToFirstByteMs": 0}}}
 
 
-def test_what_the_gateway_says_beside_the_answer_is_kept():
+def test_facts_of_the_gateway_within_the_answer_are_kept():
     translator = make_translator()
     feed(translator, {"hook_results": {"before_request_hooks": [1]}})
     feed(translator, chunk("stop") | {"model": "m"})

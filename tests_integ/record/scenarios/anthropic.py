@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from tests_integ.record import providers as p
 from tests_integ.record.scenario import CUT, Failed, Meant, Scenario, StopReason
 from tests_integ.record.scenarios.common import LOOK, TEXT, TIME, WEATHER
-from tests_integ.upstream import Gate, Reply
+from tests_integ.upstream import Gate, Reply, sse_reply
 from tests_integ.wires import anthropic
 from tests_integ.wires.said import Call, Counts, Redacted, Said, call, text, thinking
 
@@ -46,11 +46,11 @@ def _both(one: p.Anthropic) -> Iterator[Scenario]:
         ("api_error", Failed("PortkeyAPIError", retryable=True, message_contains="api_error")),
     ):
         event = _error_event(kind, "Overloaded")
-        yield Scenario(one, f"error_first_{kind}", error, [anthropic.sse_reply([event])])
+        yield Scenario(one, f"error_first_{kind}", error, [sse_reply([event])])
     started = one.stream([TEXT], "end_turn", Counts()).pieces
     late = Failed("PortkeyAPIError", retryable=True, message_contains="overloaded_error")
     overloaded = _error_event("overloaded_error", "Overloaded")
-    yield Scenario(one, "error_mid_text", late, [anthropic.sse_reply([*started[:4], overloaded])])
+    yield Scenario(one, "error_mid_text", late, [sse_reply([*started[:4], overloaded])])
 
 
 def _anthropic() -> Iterator[Scenario]:
@@ -99,24 +99,24 @@ def _anthropic() -> Iterator[Scenario]:
     start = anthropic.start()
     future = anthropic.event("content_block_future", index=0)
     body = one.stream([TEXT], "end_turn", Counts()).pieces
-    yield Scenario(one, "unknown_event", CUT, [anthropic.sse_reply([start, future, *body[2:]])])
+    yield Scenario(one, "unknown_event", CUT, [sse_reply([start, future, *body[2:]])])
     crlf = [piece.replace(b"\n", b"\r\n") for piece in body if isinstance(piece, bytes)]
-    yield Scenario(one, "crlf", CUT, [anthropic.sse_reply(list(crlf))])
+    yield Scenario(one, "crlf", CUT, [sse_reply(list(crlf))])
     kept = [piece for piece in body if not (isinstance(piece, bytes) and b"message_delta" in piece)]
-    yield Scenario(one, "no_finish_reason", CUT, [anthropic.sse_reply(kept)])
-    yield Scenario(one, "no_message_stop", Meant([TEXT], "end_turn"), [anthropic.sse_reply(list(body[:-1]))])
-    yield Scenario(one, "cut_before_the_first_event", CUT, [Reply(200, anthropic.sse_reply([]).headers, (), "cut")])
+    yield Scenario(one, "no_finish_reason", CUT, [sse_reply(kept)])
+    yield Scenario(one, "no_message_stop", Meant([TEXT], "end_turn"), [sse_reply(list(body[:-1]))])
+    yield Scenario(one, "cut_before_the_first_event", CUT, [Reply(200, sse_reply([]).headers, (), "cut")])
     half = [*body[:4], b'event: content_block_delta\ndata: {"type":"content_blo']
-    dying = dataclasses.replace(anthropic.sse_reply([*half, Gate()]), ending="cut")
+    dying = dataclasses.replace(sse_reply([*half, Gate()]), ending="cut")
     yield Scenario(one, "cut_mid_event", CUT, [dying], until=b"Paris ")
     for kind, retryable in (("rate_limit_error", True), ("invalid_request_error", False)):
         late = Failed("PortkeyAPIError", retryable=retryable, message_contains=kind)
         event = _error_event(kind, "Sorry")
-        yield Scenario(one, f"error_mid_text_{kind}", late, [anthropic.sse_reply([*body[:4], event])])
+        yield Scenario(one, f"error_mid_text_{kind}", late, [sse_reply([*body[:4], event])])
     tool = one.stream([LOOK, WEATHER], "tool_use", Counts()).pieces
     late = Failed("PortkeyAPIError", retryable=True, message_contains="overloaded_error")
     overloaded = _error_event("overloaded_error", "Overloaded")
-    yield Scenario(one, "error_mid_tool", late, [anthropic.sse_reply([*tool[:9], overloaded])])
+    yield Scenario(one, "error_mid_tool", late, [sse_reply([*tool[:9], overloaded])])
 
 
 def _citations(one: p.Anthropic) -> Scenario:

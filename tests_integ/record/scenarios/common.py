@@ -80,7 +80,7 @@ def pieces_until(provider: p.Provider, said: Sequence[Said], last: Said) -> int:
 
 
 def cut(provider: p.Provider, name: str, said: Sequence[Text | Thinking | Call]) -> Scenario:
-    """Return a scenario in which the provider dies while it says the last thing."""
+    """Return a scenario in which the provider fails while it sends the last part."""
     keep = pieces_until(provider, said, said[-1])
     # What is seen of the last thing, in no provider's spelling.
     seen = b"city" if isinstance(said[-1], Call) else said[-1].pieces[0].encode()

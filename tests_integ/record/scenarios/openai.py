@@ -1,4 +1,4 @@
-"""What OpenAI does, and what servers do that speak its wire for their own models."""
+"""What OpenAI does, and what servers with its protocol do for their own models."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from tests_integ.record import providers as p
 from tests_integ.record.scenario import CUT, Failed, Meant, Scenario
 from tests_integ.record.scenarios.common import LOOK, PARIS, TEXT, TIME, WEATHER, finish, says
-from tests_integ.upstream import Gate, Reply, json_reply
+from tests_integ.upstream import Gate, Reply, json_reply, sse_reply
 from tests_integ.wires import openai
 from tests_integ.wires.said import Call, Counts, text
 
@@ -75,7 +75,7 @@ def _calls() -> Iterator[Scenario]:
 def _usage() -> Iterator[Scenario]:
     one = p.OPENAI
     together = [openai.chunk({"role": "assistant", "content": "Paris"}, "stop", one.usage(Counts())), openai.DONE]
-    yield Scenario(one, "everything_in_one_chunk", Meant(PARIS, "end_turn"), [openai.sse_reply(together)])
+    yield Scenario(one, "everything_in_one_chunk", Meant(PARIS, "end_turn"), [sse_reply(together)])
     yield says(one, "usage_absent", Meant(PARIS, "end_turn", None), openai.text("Paris"))
     yield says(one, "no_finish_reason", CUT, openai.text("Paris"), None)
     usage = one.usage(Counts())
@@ -85,13 +85,13 @@ def _usage() -> Iterator[Scenario]:
         openai.chunk({}, "stop"),
         openai.DONE,
     ]
-    yield Scenario(one, "usage_early", Meant(PARIS, "end_turn"), [openai.sse_reply(early)])
+    yield Scenario(one, "usage_early", Meant(PARIS, "end_turn"), [sse_reply(early)])
     growing = [one.usage(Counts(output=count)) for count in (1, 3, 5)]
     repeated = [
         openai.chunk({"content": word}, usage=usage) for word, usage in zip(("Pa", "r", "is"), growing, strict=True)
     ]
     repeated += [openai.chunk({}, "stop", growing[2]), openai.DONE]
-    yield Scenario(one, "usage_on_every_chunk", Meant(PARIS, "end_turn"), [openai.sse_reply(repeated)])
+    yield Scenario(one, "usage_on_every_chunk", Meant(PARIS, "end_turn"), [sse_reply(repeated)])
 
 
 def _framing() -> Iterator[Scenario]:
@@ -99,13 +99,13 @@ def _framing() -> Iterator[Scenario]:
     whole = one.stream([TEXT], "stop", Counts())
     yield Scenario(one, "no_done", Meant([TEXT], "end_turn"), [dataclasses.replace(whole, pieces=whole.pieces[:-1])])
     crlf = [piece.replace(b"\n", b"\r\n") for piece in whole.pieces if isinstance(piece, bytes)]
-    yield Scenario(one, "crlf", Meant([TEXT], "end_turn"), [openai.sse_reply(crlf)])
+    yield Scenario(one, "crlf", Meant([TEXT], "end_turn"), [sse_reply(crlf)])
     noisy = [
         b": keep-alive\n\n",
         b"event: message\nid: 1\nretry: 1000\n" + crlf[0].replace(b"\r\n", b"\n"),
         *whole.pieces[1:],
     ]
-    yield Scenario(one, "comments_and_event_names", Meant([TEXT], "end_turn"), [openai.sse_reply(noisy)])
+    yield Scenario(one, "comments_and_event_names", Meant([TEXT], "end_turn"), [sse_reply(noisy)])
     yield says(
         one,
         "null_content",
@@ -125,7 +125,7 @@ def _framing() -> Iterator[Scenario]:
         one,
         "choice_without_index",
         Meant(PARIS, "end_turn", None),
-        [openai.sse_reply([two, openai.chunk({}, "stop"), openai.DONE])],
+        [sse_reply([two, openai.chunk({}, "stop"), openai.DONE])],
     )
 
 
@@ -137,22 +137,22 @@ def _errors() -> Iterator[Scenario]:
         ("invalid_request_error", {"message": "Bad tool schema", "type": "invalid_request_error", "code": None}, False),
     ):
         failed = Failed("PortkeyAPIError", retryable=outcome, message_contains=str(error["message"]))
-        yield Scenario(one, f"error_first_{name}", failed, [openai.sse_reply([openai.sse({"error": error})])])
+        yield Scenario(one, f"error_first_{name}", failed, [sse_reply([openai.sse({"error": error})])])
     limit = {"message": "Rate limit reached", "type": "requests", "code": "rate_limit_exceeded"}
     throttled = Failed("PortkeyThrottledError", retryable=True, message_contains="Rate limit reached")
-    yield Scenario(one, "error_first_rate_limit", throttled, [openai.sse_reply([openai.sse({"error": limit})])])
+    yield Scenario(one, "error_first_rate_limit", throttled, [sse_reply([openai.sse({"error": limit})])])
     server = {"message": "The server had an error", "type": "server_error", "code": None}
     failed = Failed("PortkeyAPIError", retryable=True, message_contains="The server had an error")
     begun = whole.pieces[:2]
-    yield Scenario(one, "error_mid_text", failed, [openai.sse_reply([*begun, openai.sse({"error": server})])])
+    yield Scenario(one, "error_mid_text", failed, [sse_reply([*begun, openai.sse({"error": server})])])
     named = b"event: error\n" + openai.sse({"error": server})
-    yield Scenario(one, "error_event_mid_text", failed, [openai.sse_reply([*begun, named])])
+    yield Scenario(one, "error_event_mid_text", failed, [sse_reply([*begun, named])])
     half = [*begun, b'data: {"id":"chatcmpl-1","obj']
-    dying = dataclasses.replace(openai.sse_reply([*half, Gate()]), ending="cut")
+    dying = dataclasses.replace(sse_reply([*half, Gate()]), ending="cut")
     yield Scenario(one, "cut_mid_event", CUT, [dying], until=b"Paris ")
-    reset = dataclasses.replace(openai.sse_reply([*begun, Gate()]), ending="abort")
+    reset = dataclasses.replace(sse_reply([*begun, Gate()]), ending="abort")
     yield Scenario(one, "reset_mid_text", CUT, [reset], until=b"Paris ")
-    yield Scenario(one, "cut_before_the_first_event", CUT, [Reply(200, openai.sse_reply([]).headers, (), "cut")])
+    yield Scenario(one, "cut_before_the_first_event", CUT, [Reply(200, sse_reply([]).headers, (), "cut")])
 
 
 def _json() -> Iterator[Scenario]:

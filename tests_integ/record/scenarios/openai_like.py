@@ -1,4 +1,4 @@
-"""What those that speak OpenAI's wire do, each in its own way, and Cohere."""
+"""What other providers with OpenAI's protocol do, and Cohere."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from tests_integ.record import providers as p
 from tests_integ.record.scenario import CUT, Failed, Meant, Outcome, Scenario, StopReason
 from tests_integ.record.scenarios.common import PARIS, TEXT, TIME, WEATHER, finish, says
-from tests_integ.upstream import json_reply
+from tests_integ.upstream import json_reply, sse_reply
 from tests_integ.wires import cohere, openai
 from tests_integ.wires.said import Counts
 
@@ -122,7 +122,7 @@ def _others() -> Iterator[Scenario]:
         [dataclasses.replace(whole, pieces=[*whole.pieces[:-1], usage, openai.DONE])],
     )
     failure = openai.sse({"error": {"message": "Over capacity", "type": "internal_server_error"}})
-    yield Scenario(p.GROQ, "error_mid_text", CUT, [openai.sse_reply([*whole.pieces[:2], failure])])
+    yield Scenario(p.GROQ, "error_mid_text", CUT, [sse_reply([*whole.pieces[:2], failure])])
 
     one = p.OPENROUTER
     whole = one.stream([TEXT], "stop", Counts())
@@ -145,8 +145,8 @@ def _others() -> Iterator[Scenario]:
         }
     )
     failed = Failed("PortkeyAPIError", retryable=True, message_contains="error")
-    yield Scenario(one, "error_mid_text", failed, [openai.sse_reply([*whole.pieces[:2], broken])])
-    yield Scenario(one, "error_first", failed, [openai.sse_reply([broken])])
+    yield Scenario(one, "error_mid_text", failed, [sse_reply([*whole.pieces[:2], broken])])
+    yield Scenario(one, "error_first", failed, [sse_reply([broken])])
 
     one = p.PERPLEXITY
     citations = {
@@ -158,7 +158,7 @@ def _others() -> Iterator[Scenario]:
         for piece in TEXT.pieces
     ]
     cited.append(openai.chunk({"content": ""}, "stop", one.usage(Counts()), model=one.model, **citations))
-    framed = openai.sse_reply([piece.replace(b"\n\n", b"\r\n\r\n") for piece in cited])
+    framed = sse_reply([piece.replace(b"\n\n", b"\r\n\r\n") for piece in cited])
     answer = {**p.parse(one.answer([TEXT], "stop", Counts())), **citations}
     yield Scenario(one, "citations", Meant([TEXT], "end_turn"), [framed], [json_reply(answer)])
 

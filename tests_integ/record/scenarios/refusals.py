@@ -1,4 +1,4 @@
-"""Upstreams that refuse: every status, in every provider's words, in JSON, HTML, text and nothing."""
+"""Upstreams that refuse: every status, with every provider's messages, as JSON, HTML, text and an empty body."""
 
 from __future__ import annotations
 
