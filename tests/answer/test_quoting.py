@@ -156,6 +156,22 @@ def test_a_quote_is_whole_if_it_is_short_without_its_keys():
 # -- what is copied whole ----------------------------------------------------------------------------------------------
 
 
+def test_a_key_is_hidden_in_the_name_of_the_first_header_that_is_shown():
+    judge = Judge()
+    judge.sent({"authorization": KEY})
+
+    assert judge.hide_headers({f"x-portkey-{KEY.lower()}": "a", "x-other": KEY}) == {"***": "a", "x-other": "***"}
+
+
+def test_what_a_call_learns_does_not_reach_the_judge_that_it_came_from():
+    known = Judge.knowing({"authorization": "first-key"})
+    judge = known.for_call()
+    judge.sent({"authorization": KEY})
+
+    assert judge.hide(f"first-key {KEY}") == "*** ***"
+    assert known.hide(f"first-key {KEY}") == f"*** {KEY}"
+
+
 async def test_no_key_is_in_the_metadata_of_an_answer(server):
     reported: list[ResponseMetadata] = []
     names = [TRACE, "x-portkey-provider", "x-portkey-cache-status", "x-portkey-last-used-option-index", "x-portkey-new"]

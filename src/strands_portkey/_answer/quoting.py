@@ -34,7 +34,7 @@ class Quoter:
         self._lowered: list[str] = []
 
     def learn_from(self, other: Quoter) -> None:
-        """Take over the keys that another has found; it is not changed, also not later."""
+        """Take over the keys that another knows; what this one learns later does not reach the other."""
         self._keys, self._lowered = other.keys, other._lowered
         self._seen, self._found = dict(other._seen), set(other._found)
 
@@ -50,6 +50,7 @@ class Quoter:
         return self._keys
 
     def find(self) -> None:
+        """Find the keys of the headers that were sent since the last time."""
         sent, self._sent = self._sent, []
         before = len(self._found)
         for headers in sent:
@@ -74,7 +75,7 @@ class Quoter:
 
     def hide_headers(self, headers: Mapping[str, str]) -> dict[str, str]:
         """Return headers without keys in names and values."""
-        shown = [self.hide(value) for value in headers.values()]
+        shown = [self.hide(value) for value in headers.values()]  # First, since it finds the keys that names may hold.
         return dict(zip(map(self._clear, headers), shown, strict=True))
 
     def hide_within(self, verdicts: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
