@@ -86,6 +86,10 @@ def let_seconds_pass(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
 # -- the request -------------------------------------------------------------------------------------------------------
 
 
+def test_a_request_shows_no_key():
+    assert "sk-1" not in repr(Request("/x?key=sk-1", b"sk-1", {"authorization": "sk-1"}))
+
+
 async def test_body_and_headers_go_out_as_given(server):
     server.reply(whole())
 

@@ -39,7 +39,7 @@ _WRAPPED: Final = re.compile(r"Invalid response received from ([\w.-]{1,80}): (.
 
 def read_complaint(text: str, depth: int = 0, *, is_whole: bool = True) -> Complaint:
     """Read an error body, or its beginning: JSON of any known form, HTML or plain text."""
-    data = text.encode(errors="replace")  # A half of a character is no JSON.
+    data = text.encode(errors="replace")  # A lone surrogate has no bytes.
     try:
         said: JsonValue = from_json(data, allow_partial=False if is_whole else "trailing-strings")
     except ValueError:

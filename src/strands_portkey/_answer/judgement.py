@@ -272,7 +272,7 @@ class Judge(Quoter):
 
 @lru_cache
 def _patterns(phrases: tuple[str, ...]) -> list[re.Pattern[str]]:
-    """Return regular expressions compiled, when the first error asks for them."""
+    """Return the phrases as compiled patterns: compiled for the first error, not on import, and kept."""
     return [re.compile(phrase, re.IGNORECASE) for phrase in phrases]
 
 

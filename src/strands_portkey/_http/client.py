@@ -27,7 +27,7 @@ class StaleConnectionError(PortkeyConnectionError):
 
 @dataclass(frozen=True, repr=False)
 class Request:
-    """What is sent to the gateway. Its headers hold keys, so it does not represent itself.
+    """What is sent to the gateway. Its headers hold keys, so its repr shows no fields.
 
     Attributes:
         path: Where it goes, below the gateway's base URL.

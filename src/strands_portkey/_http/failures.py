@@ -124,9 +124,9 @@ def bare(error: Exception, said: str) -> Exception | None:
     """Return an error of the same type as httpx's that has no more than a text: its frames hold keys."""
     if not isinstance(error, httpx.HTTPError):
         return None
-    bare = type(error).__new__(type(error))
-    httpx.HTTPError.__init__(bare, said)
-    return bare
+    copy = type(error).__new__(type(error))
+    httpx.HTTPError.__init__(copy, said)
+    return copy
 
 
 def is_of_a_hook(error: Exception) -> bool:

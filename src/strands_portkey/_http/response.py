@@ -38,7 +38,7 @@ class GatewayResponse:
         status_code: HTTP status.
         headers: Headers, with lower-case names.
         is_stream: Whether the body is a stream of server-sent events.
-        is_done: Whether the last message has come, as its reader knows: little may follow.
+        is_done: Whether the last message has come; the reader of `messages` sets it. The rest is read for a short time.
         is_whole: Whether the body was read to its end.
         hook_results: Verdicts of guardrails beside an error.
         judge: Makes its errors.
