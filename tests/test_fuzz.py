@@ -71,7 +71,7 @@ async def ask(
     reported: list[object] = []
     async with httpx.AsyncClient(transport=Answers(status, headers, pieces)) as http_client:
         model = PortkeyModel(
-            {"provider": "openai", **(client_args or {})},
+            {"provider": "openai", "max_retries": 0, **(client_args or {})},
             http_client=http_client,
             on_response=reported.append,
             model_id="m",

@@ -53,6 +53,7 @@ LAYERS = [
     {"_tracing", "_endpoints", "_http", "_wires/wire"},
     {"_wires/chat"},
     {"_wires"},
+    {"_learned"},
     {"_attempts"},
     {"model"},
     {"_cli"},

@@ -4,19 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from http.client import UNAUTHORIZED
+from http.client import REQUEST_TIMEOUT, UNAUTHORIZED
+from typing import Final
 
 from strands_portkey._answer.judgement import Judge
-from strands_portkey._errors import PortkeyAPIError, PortkeyError
+from strands_portkey._errors import (
+    PortkeyAPIError,
+    PortkeyError,
+    PortkeyGuardrailError,
+    PortkeyThrottledError,
+    PortkeyTimeoutError,
+)
 from strands_portkey._http.client import Request, StaleConnectionError
 from strands_portkey._json import dump_body
+from strands_portkey._learned import Learned
 from strands_portkey._request.question import Question
 from strands_portkey._request.schemas import Mechanism, is_rejection, to_output_schema
+from strands_portkey._request.thoughts import Signature, is_refusal, signatures_of, without_thoughts
 from strands_portkey._settings.config import PortkeyConfig
 from strands_portkey._settings.headers import request_headers
-from strands_portkey._settings.upstreams import find_upstreams
+from strands_portkey._settings.upstreams import Route, find_upstreams, name_upstream, to_route
 from strands_portkey._wires import WIRES
 from strands_portkey._wires.wire import Wire
+
+_LONGEST_WAIT: Final = 60.0  # Seconds that an answer may ask for.
+_FIRST_WAIT: Final = 0.5  # Seconds, doubled with each retry.
+_LONGEST_BACKOFF: Final = 8.0
+_MISUNDERSTOOD: Final = frozenset({400, 404, 415, 422})  # What an upstream answers to a body in another's form.
 
 
 @dataclass(frozen=True, repr=False)
@@ -26,63 +40,169 @@ class Call:
     Attributes:
         config: The model's configuration, changed for this call.
         routing: The settings that become headers, likewise; some may be functions.
+        question: What the model is asked; without messages at other endpoints.
         judge: Makes the errors of the call.
         tracing: Headers that join the call to a trace.
+        max_retries: How often a request is sent again after passing failures.
     """
 
     config: PortkeyConfig
     routing: Mapping[str, object]
+    question: Question
     judge: Judge
     tracing: Mapping[str, str] = field(default_factory=dict[str, str])
+    max_retries: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Plan:
-    """One request of a call.
+    """One request of a call. Its routing may hold keys, so it does not represent itself.
 
     Attributes:
         routing: The settings that become headers, with functions called; None where these are to be called anew.
         wire: The protocol that it speaks.
+        upstreams: Who is taken to answer: see `find_upstreams`.
+        route: What decides who answers.
         mechanisms: How the answer is held to a schema, with the others to try after it; None where there is none.
+        left_out: Thoughts of the conversation that are not replayed.
+        is_edited: Whether the conversation has been edited, so that thoughts of it were refused.
+        may_change_form: Whether it may be sent once more in the form of the upstream that has refused it.
         may_renew_keys: Whether keys come from functions and have not been fetched anew.
         may_reuse: Whether a connection that was kept may carry it.
+        retries: How many retries after passing failures have been made.
+        max_retries: How many may be made.
+        attempt: The number of the request within the call, from 1.
+        wait: Seconds to wait before it is sent.
     """
 
     routing: Mapping[str, object] | None
     wire: Wire = WIRES["chat"]
+    upstreams: frozenset[str] = frozenset()
+    route: Route = ()
     mechanisms: Sequence[Mechanism | None] = (None,)
+    left_out: frozenset[Signature] = frozenset()
+    is_edited: bool = False
+    may_change_form: bool = True
     may_renew_keys: bool = False
     may_reuse: bool = True
+    retries: int = 0
+    max_retries: int = 0
+    attempt: int = 1
+    wait: float = 0.0
 
 
-def first_plan(
-    call: Call,
-    called: Mapping[str, object],
-    question: Question | None = None,
-    rejected: Collection[tuple[str, Mechanism]] = (),
-) -> Plan:
-    """Return the first request of a call, without the mechanisms that were refused for its model."""
-    may_renew_keys = any(callable(value) for value in call.routing.values())
-    plan = Plan(called, may_renew_keys=may_renew_keys)
-    if question is None or question.output_model is None:
-        return plan
-    found = plan.wire.mechanisms(replace(question, upstreams=_upstreams(call, plan)))
-    left = [each for each in found if (question.model_id, each) not in rejected]
-    return replace(plan, mechanisms=left or found)
+def first_plan(call: Call, called: Mapping[str, object], learned: Learned) -> Plan:
+    """Return the first request of a call, without what earlier answers have refused."""
+    question = call.question
+    route = to_route(called, question.model_id)
+    upstreams = find_upstreams(call.config.get("upstream"), called, question.model_id, learned.names(route))
+    plan = Plan(
+        called,
+        upstreams=upstreams,
+        route=route,
+        may_change_form=bool(question.messages) and call.config.get("upstream") is None,
+        may_renew_keys=any(callable(value) for value in call.routing.values()),
+        max_retries=call.max_retries,
+    )
+    if question.output_model is not None:
+        plan = replace(plan, mechanisms=_find_mechanisms(plan, question, learned.allowed(question.model_id)))
+    if learned.is_edited(question):
+        plan = replace(plan, is_edited=True, left_out=learned.stale_thoughts(question))
+    return plan
 
 
-def next_plan(plan: Plan, error: PortkeyError, received: int) -> Plan | None:
-    """Return the request that may avoid the error of an earlier one, or None; `received` chunks came before it."""
-    if received:
-        return None
+def next_plan(
+    plan: Plan, error: PortkeyError, question: Question, headers: Mapping[str, str], jitter: float
+) -> Plan | None:
+    """Return the request that may avoid the error of an earlier one, of whose answer nothing was used; or None.
+
+    Args:
+        plan: The earlier request.
+        error: Its error.
+        question: What was asked.
+        headers: Those of its answer, in lower case; empty where none came.
+        jitter: A random number from 0 to 1 that spreads the retries of many callers.
+    """
+    following = replace(plan, attempt=plan.attempt + 1, wait=0.0)
     if isinstance(error, StaleConnectionError):
-        return replace(plan, may_reuse=False)
-    mechanism = plan.mechanisms[0]
-    if mechanism and isinstance(error, PortkeyAPIError) and is_rejection(error, mechanism):
-        return replace(plan, mechanisms=plan.mechanisms[1:])
+        return replace(following, may_reuse=False)
     if plan.may_renew_keys and error.status_code == UNAUTHORIZED:
-        return replace(plan, routing=None, may_renew_keys=False)  # A key that changes each time is no fresh one.
+        return replace(following, routing=None, may_renew_keys=False)  # A key that changes each time is no fresh one.
+    if isinstance(error, PortkeyAPIError) and (changed := _changed(plan, error, question)):
+        return replace(changed, attempt=following.attempt, wait=0.0)
+    if plan.retries < plan.max_retries and (wait := _wait(plan, error, headers, jitter)) is not None:
+        return replace(following, retries=plan.retries + 1, wait=wait)
     return None
+
+
+def _changed(plan: Plan, error: PortkeyAPIError, question: Question) -> Plan | None:
+    """Return a request without what an upstream has refused, or in the form that it takes."""
+    if is_refusal(error) and (replayed := frozenset(signatures_of(question.messages)) - plan.left_out):
+        return replace(plan, left_out=plan.left_out | replayed, is_edited=True)
+    if plan.may_change_form and (upstreams := _misjudged(plan, error, question)):
+        plan = replace(plan, upstreams=upstreams, may_change_form=False)
+        return replace(plan, mechanisms=_find_mechanisms(plan, question, plan.mechanisms))
+    mechanism = plan.mechanisms[0]
+    if mechanism and is_rejection(error, mechanism):
+        return replace(plan, mechanisms=plan.mechanisms[1:])
+    return None
+
+
+def _misjudged(plan: Plan, error: PortkeyAPIError, question: Question) -> frozenset[str] | None:
+    """Return who has refused a body, if that is somebody who takes another form of it than was assumed."""
+    if not error.provider or error.status_code not in _MISUNDERSTOOD or type(error) is not PortkeyAPIError:
+        return None
+    name = name_upstream(error.provider, question.model_id)
+    upstreams = frozenset({name})
+    differs = name not in plan.upstreams and plan.wire.form(upstreams) != plan.wire.form(plan.upstreams)
+    return upstreams if differs else None
+
+
+def _find_mechanisms(
+    plan: Plan, question: Question, allowed: Collection[Mechanism | None]
+) -> Sequence[Mechanism | None]:
+    """Return the ways to hold the answer to a schema: those of the upstream that are allowed, or all."""
+    if question.output_model is None:
+        return (None,)
+    found = plan.wire.mechanisms(replace(question, upstreams=plan.upstreams))
+    return [each for each in found if each in allowed] or found
+
+
+def _wait(plan: Plan, error: PortkeyError, headers: Mapping[str, str], jitter: float) -> float | None:
+    """Return the seconds after which the same request may succeed; None where it will not, or is not ours to repeat."""
+    if not _is_passing(error, headers):
+        return None
+    asked = error.retry_after if isinstance(error, PortkeyAPIError) else None
+    if asked and asked <= _LONGEST_WAIT:
+        return min(asked * (1 + jitter / 10), _LONGEST_WAIT)
+    if isinstance(error, PortkeyThrottledError) and asked != 0:
+        return None  # Strands' retry strategy has longer waits.
+    return min(_FIRST_WAIT * 2.0**plan.retries, _LONGEST_BACKOFF) * (1 - jitter / 4)
+
+
+def _is_passing(error: PortkeyError, headers: Mapping[str, str]) -> bool:
+    """Whether an error may pass, and nobody else has tried again or waited for long."""
+    if not error.retryable or isinstance(error, PortkeyGuardrailError):
+        return False
+    if isinstance(error, PortkeyTimeoutError):
+        return error.clock == "connect"
+    if headers.get("x-portkey-gateway-exception") == "true":
+        return False
+    # Two gateways in a row give a list.
+    if any(count.strip() not in ("", "0") for count in headers.get("x-portkey-retry-attempt-count", "").split(",")):
+        return False
+    # The gateway's own, for `request_timeout`.
+    return not (
+        error.status_code == REQUEST_TIMEOUT and error.origin == "gateway" and headers.get("x-portkey-provider")
+    )
+
+
+def remember(learned: Learned, plan: Plan, following: Plan, model_id: str) -> None:
+    """Remember what a request has shown to be refused, as the one that follows it leaves it out."""
+    learned.refuse(following.left_out - plan.left_out)
+    refused = plan.mechanisms[0]
+    if refused and refused not in following.mechanisms and following.upstreams == plan.upstreams:
+        learned.reject(model_id, refused)
 
 
 def to_headers(call: Call, plan: Plan) -> dict[str, str]:
@@ -94,24 +214,22 @@ def to_headers(call: Call, plan: Plan) -> dict[str, str]:
     return request_headers(plan.routing or {}, call.tracing)
 
 
-def to_request(call: Call, plan: Plan, question: Question) -> Request:
-    """Return a request, to be sent.
+def to_request(call: Call, plan: Plan) -> Request:
+    """Return a request to ask the model, to be sent.
 
     Raises:
         PortkeyConfigError: If something cannot be sent.
     """
+    question = call.question
     headers = to_headers(call, plan)
     mechanism = plan.mechanisms[0]
     by_schema = question.output_model if mechanism == "schema" else None
     question = replace(
         question,
-        upstreams=_upstreams(call, plan),
+        messages=without_thoughts(question.messages, plan.left_out),
+        upstreams=plan.upstreams,
         tool_specs=() if by_schema else question.tool_specs,
         tool_choice=question.tool_choice if mechanism in (None, "forced") else None,
         output_schema=to_output_schema(by_schema) if by_schema else None,
     )
     return Request(plan.wire.path, dump_body(plan.wire.to_body(question)), headers, plan.may_reuse)
-
-
-def _upstreams(call: Call, plan: Plan) -> frozenset[str]:
-    return find_upstreams(call.config.get("upstream"), plan.routing or {}, call.config["model_id"])

@@ -20,6 +20,7 @@ from typing import Literal
 
 from pydantic import JsonValue
 from strands.types.exceptions import ContextWindowOverflowException, ModelThrottledException
+from typing_extensions import override
 
 Origin = Literal["gateway", "provider", "network"]
 """Where the failure occurred: in the gateway, at the provider behind it, or in the network."""
@@ -42,6 +43,8 @@ class PortkeyError(Exception):
     """How to fix the problem, if that is known."""
     retryable: bool
     """Whether the same request may succeed later."""
+    attempts: int = 1
+    """How many requests were sent before it was raised, its own included; its text says so where there were more."""
 
     def __init__(
         self,
@@ -64,6 +67,12 @@ class PortkeyError(Exception):
         self.received = received
         self.hint = hint
         self.retryable = retryable
+
+    @override
+    def __str__(self) -> str:
+        """Return the message, the hint, and the number of attempts if there was more than one."""
+        message = super().__str__()
+        return message if self.attempts == 1 else f"{message}\nAttempts: {self.attempts}"
 
 
 class PortkeyConfigError(PortkeyError, ValueError):

@@ -7,7 +7,8 @@ import logging
 import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from random import random
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 from urllib.parse import quote
 
@@ -23,15 +24,22 @@ from strands_portkey._answer.judgement import Judge
 from strands_portkey._answer.metadata import ResponseMetadata, response_metadata
 from strands_portkey._answer.output import to_output
 from strands_portkey._answer.translator import Translator
-from strands_portkey._attempts import Call, Plan, first_plan, next_plan, to_headers, to_request
+from strands_portkey._attempts import Call, Plan, first_plan, next_plan, remember, to_headers, to_request
 from strands_portkey._endpoints import read_count, read_models, read_prompt, to_count_body, to_feedback
-from strands_portkey._errors import PortkeyAPIError, PortkeyConfigError, PortkeyError, PortkeyGuardrailError
+from strands_portkey._errors import (
+    PortkeyAPIError,
+    PortkeyConfigError,
+    PortkeyError,
+    PortkeyGuardrailError,
+    PortkeyTimeoutError,
+)
 from strands_portkey._http.cancellation import RequestCancelledError, Watch
 from strands_portkey._http.client import AsyncClient, GatewayClient, Request
 from strands_portkey._http.response import GatewayResponse
 from strands_portkey._json import Body, dump_body
+from strands_portkey._learned import Learned
 from strands_portkey._request.question import Question, to_question
-from strands_portkey._request.schemas import Mechanism, to_tool_spec
+from strands_portkey._request.schemas import to_tool_spec
 from strands_portkey._settings.config import (
     ClientArgs,
     PortkeyConfig,
@@ -44,7 +52,7 @@ from strands_portkey._settings.context_window import find_context_window_limit
 from strands_portkey._settings.headers import request_headers
 from strands_portkey._settings.invocation import for_call
 from strands_portkey._settings.secrets import masked
-from strands_portkey._settings.upstreams import find_upstreams
+from strands_portkey._settings.upstreams import find_upstreams, name_upstream
 from strands_portkey._tracing import describe_response, trace_headers
 from strands_portkey._wires import WIRES
 
@@ -55,6 +63,24 @@ logger: Final = logging.getLogger(__name__)
 
 T = TypeVar("T", bound=BaseModel)
 Result = TypeVar("Result")
+
+
+@dataclass(repr=False)
+class _Exchange:
+    """The answer to one request, while and after it is read. Its parts may hold keys, so it does not represent itself.
+
+    Attributes:
+        translator: What reads it.
+        response: What it is read from.
+        metadata: What the gateway reports about it, once it has ended.
+        failure: The error that has ended it.
+    """
+
+    translator: Translator
+    response: GatewayResponse
+    metadata: ResponseMetadata | None = None
+    failure: PortkeyError | None = None
+
 
 OnResponse = Callable[[ResponseMetadata], Awaitable[None] | None]
 """What is called with the gateway's facts about a request."""
@@ -112,8 +138,7 @@ class PortkeyModel(Model):
         finally:
             del client_args, model_config
         self._on_response = on_response
-        # What the upstreams of this model have refused. Not kept for the process: a gateway's routing may change.
-        self._rejected: set[tuple[str, Mechanism]] = set()
+        self._learned = Learned()
         logger.debug("model_id=<%s>, keys=<%s> | initialized", self.config["model_id"], sorted(self.config))
 
     @override
@@ -194,33 +219,31 @@ class PortkeyModel(Model):
         """
         trailing_blocks = kwargs.get("dynamic_trailing_blocks")
 
-        def begin() -> tuple[Call, Question]:
-            call = self._call(invocation_state)
-            question = replace(
-                to_question(call.config, messages, tool_specs, system_prompt, system_prompt_content),
+        def ask(config: PortkeyConfig) -> Question:
+            return replace(
+                to_question(config, messages, tool_specs, system_prompt, system_prompt_content),
                 tool_choice=tool_choice,
                 output_model=structured_output_model,
                 session_id=agent_metadata.session_id if agent_metadata else None,
                 trailing_blocks=trailing_blocks if isinstance(trailing_blocks, int) else 0,
             )
-            return call, question
 
-        return self._answer(begin, cancel_signal)
+        return self._answer(lambda: self._call(ask, invocation_state), cancel_signal)
 
     async def _answer(
-        self, begin: Callable[[], tuple[Call, Question]], cancel_signal: threading.Event | None
+        self, begin: Callable[[], Call], cancel_signal: threading.Event | None
     ) -> AsyncGenerator[StreamEvent, None]:
         """Send the requests of a call, as many as its errors lead to, and yield the events of the answer."""
-        message = event = None
+        message = event = answer = None
+        last: list[StreamEvent] = []
         try:
-            call, question = begin()
+            call = begin()
             with suppress(RequestCancelledError), Watch(self._client.endpoint.clocks, cancel_signal) as watch:
-                plan: Plan | None = first_plan(call, await _called(call, watch), question, self._rejected)
+                plan: Plan | None = first_plan(call, await _called(call, watch), self._learned)
                 while plan:
                     translator = plan.wire.translator(call.judge)
-                    metadata: ResponseMetadata | None = None
-                    failure: PortkeyError | None = None
-                    response = GatewayResponse(self._client, to_request(call, plan, question), watch, call.judge)
+                    response = GatewayResponse(self._client, to_request(call, plan), watch, call.judge)
+                    answer = _Exchange(translator, response)
                     try:
                         async with response, aclosing(response.messages()) as received:
                             try:
@@ -229,17 +252,17 @@ class PortkeyModel(Model):
                                         yield event
                                     response.is_done = translator.is_done
                             except PortkeyError as error:
-                                failure = error.with_traceback(None)  # `on_response` must not find its frames.
+                                answer.failure = error.with_traceback(None)  # `on_response` must not find its frames.
                             finally:
-                                metadata = await self._report(response, translator, call.judge)
+                                answer.metadata = await self._report(answer, call, plan)
                     except PortkeyError as error:
-                        failure = error
-                    plan = await self._plan_after(failure, translator.received, plan, call, watch) if failure else None
-                    if plan is None:
-                        for event in _last_events(failure, translator, call.config, metadata):
-                            yield event
+                        answer.failure = error
+                    last, plan = await self._end(answer, call, plan, watch)
+                    for event in last:
+                        yield event
         except PortkeyError as error:
-            message = event = failure = None
+            message = event = answer = None  # Or the error would be part of a cycle.
+            last.clear()
             raise error.with_traceback(None) from error.__cause__  # Its frames hold what came, which may quote keys.
 
     @override
@@ -273,16 +296,16 @@ class PortkeyModel(Model):
         """
         spec = to_tool_spec(output_model)
         choice: ToolChoiceToolDict = {"tool": {"name": spec["name"]}}
-        call = self._call(None)
 
-        def begin() -> tuple[Call, Question]:
-            question = to_question(call.config, prompt, [spec], system_prompt, None)
-            return call, replace(question, tool_choice=choice, output_model=output_model)
+        def ask(config: PortkeyConfig) -> Question:
+            question = to_question(config, prompt, [spec], system_prompt, None)
+            return replace(question, tool_choice=choice, output_model=output_model)
 
+        call = self._call(ask)
         message: Message = {"role": "assistant", "content": []}
         event = None
         try:
-            async with aclosing(self._answer(begin, cancel_signal)) as events:
+            async with aclosing(self._answer(lambda: call, cancel_signal)) as events:
                 async for event in process_stream(events):
                     if "stop" in event:
                         message = cast("Message", event["stop"][1])
@@ -321,7 +344,7 @@ class PortkeyModel(Model):
             question = to_question(config, messages, tool_specs, system_prompt, system_prompt_content)
             try:
                 body = to_count_body(WIRES["chat"].to_body(replace(question, upstreams=upstreams)))
-                return await self._fetch("/messages/count_tokens", read_count, body)
+                return await self._fetch("/messages/count_tokens", read_count, body, max_retries=0)
             except PortkeyError as error:
                 logger.debug("error=<%s> | tokens are estimated", type(error).__name__)
         return await super().count_tokens(messages, tool_specs, system_prompt, system_prompt_content)
@@ -376,13 +399,21 @@ class PortkeyModel(Model):
         path = f"/prompts/{quote(prompt_id, safe='')}/render"
         return await self._fetch(path, read_prompt, {"variables": dict(variables or {})})
 
-    async def _fetch(self, path: str, read: Callable[[JsonValue, Judge], Result], body: Body | None = None) -> Result:
+    async def _fetch(
+        self,
+        path: str,
+        read: Callable[[JsonValue, Judge], Result],
+        body: Body | None = None,
+        max_retries: int | None = None,
+    ) -> Result:
         """Return what another endpoint answers, as `read` makes it of the JSON."""
-        call = Call(self.config, self._routing, self._judge.for_call())
+        call = self._call(lambda config: to_question(config, (), None, None, None))
+        if max_retries is not None:
+            call = replace(call, max_retries=max_retries)
         try:
             sent = None if body is None else dump_body(body)
             with Watch(self._client.endpoint.clocks, None) as watch:
-                plan = first_plan(call, await _called(call, watch))
+                plan = first_plan(call, await _called(call, watch), self._learned)
                 while True:
                     request = Request(path, sent, to_headers(call, plan), plan.may_reuse)
                     response = GatewayResponse(self._client, request, watch, call.judge)
@@ -390,42 +421,75 @@ class PortkeyModel(Model):
                         async with response:
                             return read(await response.json(), call.judge)
                     except PortkeyError as error:
-                        following = await self._plan_after(error, 0, plan, call, watch)
-                        if following is None:
-                            raise
-                        plan = following
+                        plan = await self._plan_after(error, response.headers, call, plan, watch)
         except PortkeyError as error:
             raise error.with_traceback(None) from error.__cause__  # Its frames hold what came, which may quote keys.
 
-    def _call(self, invocation_state: dict[str, Any] | None) -> Call:
+    def _call(self, ask: Callable[[PortkeyConfig], Question], invocation_state: dict[str, Any] | None = None) -> Call:
         """Return what the requests of a call have in common."""
-        routing, config = for_call(self._routing, self.config, invocation_state)
+        max_retries = self._client.endpoint.max_retries
+        routing, config, max_retries = for_call(self._routing, self.config, max_retries, invocation_state)
         judge = self._judge.for_call(config.get("context_overflow_phrases", ()))
         tracing = trace_headers(invocation_state) if config.get("tracing", True) else {}
-        return Call(config, routing, judge, tracing)
+        return Call(config, routing, ask(config), judge, tracing, max_retries)
+
+    async def _end(
+        self, answer: _Exchange, call: Call, plan: Plan, watch: Watch
+    ) -> tuple[list[StreamEvent], Plan | None]:
+        """Return the events that end an answer, or the next request in its place; raise its error if there is none."""
+        try:
+            last = _last_events(answer, call.config)
+        except PortkeyError as error:
+            if not answer.translator.has_begun:
+                return [], await self._plan_after(error, answer.response.headers, call, plan, watch)
+            error.attempts = plan.attempt
+            raise
+        if plan.is_edited:
+            self._learned.bind(call.question, answer.translator.signatures)
+        return last, None
 
     async def _plan_after(
-        self, error: PortkeyError, received: int, plan: Plan, call: Call, watch: Watch
-    ) -> Plan | None:
-        """Return the request that may avoid an error, with keys fetched anew if it needs them; remember a refusal."""
+        self, error: PortkeyError, headers: Mapping[str, str], call: Call, plan: Plan, watch: Watch
+    ) -> Plan:
+        """Return the request that may avoid an error, when it is time for it; raise the error if there is none."""
         error.__traceback__ = None  # What is raised from here on would hold its frames.
-        following = next_plan(plan, error, received)
+        error.attempts = plan.attempt
+        following = next_plan(plan, error, call.question, headers, random())  # noqa: S311 - it only spreads retries
         if following and following.routing is None:
             called = await _called(call, watch)
             following = None if called == plan.routing else replace(following, routing=called)
-        if following and (refused := plan.mechanisms[0]) not in following.mechanisms and refused:
-            self._rejected.add((call.config["model_id"], refused))
+        if following is None:
+            raise error
+        remember(self._learned, plan, following, call.config["model_id"])
+        logger.info(
+            "attempt=<%d>, wait=<%.2f>, error=<%s>, status=<%s> | trying again",
+            following.attempt,
+            following.wait,
+            type(error).__name__,
+            error.status_code,
+        )
+        if following.wait:
+            try:
+                await watch.sleep(following.wait)
+            except PortkeyTimeoutError as late:
+                late.attempts = plan.attempt
+                raise late from error
         return following
 
-    async def _report(self, response: GatewayResponse, translator: Translator, judge: Judge) -> ResponseMetadata:
+    async def _report(self, answer: _Exchange, call: Call, plan: Plan) -> ResponseMetadata:
         """Tell the caller and the current span what the gateway said; a failure there must not spoil the answer."""
+        judge, translator, response = call.judge, answer.translator, answer.response
         metadata = response_metadata(
             response.status_code,
             judge.hide_headers(response.headers),
             model=judge.hide(translator.model) if translator.model else None,
             hook_results=judge.hide_within({**translator.hook_results, **response.hook_results}),
             counts=translator.counts,
+            attempt=plan.attempt,
         )
+        if metadata.provider:
+            name = name_upstream(metadata.provider, translator.model or call.config["model_id"])
+            self._learned.answered(plan.route, name)
         try:
             describe_response(metadata)
             if self._on_response is not None and (waiting := self._on_response(metadata)) is not None:
@@ -450,15 +514,14 @@ async def _called(call: Call, watch: Watch) -> dict[str, object]:
     return await watch.wait(call_all, "keys")
 
 
-def _last_events(
-    error: PortkeyError | None, translator: Translator, config: PortkeyConfig, metadata: ResponseMetadata | None
-) -> list[StreamEvent]:
+def _last_events(answer: _Exchange, config: PortkeyConfig) -> list[StreamEvent]:
     """Return the events that end an answer, also in spite of an error, or raise that."""
+    translator, error = answer.translator, answer.failure
     if error is None:
-        return translator.finish(metadata)
+        return translator.finish(answer.metadata)
     if isinstance(error, PortkeyGuardrailError) and config.get("on_guardrail") != "raise":
-        return translator.deny(error, metadata)
+        return translator.deny(error, answer.metadata)
     if isinstance(error, PortkeyAPIError) or not translator.is_finished:
         raise error
     logger.warning("error=<%s> | the answer was whole, what followed it is lost", error)
-    return translator.finish(metadata)
+    return translator.finish(answer.metadata)

@@ -42,6 +42,7 @@ STANDARD = Endpoint(
     trust_env=True,
     http2=False,
     max_event_bytes=16 * 2**20,
+    max_retries=2,
 )
 TLS = ssl.create_default_context()
 KEY = "sk-proj-Qw7Zx81LmNpRt55KjHgFd"
@@ -62,6 +63,7 @@ def test_settings_of_the_connection_are_separated_from_routing():
         "trust_env": False,
         "http2": True,
         "max_event_bytes": 10,
+        "max_retries": 5,
         "provider": "openai",
         "Authorization": "sk-1",
         "trace-id": None,
@@ -77,6 +79,7 @@ def test_settings_of_the_connection_are_separated_from_routing():
             trust_env=False,
             http2=True,
             max_event_bytes=10,
+            max_retries=5,
         ),
         {"provider": "openai", "authorization": "sk-1", "trace_id": None},
     )

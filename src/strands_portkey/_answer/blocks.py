@@ -129,13 +129,13 @@ class BlockQueue:
 
     Attributes:
         events: The events brought about and not yet taken away.
-        has_begun: Whether any block has opened: whether the model has said anything.
+        signatures: What marks each signed or redacted thought: its signature, or its bytes.
     """
 
     def __init__(self) -> None:
         """Begin without any block."""
         self.events: list[StreamEvent] = []
-        self.has_begun = False
+        self.signatures: list[str | bytes] = []
         self._line: deque[_Block] = deque()
         self._tools: dict[ToolCall, _Block] = {}
 
@@ -158,6 +158,10 @@ class BlockQueue:
             block = last
         else:
             block = self._last("reasoning", index)
+        if block.signed:
+            self.signatures[-1] = str(self.signatures[-1]) + signature
+        else:
+            self.signatures.append(signature)
         block.signed = True
         self._put(block, {"reasoningContent": {"signature": signature}})
 
@@ -166,6 +170,7 @@ class BlockQueue:
         block = _Block("redacted")
         self._line_up(block)
         self._put(block, {"reasoningContent": {"redactedContent": data.encode()}})
+        self.signatures.append(data.encode())
 
     def tool_input(self, call: ToolCall, arguments: str) -> None:
         """Add a fragment of a call's arguments. The block begins when the call's name is known."""
@@ -227,7 +232,6 @@ class BlockQueue:
 
     def _open(self) -> None:
         block = self._line[0]
-        self.has_begun = True
         self.events.append({"contentBlockStart": {"start": block.start()}})
         self.events.extend({"contentBlockDelta": {"delta": delta}} for delta in block.deltas)
 

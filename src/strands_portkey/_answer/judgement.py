@@ -29,7 +29,8 @@ _LOWEST_ERROR: Final = 300  # Redirects are not followed.
 _DENIED: Final = 446
 _TIMEOUT: Final = 408
 _UNAVAILABLE: Final = 503
-_RETRYABLE: Final = frozenset({_TIMEOUT, 409, 425, 429, 500, 502, _UNAVAILABLE, 504, 529})
+_RETRYABLE: Final = frozenset({_TIMEOUT, 409, 425, 429})
+_LOWEST_SERVER_ERROR: Final = 500
 _THROTTLE_STATUS: Final = frozenset({429, 529})
 _THROTTLE_CODE: Final = frozenset({"overloaded_error", "rate_limit_error", "rate_limit_exceeded"})
 # Finish reasons that are errors, beside all that end in `_error` or begin with `malformed_` (Gemini, Bedrock).
@@ -254,7 +255,7 @@ class Judge(Quoter):
         if status is None:
             retryable = any(_PASSING.fullmatch(code) for code in codes) or not (codes or complaint.message)
         else:
-            retryable = status in _RETRYABLE and codes.isdisjoint(_FINAL_CODE)
+            retryable = (status in _RETRYABLE or status >= _LOWEST_SERVER_ERROR) and codes.isdisjoint(_FINAL_CODE)
         is_throttled = codes.isdisjoint(_FINAL_CODE) and _is_throttled(status, codes, complaint.message)
         if status == _DENIED:
             return PortkeyGuardrailError, retryable or is_throttled

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Final
 
 from pydantic import JsonValue
@@ -24,6 +25,7 @@ class Translator(ABC):
         model: The model that answered, as the wire names it.
         hook_results: Verdicts of the gateway's guardrails.
         received: Number of messages taken in.
+        has_begun: Whether any event has been returned. Until then another request may take the place of this one.
         is_done: Whether the last message of the stream has come: what may follow are the gateway's verdicts.
         stopwatch: Measures the answer, from when the translator is made.
     """
@@ -34,6 +36,7 @@ class Translator(ABC):
         self.model: str | None = None
         self.hook_results: dict[str, JsonValue] = {}
         self.received: int = 0
+        self.has_begun = False
         self.is_done = False
         self.stopwatch = Stopwatch()
 
@@ -46,6 +49,11 @@ class Translator(ABC):
     @abstractmethod
     def is_finished(self) -> bool:
         """Whether the answer has said why it ended. Without that it is not whole."""
+
+    @property
+    @abstractmethod
+    def signatures(self) -> Sequence[str | bytes]:
+        """What marks each signed or redacted thought that came: its signature, or its bytes."""
 
     @abstractmethod
     def feed(self, event: str | None, data: str) -> list[StreamEvent]:
@@ -68,7 +76,14 @@ class Translator(ABC):
     def deny(self, error: PortkeyGuardrailError, response: ResponseMetadata | None = None) -> list[StreamEvent]:
         """End an answer that a guardrail denied, also one that has begun: the gateway's message, and why it stopped."""
 
-    def unreadable(self, problem: str, data: str) -> PortkeyStreamError:
+    def begin(self, events: list[StreamEvent]) -> list[StreamEvent]:
+        """Return events, with the message's begin before the first."""
+        if self.has_begun or not events:
+            return events
+        self.has_begun = True
+        return [{"messageStart": {"role": "assistant"}}, *events]
+
+    def unreadable(self, problem: str, data: str, *, retryable: bool = True) -> PortkeyStreamError:
         """Return the error for a message that cannot be read."""
         said = f"{self.judge.quote(problem, _QUOTED_DATA)}: {self.judge.quote(data, _QUOTED_DATA)!r}"
         return PortkeyStreamError(
@@ -76,5 +91,5 @@ class Translator(ABC):
             origin="gateway",
             trace_id=self.judge.trace_id,
             received=self.received + 1,
-            retryable=True,
+            retryable=retryable,
         )

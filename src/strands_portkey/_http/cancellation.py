@@ -6,6 +6,7 @@ import asyncio
 import sys
 import threading
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final, Literal, TypeVar
 
 from typing_extensions import Self
@@ -15,7 +16,7 @@ from strands_portkey._settings.config import Clocks
 
 T = TypeVar("T")
 
-Phase = Literal["keys", "connect", "first_byte", "stream", "body", "drain"]
+Phase = Literal["keys", "retry", "connect", "first_byte", "stream", "body", "drain"]
 """What a request is waiting for; ``drain`` is the rest of the body after ``[DONE]``."""
 
 _POLL: Final = 0.05  # Seconds between checks of the cancel signal and the timeouts, as in Strands.
@@ -24,6 +25,7 @@ _DRAIN: Final = 1.0  # Seconds for the rest of the body, such as guardrail resul
 # The timeouts of each phase, besides `total`. `idle` measures the wait for one piece, the others the whole phase.
 _CLOCKS: Final[dict[Phase, tuple[str, ...]]] = {
     "keys": ("first_byte",),
+    "retry": (),
     "connect": ("connect", "first_byte"),
     "first_byte": ("first_byte",),
     "stream": ("idle",),
@@ -104,6 +106,10 @@ class Watch:
         finally:
             self._task = None
         raise cause  # Outside the handler, since the cancellation's traceback has frames of httpx that hold keys.
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait before a retry, unless the signal or the timeout of the whole call ends the wait."""
+        await self.wait(partial(asyncio.sleep, seconds), "retry")
 
     def _check(self) -> None:
         if self._task is not None:

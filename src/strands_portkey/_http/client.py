@@ -112,7 +112,7 @@ class GatewayClient:
             if not isinstance(error, httpx.HTTPError) and is_of_a_hook(error):
                 raise
             sent = request.headers if built is None else built.headers
-            failure = to_failure(error, (sent, *self.proxy_headers), self.endpoint, is_built=built is not None)
+            failure = to_failure(error, (sent, *self.proxy_headers), self.endpoint.base_url, built)
         finally:
             await connecting.close()
         raise failure  # Out here, since the frames of what httpx raised hold keys.

@@ -14,7 +14,6 @@ import httpx
 from strands_portkey._answer.judgement import Judge
 from strands_portkey._errors import PortkeyConfigError, PortkeyConnectionError, PortkeyError, PortkeyTimeoutError
 from strands_portkey._http.connections import PROXY_SETTING, module_problem
-from strands_portkey._settings.config import Endpoint
 
 SPEAKS_NO_TLS: Final = "WRONG_VERSION_NUMBER|(?i:record layer failure)"
 """What OpenSSL says, by its version, where plain HTTP answers to TLS."""
@@ -43,41 +42,39 @@ _CONNECT_HINT: Final = (
 
 
 def to_failure(
-    error: Exception, sent: Iterable[Mapping[str, str]], endpoint: Endpoint, *, is_built: bool
+    error: Exception, sent: Iterable[Mapping[str, str]], base_url: str, request: httpx.Request | None
 ) -> PortkeyError:
     """Return the error for an exception that came instead of an answer, without its frames and without keys.
 
     Args:
         error: What httpx, or what it stands on, raised.
         sent: The headers that were or would have been sent, to the gateway and to proxies.
-        endpoint: The gateway.
-        is_built: Whether the exception came after the request was built.
+        base_url: The gateway.
+        request: The request; None if it could not be built.
     """
     judge = Judge()
     for headers in sent:
         judge.sent(headers)
     error = _innermost(error)
     said = judge.quote(words_of(error), LONGEST_QUOTE)
-    if not is_built or _is_of_the_request(error):
+    if request is None or _is_of_the_request(error):
         said = re.split(r" b['\"]", said)[0]  # What follows is the value of a header.
-        failure: PortkeyError = PortkeyConfigError(f"no request can be sent to {endpoint.base_url}: {said}")
+        failure: PortkeyError = PortkeyConfigError(f"no request can be sent to {base_url}: {said}")
     elif isinstance(error, OverflowError):
         failure = PortkeyConfigError(f"{PROXY_SETTING} must have a port, a name and a password in range; {said}")
     elif problem := module_problem(error):
         failure = PortkeyConfigError(problem)
     elif isinstance(error, httpx.TimeoutException):
-        failure = _timeout_error(error, said, endpoint)
+        failure = _timeout_error(error, said, base_url, request.extensions["timeout"]["connect"] or 0)
     else:
-        failure = _connection_error(error, said, endpoint.base_url)
+        failure = _connection_error(error, said, base_url)
     failure.__cause__ = bare(error, said)
     return failure
 
 
-def _timeout_error(error: httpx.TimeoutException, said: str, endpoint: Endpoint) -> PortkeyTimeoutError:
+def _timeout_error(error: httpx.TimeoutException, said: str, base_url: str, seconds: float) -> PortkeyTimeoutError:
     """Judge a timeout of the caller's own client."""
-    base_url = endpoint.base_url
     if isinstance(error, httpx.ConnectTimeout):
-        seconds = endpoint.clocks.connect or 0
         message = f"no connection to the gateway at {base_url} within {seconds:g} s (connect)"
         return PortkeyTimeoutError(message, clock="connect", seconds=seconds)
     if isinstance(error, httpx.PoolTimeout):

@@ -36,7 +36,7 @@ class GatewayResponse:
 
     Attributes:
         status_code: HTTP status.
-        headers: Headers, with lower-case names.
+        headers: Headers, with lower-case names; empty where no answer has come.
         is_stream: Whether the body is a stream of server-sent events.
         is_done: Whether the last message has come; the reader of `messages` sets it. The rest is read for a short time.
         is_whole: Whether the body was read to its end.
@@ -54,6 +54,7 @@ class GatewayResponse:
         self._watch = watch
         self._limit = client.endpoint.max_event_bytes
         self.is_whole = False
+        self.headers: dict[str, str] = {}
         self.hook_results: Mapping[str, JsonValue] = {}
         self._pending = 0  # Bytes since the last event.
         self._received = 0
@@ -70,7 +71,7 @@ class GatewayResponse:
         if not isinstance(self._http_client, Client):  # One of the caller's own adds headers.
             self.judge.sent(self._response.request.headers)
         self.status_code = self._response.status_code
-        self.headers: dict[str, str] = dict(self._response.headers)
+        self.headers = dict(self._response.headers)
         self.judge.answered(self.status_code, self.headers)
         is_stream = self.headers.get("content-type", "").lower().startswith("text/event-stream")
         self.is_stream = is_stream and self.status_code in _OK
@@ -130,7 +131,7 @@ class GatewayResponse:
             if not body.strip():
                 return None
             if len(body) > LONG and has_too_many_parts(body):
-                raise self.broken("it has too many lists and objects")
+                raise self.broken("it has too many lists and objects", retryable=False)
             with suppress(ValueError):
                 value: JsonValue = from_json(body)
                 return value
@@ -178,7 +179,8 @@ class GatewayResponse:
                 piece = await self._watch.wait(read, phase)
                 self._pending += len(piece)
                 if self._pending > self._limit and self.status_code in _OK:
-                    failure = self.broken(f"it holds a message of more than {self._limit} bytes (max_event_bytes)")
+                    why = f"it holds a message of more than {self._limit} bytes (max_event_bytes)"
+                    failure = self.broken(why, retryable=False)
                     break
                 yield piece
         except StopAsyncIteration:
@@ -216,7 +218,8 @@ class GatewayResponse:
             return read
         if codings[0] not in WINDOWS or len(codings) > 1:
             got = given if len(given) <= _LONGEST_CODING else f"{len(given)} characters"
-            raise self.broken(f"its content-encoding must be gzip or deflate, and none was asked for; got {got}")
+            why = f"its content-encoding must be gzip or deflate, and none was asked for; got {got}"
+            raise self.broken(why, retryable=False)
         return Inflater(read, codings[0]).read
 
     def _broken_by(self, error: Exception) -> PortkeyStreamError | None:
@@ -228,12 +231,12 @@ class GatewayResponse:
         failure.__cause__ = bare(error, self.judge.quote(said, LONGEST_QUOTE))
         return failure
 
-    def broken(self, why: str) -> PortkeyStreamError:
+    def broken(self, why: str, *, retryable: bool = True) -> PortkeyStreamError:
         """Return the error for a body that broke off or cannot be read."""
         return PortkeyStreamError(
             f"the answer broke off after {self._received} chunks: {self.judge.quote(why, LONGEST_QUOTE)}",
             origin="network",
             trace_id=self.judge.trace_id,
             received=self._received,
-            retryable=True,
+            retryable=retryable,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from pydantic import BaseModel, JsonValue
 from strands.tools.structured_output import convert_pydantic_to_tool_spec
@@ -19,6 +19,9 @@ Mechanism = Literal["schema", "forced", "auto"]
 - ``forced``: by a tool that the model must call;
 - ``auto``: by a tool that the model may call.
 """
+
+MECHANISMS: Final[tuple[Mechanism, ...]] = get_args(Mechanism)
+"""All mechanisms, the strictest first."""
 
 # Schema keywords that OpenAI's strict mode supports.
 _STRICT_KEYWORDS: Final = frozenset(

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 from pydantic import (
     AfterValidator,
     ConfigDict,
+    Field,
     JsonValue,
     NonNegativeFloat,
     PositiveInt,
@@ -129,6 +130,11 @@ class ClientArgs(TypedDict, total=False):
     """Whether to read proxy and CA variables of the environment. Default True."""
     http2: bool
     """Whether to use HTTP/2, which needs the package ``h2``. Default False."""
+    max_retries: int
+    """How often a request is sent again after a failure that may pass, from 0 to 10. Default 2. Only as long as no
+    content has come: failed connections, 408, 409, 5xx, a stream that fails or ends too early, and a throttle that asks
+    for at most 60 s. What the gateway has retried itself is not sent again.
+    """
     max_event_bytes: int
     """Limit for one SSE message or one JSON answer. Default 16 MiB."""
 
@@ -198,10 +204,12 @@ class Endpoint:
     trust_env: bool
     http2: bool
     max_event_bytes: int
+    max_retries: int
 
 
 # pydantic returns a plain str for a subclass of it.
 _MaskedText: TypeAlias = Annotated[str, AfterValidator(Masked)]
+_Retries: TypeAlias = Annotated[int, Field(strict=True, ge=0, le=10)]
 
 
 @with_config(ConfigDict(arbitrary_types_allowed=True, strict=True))
@@ -216,9 +224,11 @@ class _EndpointArgs(TypedDict, total=False):
     trust_env: bool
     http2: bool
     max_event_bytes: PositiveInt
+    max_retries: _Retries
 
 
 ENDPOINT_KEYS: Final = frozenset(_EndpointArgs.__annotations__)
+_RETRIES: Final[TypeAdapter[int]] = TypeAdapter(_Retries)
 _ENDPOINT_ARGS: Final = TypeAdapter(_EndpointArgs)
 _WANTED: Final = {
     "base_url": f"the gateway's http(s) URL, such as {LOCAL_BASE_URL!r}",
@@ -229,8 +239,9 @@ _WANTED: Final = {
     "trust_env": "True or False",
     "http2": "True or False",
     "max_event_bytes": "a positive number of bytes",
+    "max_retries": "a whole number from 0 to 10",
 }
-_SDK_ARGS: Final = frozenset({"default_headers", "default_query", "max_retries", "organization"})
+_SDK_ARGS: Final = frozenset({"default_headers", "default_query", "organization"})
 # Arguments of the OpenAI SDK's methods, which do not send them as they are.
 _SDK_PARAMS: Final = frozenset({"extra_body", "extra_headers", "extra_query", "timeout"})
 _PROXY: Final = re.compile(r"(?i)(https?|socks5h?)://\S+")
@@ -270,6 +281,7 @@ def split_client_args(client_args: object) -> tuple[Endpoint, dict[str, object]]
         trust_env=args.get("trust_env", True),
         http2=args.get("http2", False),
         max_event_bytes=args.get("max_event_bytes", 16 * 2**20),
+        max_retries=args.get("max_retries", 2),
     )
     return endpoint, routing
 
@@ -289,7 +301,7 @@ def to_settings(where: str, given: object) -> dict[str, object]:
             )
         settings[name] = value
     if misplaced := sorted(settings.keys() & _SDK_ARGS):
-        hint = "use 'headers' for default_headers, and 'retry' in a config for max_retries"
+        hint = "use 'headers' for default_headers"
         raise PortkeyConfigError(f"{where} must not hold arguments of the OpenAI SDK; got {misplaced}", hint=hint)
     return settings
 
@@ -437,6 +449,16 @@ _CHECKS: Final[Mapping[str, Callable[[object], str | None]]] = {
     "tracing": _BOOL,
     "upstream": _check_upstream,
 }
+
+
+def to_max_retries(where: str, value: object) -> int:
+    """Return the number of retries that a setting gives."""
+    try:
+        return _RETRIES.validate_python(value)
+    except ValidationError:
+        pass
+    # Outside the handler, since what pydantic raised quotes the value.
+    raise PortkeyConfigError(f"{where} must be {_WANTED['max_retries']}; got {_given(value)}")
 
 
 def _endpoint_args(given: Mapping[str, object]) -> _EndpointArgs:

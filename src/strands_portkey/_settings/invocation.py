@@ -9,27 +9,38 @@ from pydantic_core import from_json
 
 from strands_portkey._errors import PortkeyConfigError
 from strands_portkey._json import is_mapping
-from strands_portkey._settings.config import ENDPOINT_KEYS, PortkeyConfig, check_model_config, to_settings
+from strands_portkey._settings.config import (
+    ENDPOINT_KEYS,
+    PortkeyConfig,
+    check_model_config,
+    to_max_retries,
+    to_settings,
+)
 from strands_portkey._settings.secrets import masked
 
 _OF_MODEL: Final = frozenset({"context_window_limit", "native_token_count"})  # Strands reads these outside of calls.
 
 
 def for_call(
-    routing: Mapping[str, object], config: PortkeyConfig, invocation_state: Mapping[str, object] | None
-) -> tuple[Mapping[str, object], PortkeyConfig]:
-    """Return the model's routing and configuration with the changes for one call.
+    routing: Mapping[str, object],
+    config: PortkeyConfig,
+    max_retries: int,
+    invocation_state: Mapping[str, object] | None,
+) -> tuple[Mapping[str, object], PortkeyConfig, int]:
+    """Return the model's routing, configuration and number of retries with the changes for one call.
 
-    The key ``portkey`` of the invocation's state holds routing settings and keys of `PortkeyConfig`. ``metadata`` and
-    ``params`` are merged into the model's; all others replace the model's.
+    The key ``portkey`` of the invocation's state holds routing settings, ``max_retries`` and keys of `PortkeyConfig`.
+    ``metadata`` and ``params`` are merged into the model's; all others replace the model's.
 
     Raises:
         PortkeyConfigError: If a setting cannot change for one call, such as ``base_url``, or has an invalid value.
     """
     given = masked((invocation_state or {}).get("portkey"))
     if given is None:
-        return routing, config
+        return routing, config, max_retries
     settings = to_settings("invocation_state['portkey']", given)
+    if "max_retries" in settings:
+        max_retries = to_max_retries("invocation_state['portkey']['max_retries']", settings.pop("max_retries"))
     if fixed := sorted(settings.keys() & (ENDPOINT_KEYS | _OF_MODEL)):
         message = f"invocation_state['portkey'] must not hold settings that are fixed for a model; got {fixed}"
         raise PortkeyConfigError(message, hint="create another model for them")
@@ -39,7 +50,7 @@ def for_call(
         changes["params"] = dict(config.get("params") or {}) | dict(params)
     if "metadata" in settings:
         settings["metadata"] = _merged_metadata(routing.get("metadata"), settings["metadata"])
-    return {**routing, **settings}, cast("PortkeyConfig", {**config, **changes})
+    return {**routing, **settings}, cast("PortkeyConfig", {**config, **changes}), max_retries
 
 
 def _merged_metadata(known: object, latest: object) -> object:

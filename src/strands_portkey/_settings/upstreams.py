@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from strands_portkey._errors import PortkeyConfigError
+from strands_portkey._json import is_mapping
 
 UNKNOWN: Final = "unknown"
 """Name of an upstream that cannot be determined."""
@@ -59,24 +60,52 @@ class _Target(TypedDict, total=False):
 
 
 _TARGET: Final = TypeAdapter(_Target)
-_HEADERS: Final = TypeAdapter(Mapping[str, str])
+_LITERAL: Final = {f"x-portkey-{name.replace('_', '-')}": name for name in ("provider", "config", "virtual_key")}
+
+Route = tuple[str | None, ...]
+"""What decides who answers: the model's id, and the settings for config, virtual key and provider."""
 
 
-def find_upstreams(upstream: str | None, routing: Mapping[str, object], model_id: str) -> frozenset[str]:
+def find_upstreams(
+    upstream: str | None, routing: Mapping[str, object], model_id: str, learned: Collection[str] = ()
+) -> frozenset[str]:
     """Return the names of the upstreams that may answer: families, the gateway's other provider names, or `UNKNOWN`.
 
-    The first of these that is known decides: `upstream`; the providers of an inline config; `provider`; the slug of the
-    model's id; the prefix of the id. A literal header for config or provider takes precedence over the setting.
+    The first of these that is known decides: `upstream`; the providers of an inline config; `provider`; those that
+    earlier answers have named; the slug of the model's id; the prefix of the id. A literal header for config or
+    provider takes precedence over the setting.
+
+    Args:
+        upstream: The setting of this name.
+        routing: The settings that become headers.
+        model_id: The model that is asked for.
+        learned: Names of upstreams that have answered by this routing, as `name_upstream` gives them.
 
     Raises:
         PortkeyConfigError: If `upstream` is not the name of a family or of one of its providers.
     """
     if upstream is not None:
         return frozenset({_named(upstream)})
-    settings = {**routing, **_literal(routing.get("headers"))}
+    settings = _with_literal(routing)
+    given = settings.get("config")
     provider = settings.get("provider")
     provider = provider.strip() if isinstance(provider, str) else None
-    return frozenset(_targets(_to_config(settings.get("config")), provider, model_id))
+    if key := settings.get("virtual_key"):
+        provider = provider or f"@{key}"
+    config = _to_config(given)
+    is_saved = isinstance(given, str) and not config  # It takes precedence over the provider, and is not known.
+    names: set[str] = set()
+    for target, model in _targets(config, provider, model_id):
+        is_stated = target is not None and not target.startswith("@") and not is_saved
+        names.update(learned if learned and not is_stated else {_suggested(target, model)})
+    return frozenset(names)
+
+
+def to_route(routing: Mapping[str, object], model_id: str) -> Route:
+    """Return what decides who answers, as far as it can be known."""
+    settings = _with_literal(routing)
+    given = (settings.get("config"), settings.get("virtual_key"), settings.get("provider"))
+    return (model_id, *(each if isinstance(each, str | None) else repr(each) for each in given))
 
 
 def _named(upstream: str) -> str:
@@ -88,14 +117,13 @@ def _named(upstream: str) -> str:
     return FAMILIES[upstream]
 
 
-def _literal(headers: object) -> dict[str, object]:
-    """Return the routing settings among literal headers; headers from a function are not known yet."""
-    try:
-        given = _HEADERS.validate_python(headers)
-    except ValidationError:
-        return {}
-    names = {"x-portkey-provider": "provider", "x-portkey-config": "config"}
-    return {names[name.lower()]: text for name, text in given.items() if name.lower() in names}
+def _with_literal(routing: Mapping[str, object]) -> Mapping[str, object]:
+    """Return the routing settings with those among literal headers; headers from a function are not known yet."""
+    headers = routing.get("headers")
+    if not is_mapping(headers):
+        return routing
+    given = {name.lower(): text for name, text in headers.items() if isinstance(name, str) and isinstance(text, str)}
+    return {**routing, **{_LITERAL[name]: text for name, text in given.items() if name in _LITERAL}}
 
 
 def _to_config(config: object) -> _Target:
@@ -108,22 +136,30 @@ def _to_config(config: object) -> _Target:
         return {}
 
 
-def _targets(config: _Target, provider: str | None, model_id: str) -> Iterator[str]:
-    """Yield the name of each target of a config, nested ones included."""
+def _targets(config: _Target, provider: str | None, model_id: str) -> Iterator[tuple[str | None, str]]:
+    """Yield provider and model of each target of a config, nested ones included."""
     model_id = (config.get("override_params") or {}).get("model") or model_id
     if key := config.get("virtual_key"):
         provider = f"@{key}"  # The user chooses its name, which often begins with the provider's.
     provider = config.get("provider") or provider
     targets = config.get("targets")
     if not targets:
-        yield _of_provider(provider, model_id) if provider else _of_model(model_id)
+        yield provider or None, model_id
     for target in targets or ():
         yield from _targets(target, None, model_id)
 
 
-def _of_provider(provider: str, model_id: str) -> str:
+def _suggested(provider: str | None, model_id: str) -> str:
+    """Return the upstream that a provider, or its slug, and the model's id suggest."""
+    if provider is None:
+        return _of_model(model_id)
     if provider.startswith("@"):
         return _of_slug(provider.removeprefix("@"), model_id) or _of_model(model_id)
+    return name_upstream(provider, model_id)
+
+
+def name_upstream(provider: str, model_id: str) -> str:
+    """Return the name of an upstream by the gateway's name of its provider and the model that it has."""
     if provider == "vertex-ai" and model_id.rpartition("/")[2].removeprefix("anthropic.").startswith("claude-"):
         return "anthropic"
     return FAMILIES.get(provider, provider)
@@ -133,7 +169,7 @@ def _of_slug(slug: str, model_id: str) -> str | None:
     """Return the upstream of a slug that begins with a provider's name, such as ``anthropic-prod``."""
     for name in _LONGEST_FIRST:
         if slug == name or slug.startswith((f"{name}-", f"{name}_")):
-            return _of_provider(name, model_id)
+            return name_upstream(name, model_id)
     return None
 
 

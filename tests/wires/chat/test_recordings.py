@@ -43,7 +43,10 @@ async def replay(name: str) -> dict:
     """Return the result of a recording, in the form of the file beside it."""
     seen: list[ResponseMetadata] = []
     model = PortkeyModel(
-        {"base_url": "http://localhost:8787"}, model_id="some-model", on_response=seen.append, stream=".stream" in name
+        {"base_url": "http://localhost:8787", "max_retries": 0},
+        model_id="some-model",
+        on_response=seen.append,
+        stream=".stream" in name,
     )
     with respx.mock:
         respx.post(URL).mock(return_value=to_response(name))

@@ -6,7 +6,7 @@ No I/O: chunks in, events out, so that every upstream's quirk is tested as plain
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -89,7 +89,6 @@ class ChatTranslator(Translator):
         self._usage: CompletionUsage | None = None
         self._finish_reason: str | None = None
         self._refused = False
-        self._started = False
         self._calls = ToolCalls()
         self._blocks = BlockQueue()
         self._warned: set[str] = set()
@@ -105,6 +104,11 @@ class ChatTranslator(Translator):
     def is_finished(self) -> bool:
         """Whether a finish reason came. Without one the answer is not whole."""
         return self._finish_reason is not None
+
+    @property
+    @override
+    def signatures(self) -> Sequence[str | bytes]:
+        return self._blocks.signatures
 
     @override
     def feed(self, event: str | None, data: str) -> list[StreamEvent]:
@@ -122,13 +126,10 @@ class ChatTranslator(Translator):
             self.hook_results.update(hook_results)
         if choices := chunk.get("choices"):
             self.model = chunk.get("model") or self.model
-            if not self._started:
-                self._blocks.events.append({"messageStart": {"role": "assistant"}})
-                self._started = True
             for choice in choices:
                 self._take_choice(choice, chunk.get("provider"))
         events, self._blocks.events = self._blocks.events, []
-        return events
+        return events if self.has_begun else self.begin(events)
 
     def read(self, event: str | None, data: str) -> ChatCompletionChunk | None:
         """Return the chunk that a message is, or None for the last message.
@@ -143,7 +144,7 @@ class ChatTranslator(Translator):
         if event == "error":
             return {"error": _json_or_text(data)}
         if len(data) > LONG and has_too_many_parts(data):
-            raise self.unreadable("it has too many lists and objects", data)
+            raise self.unreadable("it has too many lists and objects", data, retryable=False)
         try:
             chunk = parse_chunk(data)
         except UnreadableChunkError as error:
@@ -177,22 +178,22 @@ class ChatTranslator(Translator):
         metadata: MetadataEvent = {"metrics": self.stopwatch.metrics()}
         if counts := self.counts:
             metadata["usage"] = counts.to_usage()
-        return [*self._blocks.events, _message_stop(stop_reason, response), {"metadata": metadata}]
+        return self.begin([*self._blocks.events, _message_stop(stop_reason, response), {"metadata": metadata}])
 
     @override
     def deny(self, error: PortkeyGuardrailError, response: ResponseMetadata | None = None) -> list[StreamEvent]:
         """End an answer that a guardrail denied, also one that has begun: the gateway's message, and why it stopped."""
-        begin: list[StreamEvent] = [] if self._started else [{"messageStart": {"role": "assistant"}}]
         self._blocks.close()
-        return [
-            *begin,
-            *self._blocks.events,
-            {"contentBlockStart": {"start": {}}},
-            {"contentBlockDelta": {"delta": {"text": error.denial or str(error)}}},
-            {"contentBlockStop": {}},
-            _message_stop("guardrail_intervened", response),
-            {"metadata": {"metrics": self.stopwatch.metrics()}},
-        ]
+        return self.begin(
+            [
+                *self._blocks.events,
+                {"contentBlockStart": {"start": {}}},
+                {"contentBlockDelta": {"delta": {"text": error.denial or str(error)}}},
+                {"contentBlockStop": {}},
+                _message_stop("guardrail_intervened", response),
+                {"metadata": {"metrics": self.stopwatch.metrics()}},
+            ]
+        )
 
     def _take_choice(self, choice: Choice, provider: str | None) -> None:
         delta = choice.get("delta")
@@ -303,7 +304,7 @@ class ChatTranslator(Translator):
         return stop_reason
 
     def _error(self, complaint: Complaint) -> PortkeyAPIError:
-        return self.judge.api_error(complaint, received=self.received, started=self._blocks.has_begun)
+        return self.judge.api_error(complaint, received=self.received, started=self.has_begun)
 
 
 def _json_or_text(data: str) -> JsonValue:

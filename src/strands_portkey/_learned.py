@@ -1,0 +1,88 @@
+"""What a model learns from the answers to earlier calls, so that later ones are right from the first request on.
+
+Kept by the model, not by the process: the routing behind a gateway may change. Each step is atomic, since threads share
+it; each list has a bound, since a model may live for long.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Hashable
+from typing import Final, TypeVar
+
+from strands_portkey._request.question import Question
+from strands_portkey._request.schemas import MECHANISMS, Mechanism
+from strands_portkey._request.thoughts import Signature, fingerprints, signature_of, signatures_of
+from strands_portkey._settings.upstreams import Route
+
+Key = TypeVar("Key", bound=Hashable)
+Value = TypeVar("Value")
+
+_MOST_ROUTES: Final = 1000
+_MOST_THOUGHTS: Final = 10_000
+_MOST_NAMES: Final = 20  # Of a route.
+
+
+class Learned:
+    """What the upstreams of a model have refused, and who they are."""
+
+    def __init__(self) -> None:
+        """Begin without knowing anything."""
+        self._rejected: set[tuple[str, Mechanism]] = set()
+        self._names: dict[Route, frozenset[str]] = {}
+        self._bound_to: dict[Signature, bytes | None] = {}
+
+    # -- ways to hold an answer to a schema --
+
+    def reject(self, model_id: str, mechanism: Mechanism) -> None:
+        """Remember that a mechanism was refused."""
+        self._rejected.add((model_id, mechanism))
+
+    def allowed(self, model_id: str) -> set[Mechanism]:
+        """Return the mechanisms that were not refused."""
+        return {each for each in MECHANISMS if (model_id, each) not in self._rejected}
+
+    # -- who answers --
+
+    def answered(self, route: Route, name: str) -> None:
+        """Remember who has answered by a route."""
+        known = self.names(route)
+        if name not in known and len(known) < _MOST_NAMES:
+            _put(self._names, route, known | {name}, _MOST_ROUTES)
+
+    def names(self, route: Route) -> frozenset[str]:
+        """Return the names of those who have answered by a route."""
+        return self._names.get(route, frozenset())
+
+    # -- thoughts --
+
+    def refuse(self, signatures: Collection[Signature]) -> None:
+        """Remember thoughts that were refused."""
+        for signature in signatures:
+            _put(self._bound_to, signature, None, _MOST_THOUGHTS)
+
+    def is_edited(self, question: Question) -> bool:
+        """Whether a conversation has thoughts that were refused, or came after such."""
+        return bool(self._bound_to) and any(mark in self._bound_to for mark in signatures_of(question.messages))
+
+    def stale_thoughts(self, question: Question) -> frozenset[Signature]:
+        """Return the thoughts of an edited conversation that are refused, as something before them has changed."""
+        return frozenset(
+            mark
+            for message, before in zip(question.messages, fingerprints(question), strict=False)
+            for block in message["content"]
+            if (mark := signature_of(block)) and self._bound_to.get(mark, before) != before
+        )
+
+    def bind(self, question: Question, signatures: Collection[Signature]) -> None:
+        """Remember what the thoughts of an answer, in an edited conversation, are bound to."""
+        *_, asked = fingerprints(question)
+        for signature in signatures:
+            _put(self._bound_to, signature, asked, _MOST_THOUGHTS)
+
+
+def _put(entries: dict[Key, Value], key: Key, value: Value, most: int) -> None:
+    """Keep an entry; the older half goes where there are too many."""
+    entries[key] = value
+    if len(entries) > most:
+        for old in list(entries)[: most // 2]:
+            entries.pop(old, None)
