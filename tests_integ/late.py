@@ -21,7 +21,11 @@ _HOLD: Final = f"""\
 const net = require("node:net");
 const listen = net.Server.prototype.listen;
 net.Server.prototype.listen = function (...where) {{
-  process.once("SIGUSR2", () => listen.apply(this, where));
+  const alive = setInterval(() => {{}}, 1000);
+  process.once("SIGUSR2", () => {{
+    clearInterval(alive);
+    listen.apply(this, where);
+  }});
   console.log("{_STANDS_BY}");
   return this;
 }};
