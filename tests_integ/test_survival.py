@@ -862,6 +862,7 @@ async def test_an_upstream_that_is_too_slow_for_the_gateway_is_not_asked_again(
     with pytest.raises(PortkeyAPIError) as caught:
         await events_of(behind(gateway, provider.base_url, request_timeout=300))
 
+    await asyncio.wait_for(asyncio.wrap_future(provider.gone(0)), SECONDS)  # The gateway leaves it when it gives up.
     assert (caught.value.status_code, caught.value.origin) == (408, "gateway")
     assert len(provider.requests) == 1
 
