@@ -462,11 +462,11 @@ class PortkeyModel(Model):
             raise error
         remember(self._learned, plan, following, call.config["model_id"])
         logger.info(
-            "attempt=<%d>, wait=<%.2f>, error=<%s>, status=<%s> | trying again",
+            "attempt=<%d>, wait=<%.2f>, error=<%s> | trying again after: %s",
             following.attempt,
             following.wait,
             type(error).__name__,
-            error.status_code,
+            str(error).partition("\n")[0],
         )
         if following.wait:
             try:
