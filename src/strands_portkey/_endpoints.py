@@ -18,14 +18,13 @@ from strands.types.content import ContentBlock, Messages
 from typing_extensions import Required, TypedDict
 
 from strands_portkey._answer.judgement import Judge
+from strands_portkey._answer.quoting import LONGEST_QUOTE
 from strands_portkey._errors import PortkeyConfigError, PortkeyStreamError
 from strands_portkey._json import Body
 
 T = TypeVar("T")
 # Validation stops at the first error: to describe thousands of them would take too long.
 _FailFastList: TypeAlias = Annotated[list[T], Field(fail_fast=True)]
-
-_ANSWER_QUOTE_LENGTH: Final = 200  # Characters of an answer that an error quotes.
 
 
 # -- feedback ----------------------------------------------------------------------------------------------------------
@@ -298,5 +297,5 @@ def _read(shape: TypeAdapter[T], answer: JsonValue, expected: str, judge: Judge)
 
 
 def _unexpected(answer: JsonValue, expected: str, judge: Judge) -> PortkeyStreamError:
-    shown = judge.quote(to_json(answer).decode(), _ANSWER_QUOTE_LENGTH)
+    shown = judge.quote(to_json(answer).decode(), LONGEST_QUOTE)
     return PortkeyStreamError(f"the gateway's answer must be {expected}; got {shown}", origin="gateway")

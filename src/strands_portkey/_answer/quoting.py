@@ -17,6 +17,7 @@ logger = logging.getLogger(__name__)
 _ABOUT_OTHERS: Final = "x-portkey-sensitive-headers"  # Says which of the others are secret.
 _LONG_KEY: Final = 16  # Characters of a key that is looked for in names of headers, which are words.
 LONGEST_WORD: Final = 80  # Characters of a code, a type or an id that an error quotes.
+LONGEST_QUOTE: Final = 200  # Characters of anything else that an error quotes.
 LONGEST_READ: Final = 65_536  # Characters of an answer in which an error is looked for.
 # What could end a line, move a terminal's cursor, turn the direction of a text, or not be encoded.
 CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]+")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Final
 
 from pydantic import JsonValue
 from strands.types.streaming import StreamEvent
@@ -12,9 +11,8 @@ from strands.types.streaming import StreamEvent
 from strands_portkey._answer.counts import Counts, Stopwatch
 from strands_portkey._answer.judgement import Judge
 from strands_portkey._answer.metadata import ResponseMetadata
+from strands_portkey._answer.quoting import LONGEST_QUOTE
 from strands_portkey._errors import PortkeyGuardrailError, PortkeyStreamError
-
-_QUOTED_DATA: Final = 200  # Characters of bad data that an error quotes.
 
 
 class Translator(ABC):
@@ -85,7 +83,7 @@ class Translator(ABC):
 
     def unreadable(self, problem: str, data: str, *, retryable: bool = True) -> PortkeyStreamError:
         """Return the error for a message that cannot be read."""
-        said = f"{self.judge.quote(problem, _QUOTED_DATA)}: {self.judge.quote(data, _QUOTED_DATA)!r}"
+        said = f"{self.judge.quote(problem, LONGEST_QUOTE)}: {self.judge.quote(data, LONGEST_QUOTE)!r}"
         return PortkeyStreamError(
             f"the gateway sent a chunk that cannot be read: {said}",
             origin="gateway",

@@ -12,14 +12,12 @@ from typing import Final
 import httpx
 
 from strands_portkey._answer.judgement import Judge
+from strands_portkey._answer.quoting import LONGEST_QUOTE
 from strands_portkey._errors import PortkeyConfigError, PortkeyConnectionError, PortkeyError, PortkeyTimeoutError
 from strands_portkey._http.connections import PROXY_SETTING, module_problem
 
 SPEAKS_NO_TLS: Final = "WRONG_VERSION_NUMBER|(?i:record layer failure)"
 """What OpenSSL says, by its version, where plain HTTP answers to TLS."""
-
-LONGEST_QUOTE: Final = 200
-"""Characters of what httpx says that an error quotes."""
 
 # What TLS says, as OpenSSL words it, and what to do about it.
 _TLS_HINTS: Final = (

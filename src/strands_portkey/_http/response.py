@@ -14,12 +14,13 @@ from pydantic_core import from_json
 from typing_extensions import Self
 
 from strands_portkey._answer.judgement import Judge
+from strands_portkey._answer.quoting import LONGEST_QUOTE
 from strands_portkey._errors import PortkeyAPIError, PortkeyGuardrailError, PortkeyStreamError, PortkeyTimeoutError
 from strands_portkey._http.cancellation import Phase, RequestCancelledError, Watch
 from strands_portkey._http.client import GatewayClient, Request
 from strands_portkey._http.connections import Client, is_reusable
 from strands_portkey._http.decoding import WINDOWS, Inflater
-from strands_portkey._http.failures import LONGEST_QUOTE, bare, words_of
+from strands_portkey._http.failures import bare, words_of
 from strands_portkey._http.sse import EventText, find_events
 from strands_portkey._json import LONG, has_too_many_parts
 

@@ -22,6 +22,7 @@ from strands_portkey._answer.counts import Counts
 from strands_portkey._answer.error_details import Complaint, to_complaint
 from strands_portkey._answer.judgement import Judge, is_failure
 from strands_portkey._answer.metadata import ResponseMetadata
+from strands_portkey._answer.quoting import LONGEST_QUOTE
 from strands_portkey._answer.translator import Translator
 from strands_portkey._errors import PortkeyAPIError, PortkeyError, PortkeyGuardrailError, PortkeyStreamError
 from strands_portkey._json import LONG, has_too_many_parts
@@ -40,7 +41,6 @@ from strands_portkey._wires.chat.usage import merge_usage, to_counts
 
 logger = logging.getLogger(__name__)
 
-_QUOTED_CALL: Final = 200  # Characters of a broken tool call that an error quotes.
 _STOP_REASONS: Final[dict[str, StopReason]] = {
     # OpenAI; with `strict_open_ai_compliance` all upstreams
     "stop": "end_turn",
@@ -284,7 +284,7 @@ class ChatTranslator(Translator):
                 quote = self.judge.quote
                 message = (
                     f"the answer ended ({quote(self._finish_reason or '')}) with a tool call that is not whole:"
-                    f" {quote(call.name or 'no name')}({quote(''.join(call.arguments), _QUOTED_CALL)})"
+                    f" {quote(call.name or 'no name')}({quote(''.join(call.arguments), LONGEST_QUOTE)})"
                 )
                 may_pass = _to_stop_reason(self._finish_reason or "") != "content_filtered"
                 raise PortkeyStreamError(message, origin="provider", received=self.received, retryable=may_pass)
