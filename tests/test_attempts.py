@@ -298,6 +298,23 @@ def test_who_has_answered_decides_the_form_of_the_next_request():
     assert first_plan(call, routing, learned).upstreams == frozenset({"anthropic", "gemini"})
 
 
+def test_what_not_all_who_have_answered_accept_goes_in_the_form_of_the_latest():
+    learned = Learned()
+    pdf: Message = {
+        "role": "user",
+        "content": [{"document": {"format": "pdf", "name": "a", "source": {"bytes": b"a"}}}],
+    }
+    call = make_call(Question([pdf], "m"))
+    for name in ("openai", "anthropic", "openai"):
+        learned.answered(first_plan(call, {"config": "pc-1"}, learned).route, name)
+    plan = first_plan(call, {"config": "pc-1"}, learned)
+
+    assert (plan.upstreams, plan.latest) == (frozenset({"openai", "anthropic"}), frozenset({"openai"}))
+    assert b"data:application/pdf" in (to_request(call, plan).body or b"")
+    with pytest.raises(PortkeyConfigError):
+        to_request(call, replace(plan, latest=frozenset()))
+
+
 # -- an edited conversation --
 
 
@@ -383,4 +400,4 @@ def test_what_is_remembered_has_a_bound():
     assert learned.is_edited(newest)
     assert not learned.is_edited(replace(newest, messages=[user("a"), thought("S0"), user("b")]))
     assert len(learned.names(("m", "pc-2999"))) == 20
-    assert learned.names(("m", "pc-0")) == frozenset()
+    assert learned.names(("m", "pc-0")) == ()

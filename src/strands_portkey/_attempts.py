@@ -10,6 +10,7 @@ from typing import Final
 from strands_portkey._answer.judgement import Judge
 from strands_portkey._errors import (
     PortkeyAPIError,
+    PortkeyConfigError,
     PortkeyError,
     PortkeyGuardrailError,
     PortkeyThrottledError,
@@ -62,6 +63,7 @@ class Plan:
         routing: The settings that become headers, with functions called; None where these are to be called anew.
         wire: The protocol that it speaks.
         upstreams: Who is taken to answer: see `find_upstreams`.
+        latest: Who of these was the last to answer, if any is known: what not all of them accept is sent in that form.
         route: What decides who answers.
         mechanisms: How the answer is held to a schema, with the others to try after it; None where there is none.
         left_out: Thoughts of the conversation that are not replayed.
@@ -78,6 +80,7 @@ class Plan:
     routing: Mapping[str, object] | None
     wire: Wire = WIRES["chat"]
     upstreams: frozenset[str] = frozenset()
+    latest: frozenset[str] = frozenset()
     route: Route = ()
     mechanisms: Sequence[Mechanism | None] = (None,)
     left_out: frozenset[Signature] = frozenset()
@@ -95,10 +98,12 @@ def first_plan(call: Call, called: Mapping[str, object], learned: Learned) -> Pl
     """Return the first request of a call, without what earlier answers have refused."""
     question = call.question
     route = to_route(called, question.model_id)
-    upstreams = find_upstreams(call.config.get("upstream"), called, question.model_id, learned.names(route))
+    names = learned.names(route)
+    upstreams = find_upstreams(call.config.get("upstream"), called, question.model_id, names)
     plan = Plan(
         called,
         upstreams=upstreams,
+        latest=frozenset(names[-1:]) & upstreams,
         route=route,
         may_change_form=bool(question.messages) and call.config.get("upstream") is None,
         may_renew_keys=any(callable(value) for value in call.routing.values()),
@@ -232,4 +237,10 @@ def to_request(call: Call, plan: Plan) -> Request:
         tool_choice=question.tool_choice if mechanism in (None, "forced") else None,
         output_schema=to_output_schema(by_schema) if by_schema else None,
     )
-    return Request(plan.wire.path, dump_body(plan.wire.to_body(question)), headers, plan.may_reuse)
+    try:
+        body = plan.wire.to_body(question)
+    except PortkeyConfigError:
+        if plan.latest in (frozenset(), plan.upstreams):
+            raise
+        body = plan.wire.to_body(replace(question, upstreams=plan.latest))
+    return Request(plan.wire.path, dump_body(body), headers, plan.may_reuse)

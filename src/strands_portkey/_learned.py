@@ -28,7 +28,7 @@ class Learned:
     def __init__(self) -> None:
         """Begin without knowing anything."""
         self._rejected: set[tuple[str, Mechanism]] = set()
-        self._names: dict[Route, frozenset[str]] = {}
+        self._names: dict[Route, tuple[str, ...]] = {}
         self._bound_to: dict[Signature, bytes | None] = {}
 
     # -- ways to hold an answer to a schema --
@@ -46,12 +46,13 @@ class Learned:
     def answered(self, route: Route, name: str) -> None:
         """Remember who has answered by a route."""
         known = self.names(route)
-        if name not in known and len(known) < _MOST_NAMES:
-            _put(self._names, route, known | {name}, _MOST_ROUTES)
+        if known[-1:] != (name,):
+            others = [each for each in known if each != name]
+            _put(self._names, route, (*others, name)[-_MOST_NAMES:], _MOST_ROUTES)
 
-    def names(self, route: Route) -> frozenset[str]:
-        """Return the names of those who have answered by a route."""
-        return self._names.get(route, frozenset())
+    def names(self, route: Route) -> tuple[str, ...]:
+        """Return the names of those who have answered by a route, the latest last."""
+        return self._names.get(route, ())
 
     # -- thoughts --
 
