@@ -7,19 +7,24 @@ import json
 import re
 import shlex
 from collections.abc import Iterator
+from dataclasses import replace
+from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 
 import httpx
 import pytest
 import respx
+from strands import Agent
 from strands.models.model import BaseModelConfig
 
 import strands_portkey
-from strands_portkey import ClientArgs, PortkeyConfig, PortkeyError, ResponseMetadata, Timeouts
+from strands_portkey import ClientArgs, PortkeyConfig, PortkeyError, PortkeyModel, ResponseMetadata, Timeouts
 from strands_portkey._cli.main import _make_parser
 from strands_portkey._wires.chat.dialects import DIALECTS, Dialect, find_mechanisms
 from tests_integ.bench.report import INSTALLED, ROWS
+from tests_integ.upstream import Reply, Upstream, json_reply, sse_reply
+from tests_integ.wires import openai
 
 README = Path(__file__).parent.parent / "README.md"
 TEXT = README.read_text(encoding="utf-8")
@@ -96,10 +101,15 @@ def _answer(request: httpx.Request) -> httpx.Response:
 
 
 @pytest.fixture
-def gateway(monkeypatch: pytest.MonkeyPatch) -> Iterator[respx.MockRouter]:
-    """A gateway at every address, and the keys that the blocks read."""
+def _keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set the keys that the blocks read."""
     for provider in ("OPENAI", "ANTHROPIC", "GROQ"):
         monkeypatch.setenv(f"{provider}_API_KEY", f"sk-{provider.lower()}")
+
+
+@pytest.fixture
+def gateway(_keys: None) -> Iterator[respx.MockRouter]:
+    """A gateway at every address."""
     with respx.mock(assert_all_called=False) as router:
         router.post(path__regex=r"/v1/chat/completions$").mock(side_effect=_answer)
         yield router
@@ -116,13 +126,81 @@ def test_the_python_blocks_of_a_section_run(
         monkeypatch.setenv("PORTKEY_API_KEY", "pk-portkey")
     namespace: dict[str, object] = {"__name__": "__main__"}
 
-    for block in BLOCKS[title]:
+    for block in filter(_can_run, BLOCKS[title]):
         before = gateway.calls.call_count
         line = TEXT[: TEXT.index(block)].count("\n")
         # Empty lines ahead, so that a traceback names the line of the README.
         exec(compile("\n" * line + block, str(README), "exec"), namespace)  # noqa: S102
 
         assert gateway.calls.call_count > before, f"the block in line {line} sent no request"
+
+
+def _can_run(block: str) -> bool:
+    """Whether this version of Strands has what a block imports."""
+    return "strands.models.routing" not in block or find_spec("strands.models.routing") is not None
+
+
+def _run_recipe(server: Upstream, monkeypatch: pytest.MonkeyPatch, word: str) -> Agent:
+    """Run the one block that has a word, with a server in the place of the gateway; return the block's agent."""
+    monkeypatch.setenv("PORTKEY_BASE_URL", server.base_url)
+    model = PortkeyModel(model_id="gpt-4o", client_args={"provider": "openai"})
+    namespace: dict[str, object] = {"model": model}
+    (block,) = (block for block in BLOCKS["Failures and what to do"] if word in block)
+    exec(block, namespace)  # noqa: S102
+    agent = namespace["agent"]
+    assert isinstance(agent, Agent)
+    return agent
+
+
+def _cut_after_a_word() -> Reply:
+    return replace(sse_reply([openai.chunk({"role": "assistant", "content": "The "})]), ending="cut")
+
+
+def _said(agent: Agent) -> list[str]:
+    return [block["text"] for message in agent.messages for block in message["content"]]
+
+
+def test_the_recipe_for_failures_in_the_middle_of_an_answer_brings_the_whole_one(
+    server: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.reply(_cut_after_a_word(), openai.stream(openai.text("Par", "is.")))
+
+    agent = _run_recipe(server, monkeypatch, "RetryWhatMayPass")
+
+    assert _said(agent) == ["What is the capital of France?", "Paris."]
+    assert len(server.requests) == 2
+
+
+def test_the_recipe_for_failures_in_the_middle_of_an_answer_leaves_what_will_not_pass(
+    server: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.reply(openai.error(400, "No such parameter"))
+
+    with pytest.raises(PortkeyError, match="No such parameter"):
+        _run_recipe(server, monkeypatch, "RetryWhatMayPass")
+
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        pytest.param(json_reply({"error": {"message": "Oops", "type": "server_error"}}, 500), id="500"),
+        pytest.param(_cut_after_a_word(), id="in the middle"),
+    ],
+)
+@pytest.mark.usefixtures("_keys")
+def test_the_recipe_for_another_model_asks_it_when_the_first_one_fails(
+    server: Upstream, monkeypatch: pytest.MonkeyPatch, failure: Reply
+) -> None:
+    pytest.importorskip("strands.models.routing")
+    whole = openai.stream(openai.text("Par", "is."))
+    server.script = lambda request: failure if request.json["model"] == "gpt-4o" else whole
+
+    agent = _run_recipe(server, monkeypatch, "ModelRouter")
+
+    assert _said(agent) == ["What is the capital of France?", "Paris."]
+    assert [request.json["model"] for request in server.requests] == ["gpt-4o", "claude-sonnet-4-5"]
 
 
 def test_the_quickstart_with_the_hosted_gateway_reaches_it(

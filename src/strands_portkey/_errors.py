@@ -38,11 +38,13 @@ class PortkeyError(Exception):
     trace_id: str | None
     """The gateway's trace id, if it sent one."""
     received: int
-    """Number of chunks of the answer that were received before the failure."""
+    """Number of chunks of the last answer that were received before the failure."""
     hint: str | None
     """How to fix the problem, if that is known."""
     retryable: bool
-    """Whether the same request may succeed later."""
+    """Whether the same request may succeed later. If no content had come, it was already sent again as often as
+    `ClientArgs.max_retries` says, unless a timeout or the gateway's own retries were against it.
+    """
     attempts: int = 1
     """How many requests were sent before it was raised, its own included; its text says so where there were more."""
 
@@ -156,7 +158,10 @@ class PortkeyAPIError(PortkeyError):
 
 
 class PortkeyThrottledError(PortkeyAPIError, ModelThrottledException):
-    """Too many requests or an overloaded model, recognized by status (429, 529), code or message. Strands retries it.
+    """Too many requests or an overloaded model, recognized by status (429, 529), code or message.
+
+    Where the answer asks for at most 60 s, the request is sent again after that time, as often as
+    `ClientArgs.max_retries` says. All else is left to Strands' retry strategy.
 
     Not raised after output has begun, nor when a quota is exhausted: these raise a plain `PortkeyAPIError`.
     """

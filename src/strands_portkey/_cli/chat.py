@@ -61,7 +61,7 @@ def _make_agent(args: argparse.Namespace, settings: Settings, printer: _Printer)
         tools=args.tool,
         system_prompt=args.system,
         callback_handler=printer,
-        retry_strategy=None,  # A person decides whether to ask again.
+        retry_strategy=None,  # After what the model has tried itself, a person decides whether to ask again.
     )
 
 

@@ -108,7 +108,7 @@ def add_options(parser: argparse.ArgumentParser, *, model_required: bool = False
     )
     add("--metadata", metavar="JSON", help="an object for the gateway's logs and conditional routing")
     add("--params", metavar="JSON", type=_params, help="""parameters, such as '{"reasoning_effort": "low"}'""")
-    add("--upstream", metavar="NAME", help="what answers, where provider and config do not tell, such as anthropic")
+    add("--upstream", metavar="NAME", help="what answers, where the other settings do not show it, such as anthropic")
     add(
         "--header",
         metavar="NAME:VALUE",

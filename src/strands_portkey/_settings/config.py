@@ -40,10 +40,10 @@ HOSTED_BASE_URL: Final = "https://api.portkey.ai/v1"
 LOCAL_BASE_URL: Final = "http://localhost:8787/v1"
 
 Text = str | Callable[[], str | Awaitable[str]]
-"""A text, or a sync or async function that returns it, called for each request."""
+"""A text, or a sync or async function that returns it, called for each call of the model."""
 
 Headers = Mapping[str, str] | Callable[[], Mapping[str, str] | Awaitable[Mapping[str, str]]]
-"""Headers, or a sync or async function that returns them, called for each request."""
+"""Headers, or a sync or async function that returns them, called for each call of the model."""
 
 
 @with_config(ConfigDict(extra="forbid", strict=True))
@@ -60,7 +60,7 @@ class Timeouts(TypedDict, total=False):
     idle: float | None
     """Between two pieces of a body, including SSE comments. Default 300, like the gateway's own limit."""
     total: float | None
-    """For the whole request. Default None."""
+    """For the whole call, retries and the waits before them included. Default None."""
 
 
 @runtime_checkable
@@ -86,7 +86,7 @@ class ClientArgs(TypedDict, total=False):
     """
     api_key: Text | None
     """Portkey's key. Default: ``PORTKEY_API_KEY``. The open-source gateway needs none. Text, or a sync or async
-    function that is called for each request, and by `PortkeyModel.stream` again after a 401.
+    function that is called for each call of the model, but not for its retries, and once more after a 401.
     """
     Authorization: Text | None
     """The provider's key, as text or a function; ``Bearer`` is added if no scheme is given."""
@@ -155,8 +155,9 @@ class PortkeyConfig(BaseModelConfig, total=False):
     cache_config: CacheConfig | None
     """Strands' settings for prompt caching by the provider."""
     upstream: str | None
-    """What answers behind the gateway, such as ``anthropic`` or ``gemini``, if `provider`, `config` and the model's id
-    do not determine it. The form of the request body depends on it.
+    """What answers behind the gateway, such as ``anthropic`` or ``gemini``. The form of the request body depends on it.
+    Default: found from `config`, `provider`, those who have answered before, and the model's id; a first request in
+    another form than the upstream takes is sent once more.
     """
     on_guardrail: Literal["stop", "raise"]
     """How a denial by a guardrail (446) is handled: ``"stop"``, the default, ends the turn with the gateway's message
