@@ -114,7 +114,12 @@ class Soak:
     def run(self, calls: int) -> None:
         """Make that many calls, in loops of `PER_LOOP` on `THREADS` threads."""
         self.model = PortkeyModel(
-            {"base_url": self.gateway.base_url, "provider": "openai", "timeout": {"first_byte": CLOCK, "idle": CLOCK}},
+            {
+                "base_url": self.gateway.base_url,
+                "provider": "openai",
+                "timeout": {"first_byte": CLOCK, "idle": CLOCK},
+                "max_retries": 0,
+            },
             model_id="gpt-4o",
         )
         faults = itertools.cycle(_FAULTS)

@@ -81,6 +81,7 @@ class Way:
             "provider": provider,
             "custom_host": self.upstream.base_url,
             "Authorization": "key",
+            "max_retries": 0,  # `test_survival.py` has the retries.
         }
         model_config.setdefault("model_id", MODELS.get(provider or "", "gpt-4o"))
         return PortkeyModel({**usual, **(client_args or {})}, on_response=self.answers.append, **model_config)

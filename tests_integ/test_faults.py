@@ -107,6 +107,7 @@ class Bench:
             "Authorization": "key",
             "trace_id": mark,
             "timeout": {"first_byte": CLOCK, "idle": CLOCK},
+            "max_retries": 0,  # What comes of each single request.
         }
         return PortkeyModel({**usual, **(client_args or {})}, **{"model_id": "m", **config})
 
@@ -582,7 +583,7 @@ def test_a_gateway_killed_amid_fifty_agents_leaves_errors_and_works_after_its_re
 
     async def main(gateway: Gateway) -> None:
         usual = {"base_url": gateway.base_url, "provider": "openai", "custom_host": upstream.base_url}
-        model = PortkeyModel(usual, model_id="m")
+        model = PortkeyModel({**usual, "max_retries": 0}, model_id="m")
         subjects = [Subject(model) for _ in range(50)]
         upstream.script = held
         asking = [asyncio.create_task(each.ask(f"weather {n}")) for n, each in enumerate(subjects[:40])]
@@ -610,7 +611,7 @@ def test_a_gateway_killed_again_and_again_amid_fifty_busy_agents_leaves_errors(
 
     async def main(gateway: Gateway) -> None:
         usual = {"base_url": gateway.base_url, "provider": "openai", "custom_host": upstream.base_url}
-        model = PortkeyModel(usual, model_id="m")
+        model = PortkeyModel({**usual, "max_retries": 0}, model_id="m")
         ended = asyncio.Event()
 
         async def keep_asking(subject: Subject) -> None:
@@ -870,7 +871,7 @@ base_url, custom_host, *marks = sys.argv[1:]
 
 def model(mark):
     client_args = {"base_url": base_url, "provider": "openai", "custom_host": custom_host, "trace_id": mark,
-                   "timeout": {"first_byte": 3, "idle": 3}}
+                   "timeout": {"first_byte": 3, "idle": 3}, "max_retries": 0}
     return PortkeyModel(client_args, model_id="m")
 
 def agent(mark):

@@ -157,7 +157,9 @@ async def longest_hold(
     server: Upstream, client_args: Mapping[str, object], ask: Callable[[PortkeyModel], Awaitable[object]]
 ) -> float:
     """Ask once and return the longest time in which the loop did nothing else."""
-    model = PortkeyModel({"base_url": server.base_url, "provider": "openai", **client_args}, model_id="m")
+    model = PortkeyModel(
+        {"base_url": server.base_url, "provider": "openai", "max_retries": 0, **client_args}, model_id="m"
+    )
 
     async def asking_once() -> None:
         with suppress(PortkeyError):

@@ -379,7 +379,8 @@ class PortkeyModel(Model):
             PortkeyConfigError: If a value is out of range.
             PortkeyAPIError: If the gateway refuses.
         """
-        await self._fetch("/feedback", lambda answer, _: answer, to_feedback(trace_id, value, weight, metadata))
+        body = to_feedback(trace_id, value, weight, metadata)
+        await self._fetch("/feedback", lambda answer, _: answer, body, max_retries=0)  # Sent twice it may count twice.
 
     async def render_prompt(
         self, prompt_id: str, variables: Mapping[str, JsonValue] | None = None
