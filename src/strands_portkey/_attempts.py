@@ -24,7 +24,7 @@ from strands_portkey._request.schemas import Mechanism, is_rejection, to_output_
 from strands_portkey._request.thoughts import Signature, is_refusal, signatures_of, without_thoughts
 from strands_portkey._settings.config import PortkeyConfig
 from strands_portkey._settings.headers import request_headers
-from strands_portkey._settings.upstreams import Route, find_upstreams, name_upstream, to_route
+from strands_portkey._settings.upstreams import Route, answering_upstream, find_upstreams, to_route
 from strands_portkey._wires import WIRES
 from strands_portkey._wires.wire import Wire
 
@@ -155,9 +155,9 @@ def _changed(plan: Plan, error: PortkeyAPIError, question: Question) -> Plan | N
 
 def _misjudged(plan: Plan, error: PortkeyAPIError, question: Question) -> frozenset[str] | None:
     """Return who has refused a body, if that is somebody who takes another form of it than was assumed."""
-    if not error.provider or error.status_code not in _MISUNDERSTOOD or type(error) is not PortkeyAPIError:
+    name = answering_upstream(error.provider, question.model_id)
+    if not name or error.status_code not in _MISUNDERSTOOD or type(error) is not PortkeyAPIError:
         return None
-    name = name_upstream(error.provider, question.model_id)
     upstreams = frozenset({name})
     differs = name not in plan.upstreams and plan.wire.form(upstreams) != plan.wire.form(plan.upstreams)
     return upstreams if differs else None

@@ -52,7 +52,7 @@ from strands_portkey._settings.context_window import find_context_window_limit
 from strands_portkey._settings.headers import request_headers
 from strands_portkey._settings.invocation import for_call
 from strands_portkey._settings.secrets import masked
-from strands_portkey._settings.upstreams import find_upstreams, name_upstream
+from strands_portkey._settings.upstreams import answering_upstream, find_upstreams
 from strands_portkey._tracing import describe_response, trace_headers
 from strands_portkey._wires import WIRES
 
@@ -489,8 +489,7 @@ class PortkeyModel(Model):
             counts=translator.counts,
             attempt=plan.attempt,
         )
-        if metadata.provider:
-            name = name_upstream(metadata.provider, translator.model or call.config["model_id"])
+        if name := answering_upstream(metadata.provider, translator.model or call.config["model_id"]):
             self._learned.answered(plan.route, name)
         try:
             describe_response(metadata)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from strands_portkey import PortkeyConfigError
-from strands_portkey._settings.upstreams import UNKNOWN, find_upstreams
+from strands_portkey._settings.secrets import Masked
+from strands_portkey._settings.upstreams import UNKNOWN, answering_upstream, find_upstreams, to_route
 
 CLAUDE = "claude-sonnet-4-5"
 
@@ -123,3 +124,36 @@ def test_an_unknown_upstream_raises_without_its_name_and_the_known_are_named(nam
         " mistral, mistral-ai, ollama, openai, openrouter, perplexity, perplexity-ai, vertex-ai"
         " (servers that copy OpenAI are openai); got another name"
     )
+
+
+def test_a_route_tells_inline_configs_apart_by_their_keys_and_shows_none():
+    first, second = ({"virtual_key": Masked(name)} for name in ("anthropic-prod", "openai-prod"))
+
+    assert to_route({"config": first}, "m") != to_route({"config": second}, "m")
+    assert to_route({"config": first}, "m") == to_route({"config": dict(first)}, "m")
+    assert "anthropic-prod" not in str(to_route({"config": first}, "m"))
+
+
+def test_a_config_that_contains_itself_has_a_route():
+    config: dict[str, object] = {}
+    config["targets"] = [config]
+
+    assert to_route({"config": config}, "m") == ("m", "", None, None)
+
+
+@pytest.mark.parametrize(
+    ("provider", "name"),
+    [
+        ("google", "gemini"),
+        ("x-ai", "x-ai"),
+        ("302ai", "302ai"),
+        (None, None),
+        ("", None),
+        ("openai, anthropic", None),
+        ("@anthropic-prod", None),
+        ("***", None),
+        ("x" * 1000, None),
+    ],
+)
+def test_only_a_single_plain_name_tells_who_answered(provider, name):
+    assert answering_upstream(provider, "m") == name

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
+from hashlib import blake2b
 from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
@@ -43,6 +46,7 @@ _MODEL_FAMILIES: Final = {
     **dict.fromkeys(("ai21.", "amazon.", "anthropic.", "cohere.", "deepseek."), "bedrock"),
     **dict.fromkeys(("meta.", "mistral.", "openai.", "qwen."), "bedrock"),
 }
+_PROVIDER: Final = re.compile("[a-z0-9-]{1,40}")
 _REGION: Final = re.compile(r"^(us|eu|apac|global|us-gov|jp|au)\.(?=[a-z0-9]+\.)")
 
 
@@ -105,7 +109,14 @@ def to_route(routing: Mapping[str, object], model_id: str) -> Route:
     """Return what decides who answers, as far as it can be known."""
     settings = _with_literal(routing)
     given = (settings.get("config"), settings.get("virtual_key"), settings.get("provider"))
-    return (model_id, *(each if isinstance(each, str | None) else repr(each) for each in given))
+    return (model_id, *(each if isinstance(each, str | None) else _digest(each) for each in given))
+
+
+def _digest(value: object) -> str:
+    """Return what tells a setting from others: its repr does not, since it masks keys, and its text would show them."""
+    with suppress(ValueError, RecursionError):
+        return blake2b(json.dumps(value, default=repr, skipkeys=True).encode(), digest_size=16).hexdigest()
+    return ""  # It contains itself, and cannot be sent.
 
 
 def _named(upstream: str) -> str:
@@ -163,6 +174,14 @@ def name_upstream(provider: str, model_id: str) -> str:
     if provider == "vertex-ai" and model_id.rpartition("/")[2].removeprefix("anthropic.").startswith("claude-"):
         return "anthropic"
     return FAMILIES.get(provider, provider)
+
+
+def answering_upstream(provider: str | None, model_id: str) -> str | None:
+    """Return the name of the upstream that an answer names as its provider; None where it does not name a single one.
+
+    Two gateways in a row name both, and a slug or a masked key would be taken for a provider that is like OpenAI.
+    """
+    return name_upstream(provider, model_id) if provider and _PROVIDER.fullmatch(provider) else None
 
 
 def _of_slug(slug: str, model_id: str) -> str | None:
