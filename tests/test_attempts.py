@@ -22,7 +22,7 @@ from strands_portkey import (
     PortkeyTimeoutError,
 )
 from strands_portkey._answer.judgement import Judge
-from strands_portkey._attempts import Call, Plan, first_plan, next_plan, remember, to_request
+from strands_portkey._attempts import Call, Plan, first_plan, next_plan, to_request
 from strands_portkey._http.client import StaleConnectionError
 from strands_portkey._learned import Learned
 from strands_portkey._request.question import Question
@@ -80,7 +80,7 @@ def after(
     plan: Plan, error: PortkeyError, question: Question = ASKED, jitter: float = 0, **headers: str
 ) -> Plan | None:
     names = {f"x-portkey-{name.replace('_', '-')}": value for name, value in headers.items()}
-    return next_plan(plan, error, question, names, jitter)
+    return next_plan(plan, error, make_call(question), names, jitter)
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,9 @@ def test_refused_thoughts_are_left_out_once(status_code, code, said):
 
     following = after(plan, error, question)
 
-    assert following == replace(plan, attempt=2, left_out=frozenset({"S0", "S1"}), is_edited=True)
+    assert following == replace(
+        plan, attempt=2, refused=frozenset({"S1"}), left_out=frozenset({"S0", "S1"}), is_edited=True
+    )
     assert after(following, error, question) is None
 
 
@@ -228,7 +230,8 @@ def test_a_refusal_by_an_upstream_of_another_kind_changes_the_form_once():
 
 def test_another_form_has_the_mechanisms_of_its_upstream():
     plan = replace(PLAN, upstreams=frozenset({"unknown"}))
-    following = after(plan, PortkeyAPIError("no", status_code=400, provider="anthropic"))
+    question = Question([user("a")], "m", output_model=City)
+    following = after(plan, PortkeyAPIError("no", status_code=400, provider="anthropic"), question)
 
     assert following is not None
     assert following.mechanisms == ["forced", "auto"]
@@ -315,6 +318,15 @@ def test_what_not_all_who_have_answered_accept_goes_in_the_form_of_the_latest():
         to_request(call, replace(plan, latest=frozenset()))
 
 
+def test_a_body_that_would_be_the_same_or_cannot_be_built_is_not_sent_in_another_form():
+    plan = replace(PLAN, mechanisms=(None,), upstreams=frozenset({"unknown"}))
+    refused = PortkeyAPIError("API key not valid", status_code=400, provider="google")
+    audio: Message = {"role": "user", "content": [{"audio": {"format": "mp3", "source": {"bytes": b"a"}}}]}
+
+    assert after(plan, refused, Question([user("a")], "m")) is None
+    assert after(plan, PortkeyAPIError("no", status_code=400, provider="anthropic"), Question([audio], "m")) is None
+
+
 # -- an edited conversation --
 
 
@@ -330,9 +342,9 @@ def test_thoughts_of_an_edited_conversation_go_back_only_where_nothing_before_th
     learned = Learned()
     cut = Question([user("b"), thought("S1"), user("c")], "claude")
     plan = Plan({})
-    following = next_plan(plan, PortkeyAPIError(TO_OTHERS, status_code=400), cut, {}, 0)
+    following = next_plan(plan, PortkeyAPIError(TO_OTHERS, status_code=400), make_call(cut), {}, 0)
     assert following is not None
-    remember(learned, plan, following, "claude")
+    learned.refuse(following.refused)
     learned.bind(cut, ["S2"])
 
     # The rest of the turn, the next turn, one after another cut, and another conversation.

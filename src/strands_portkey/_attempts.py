@@ -67,6 +67,7 @@ class Plan:
         route: What decides who answers.
         mechanisms: How the answer is held to a schema, with the others to try after it; None where there is none.
         left_out: Thoughts of the conversation that are not replayed.
+        refused: Those of them that the upstream has refused in this call.
         is_edited: Whether the conversation has been edited, so that thoughts of it were refused.
         may_change_form: Whether it may be sent once more in the form of the upstream that has refused it.
         may_renew_keys: Whether keys come from functions and have not been fetched anew.
@@ -84,6 +85,7 @@ class Plan:
     route: Route = ()
     mechanisms: Sequence[Mechanism | None] = (None,)
     left_out: frozenset[Signature] = frozenset()
+    refused: frozenset[Signature] = frozenset()
     is_edited: bool = False
     may_change_form: bool = True
     may_renew_keys: bool = False
@@ -116,15 +118,13 @@ def first_plan(call: Call, called: Mapping[str, object], learned: Learned) -> Pl
     return plan
 
 
-def next_plan(
-    plan: Plan, error: PortkeyError, question: Question, headers: Mapping[str, str], jitter: float
-) -> Plan | None:
+def next_plan(plan: Plan, error: PortkeyError, call: Call, headers: Mapping[str, str], jitter: float) -> Plan | None:
     """Return the request that may avoid the error of an earlier one, of whose answer nothing was used; or None.
 
     Args:
         plan: The earlier request.
         error: Its error.
-        question: What was asked.
+        call: The call that both are of.
         headers: Those of its answer, in lower case; empty where none came.
         jitter: A random number from 0 to 1 that spreads the retries of many callers.
     """
@@ -133,34 +133,38 @@ def next_plan(
         return replace(following, may_reuse=False)
     if plan.may_renew_keys and error.status_code == UNAUTHORIZED:
         return replace(following, routing=None, may_renew_keys=False)  # A key that changes each time is no fresh one.
-    if isinstance(error, PortkeyAPIError) and (changed := _changed(plan, error, question)):
+    if isinstance(error, PortkeyAPIError) and (changed := _changed(plan, error, call)):
         return replace(changed, attempt=following.attempt, wait=0.0)
     if plan.retries < plan.max_retries and (wait := _wait(plan, error, headers, jitter)) is not None:
         return replace(following, retries=plan.retries + 1, wait=wait)
     return None
 
 
-def _changed(plan: Plan, error: PortkeyAPIError, question: Question) -> Plan | None:
+def _changed(plan: Plan, error: PortkeyAPIError, call: Call) -> Plan | None:
     """Return a request without what an upstream has refused, or in the form that it takes."""
-    if is_refusal(error) and (replayed := frozenset(signatures_of(question.messages)) - plan.left_out):
-        return replace(plan, left_out=plan.left_out | replayed, is_edited=True)
-    if plan.may_change_form and (upstreams := _misjudged(plan, error, question)):
-        plan = replace(plan, upstreams=upstreams, may_change_form=False)
-        return replace(plan, mechanisms=_find_mechanisms(plan, question, plan.mechanisms))
+    if is_refusal(error) and (replayed := frozenset(signatures_of(call.question.messages)) - plan.left_out):
+        return replace(plan, refused=replayed, left_out=plan.left_out | replayed, is_edited=True)
+    if plan.may_change_form and (reformed := _reformed(plan, error, call)):
+        return reformed
     mechanism = plan.mechanisms[0]
     if mechanism and is_rejection(error, mechanism):
         return replace(plan, mechanisms=plan.mechanisms[1:])
     return None
 
 
-def _misjudged(plan: Plan, error: PortkeyAPIError, question: Question) -> frozenset[str] | None:
-    """Return who has refused a body, if that is somebody who takes another form of it than was assumed."""
-    name = answering_upstream(error.provider, question.model_id)
-    if not name or error.status_code not in _MISUNDERSTOOD or type(error) is not PortkeyAPIError:
+def _reformed(plan: Plan, error: PortkeyAPIError, call: Call) -> Plan | None:
+    """Return the request in the form of the upstream that refused it, if that is another one than was assumed."""
+    name = answering_upstream(error.provider, call.question.model_id)
+    is_misunderstood = error.status_code in _MISUNDERSTOOD and type(error) is PortkeyAPIError
+    if not name or name in plan.upstreams or not is_misunderstood:
         return None
-    upstreams = frozenset({name})
-    differs = name not in plan.upstreams and plan.wire.form(upstreams) != plan.wire.form(plan.upstreams)
-    return upstreams if differs else None
+    reformed = replace(plan, upstreams=frozenset({name}), latest=frozenset(), may_change_form=False)
+    reformed = replace(reformed, mechanisms=_find_mechanisms(reformed, call.question, plan.mechanisms))
+    try:
+        differs = to_request(call, reformed).body != to_request(call, plan).body
+    except PortkeyConfigError:  # That upstream does not accept it in any form.
+        return None
+    return reformed if differs else None
 
 
 def _find_mechanisms(
@@ -203,8 +207,7 @@ def _is_passing(error: PortkeyError, headers: Mapping[str, str]) -> bool:
 
 
 def remember(learned: Learned, plan: Plan, following: Plan, model_id: str) -> None:
-    """Remember what a request has shown to be refused, as the one that follows it leaves it out."""
-    learned.refuse(following.left_out - plan.left_out)
+    """Remember which mechanism an upstream has refused, as the request that follows leaves it out."""
     refused = plan.mechanisms[0]
     if refused and refused not in following.mechanisms and following.upstreams == plan.upstreams:
         learned.reject(model_id, refused)

@@ -447,6 +447,7 @@ class PortkeyModel(Model):
             error.attempts = plan.attempt
             raise
         if plan.is_edited:
+            self._learned.refuse(plan.refused)
             self._learned.bind(call.question, answer.translator.signatures)
         return last, None
 
@@ -456,26 +457,26 @@ class PortkeyModel(Model):
         """Return the request that may avoid an error, when it is time for it; raise the error if there is none."""
         error.__traceback__ = None  # What is raised from here on would hold its frames.
         error.attempts = plan.attempt
-        following = next_plan(plan, error, call.question, headers, random())  # noqa: S311 - it only spreads retries
-        if following and following.routing is None:
-            called = await _called(call, watch)
-            following = None if called == plan.routing else replace(following, routing=called)
-        if following is None:
-            raise error
-        remember(self._learned, plan, following, call.config["model_id"])
-        logger.info(
-            "attempt=<%d>, wait=<%.2f>, error=<%s> | trying again after: %s",
-            following.attempt,
-            following.wait,
-            type(error).__name__,
-            str(error).partition("\n")[0],
-        )
-        if following.wait:
-            try:
+        following = next_plan(plan, error, call, headers, random())  # noqa: S311 - it only spreads retries
+        try:
+            if following and following.routing is None:
+                called = await _called(call, watch)
+                following = None if called == plan.routing else replace(following, routing=called)
+            if following is None:
+                raise error
+            remember(self._learned, plan, following, call.config["model_id"])
+            logger.info(
+                "attempt=<%d>, wait=<%.2f>, error=<%s> | trying again after: %s",
+                following.attempt,
+                following.wait,
+                type(error).__name__,
+                str(error).partition("\n")[0],
+            )
+            if following.wait:
                 await watch.sleep(following.wait)
-            except PortkeyTimeoutError as late:
-                late.attempts = plan.attempt
-                raise late from error
+        except PortkeyTimeoutError as late:
+            late.attempts = plan.attempt
+            raise late from (None if late is error else error)
         return following
 
     async def _report(self, answer: _Exchange, call: Call, plan: Plan) -> ResponseMetadata:

@@ -34,7 +34,7 @@ from strands_portkey._cli.settings import (
     with_fix,
 )
 from strands_portkey._errors import PortkeyAPIError, PortkeyConfigError
-from strands_portkey._settings.config import Timeouts
+from strands_portkey._settings.config import ClientArgs
 from strands_portkey._version import __version__
 from strands_portkey.model import PortkeyModel
 
@@ -51,7 +51,11 @@ CHECKS: Final = (
     "structured output",
     "reasoning",
 )
-_TIMEOUTS: Final[Timeouts] = {"connect": 10, "first_byte": 90, "idle": 90, "total": 180}
+# Each failure is to be seen.
+_CLIENT_ARGS: Final[ClientArgs] = {
+    "timeout": {"connect": 10, "first_byte": 90, "idle": 90, "total": 180},
+    "max_retries": 0,
+}
 _MOST_ANSWERS: Final = 4  # Stops a model that does not end calling tools.
 
 _Tools = Sequence[Callable[..., str]]
@@ -113,7 +117,7 @@ def _examine(settings: Settings) -> Iterator[Check]:
     yield check
     if check.status != "ok":
         return
-    answer = _ask(settings.model(timeout=_TIMEOUTS), "Say hello in five words.")
+    answer = _ask(settings.model(client_args=_CLIENT_ARGS), "Say hello in five words.")
     if answer.error is not None:
         yield from _examine_failure(settings, answer.error)
         return
@@ -212,7 +216,7 @@ def _examine_failure(settings: Settings, error: Exception) -> Iterator[Check]:
         yield failed("key", error)
         return
     if isinstance(error, PortkeyAPIError) and error.origin == "gateway" and error.status_code == 500:  # noqa: PLR2004
-        whole = _ask(settings.model(stream=False, timeout=_TIMEOUTS), "Say hello in five words.")
+        whole = _ask(settings.model(stream=False, client_args=_CLIENT_ARGS), "Say hello in five words.")
         if whole.error is None:
             yield Check("key", "ok", "the provider answered")
             detail = "streams end with status 500, while the same answer comes without a stream"
@@ -244,7 +248,7 @@ def _check_usage(answer: _Answer) -> Check:
 
 
 def _examine_tools(settings: Settings) -> Iterator[tuple[Check, _Answer]]:
-    model = settings.model(timeout=_TIMEOUTS)
+    model = settings.model(client_args=_CLIENT_ARGS)
     answer = _ask(model, "Call get_weather for Paris, then tell me the weather in five words.", [get_weather])
     yield _check_tools(answer), answer
     answer = _ask(

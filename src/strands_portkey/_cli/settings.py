@@ -22,7 +22,7 @@ from strands import Agent
 from typing_extensions import override
 
 from strands_portkey._errors import PortkeyConfigError, PortkeyError
-from strands_portkey._settings.config import Endpoint, PortkeyConfig, Timeouts, split_client_args
+from strands_portkey._settings.config import ClientArgs, Endpoint, PortkeyConfig, split_client_args
 from strands_portkey._settings.headers import request_headers, secrets
 from strands_portkey._settings.secrets import masked
 from strands_portkey.model import OnResponse, PortkeyModel
@@ -79,20 +79,17 @@ class Settings:
     _config: PortkeyConfig = field(repr=False)
 
     def model(
-        self, *, stream: bool = True, timeout: Timeouts | None = None, on_response: OnResponse | None = None
+        self, *, stream: bool = True, client_args: ClientArgs | None = None, on_response: OnResponse | None = None
     ) -> PortkeyModel:
-        """Return the model, which `model_id` must name.
+        """Return the model, which `model_id` must name; `client_args` take precedence over the options.
 
         Raises:
             PortkeyConfigError: If its configuration is wrong.
         """
-        client_args = dict(self._client_args)
-        if timeout is not None:
-            client_args["timeout"] = timeout
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # They are in `warnings` already.
             config: PortkeyConfig = {**self._config, "stream": stream}
-            return PortkeyModel(client_args, on_response=on_response, **config)
+            return PortkeyModel({**self._client_args, **(client_args or {})}, on_response=on_response, **config)
 
 
 def add_options(parser: argparse.ArgumentParser, *, model_required: bool = False) -> None:

@@ -21,7 +21,6 @@ class Wire:
         path: The path of its requests, relative to the gateway's base URL.
         to_body: Builds the body of a request.
         translator: Returns a reader for one answer, whose errors the judge creates.
-        form: Returns the part of a body's form that depends on who answers, to be compared.
         mechanisms: Returns the mechanisms for structured output, the strictest first.
     """
 
@@ -29,5 +28,4 @@ class Wire:
     path: str
     to_body: Callable[[Question], Body]
     translator: Callable[[Judge], Translator]
-    form: Callable[[frozenset[str]], object]
     mechanisms: Callable[[Question], Sequence[Mechanism]]

@@ -21,5 +21,5 @@ def _mechanisms(question: Question) -> list[Mechanism]:
     return find_mechanisms(find_dialect(question.upstreams), question.params)
 
 
-CHAT: Final = Wire("chat", "/chat/completions", _to_body, ChatTranslator, find_dialect, _mechanisms)
+CHAT: Final = Wire("chat", "/chat/completions", _to_body, ChatTranslator, _mechanisms)
 """The protocol that every upstream of the gateway supports."""
