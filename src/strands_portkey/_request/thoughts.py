@@ -18,6 +18,9 @@ from strands_portkey._request.question import Question
 Signature = str | bytes
 """What marks a thought: its signature, or the bytes of a redacted one."""
 
+RESPONSES_ENVELOPE: Final = "openai-responses:"
+"""How the signature of a thought begins that is an item of the Responses protocol, which nobody else can read."""
+
 _REFUSED_STATUS: Final = frozenset({400, 404, 422, None})  # None: in a stream.
 _REFUSED: Final = re.compile(
     r"bound to a different conversation"  # Claude's newest models, where what stands before a thought has changed

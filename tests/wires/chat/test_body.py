@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import warnings
 from dataclasses import replace
 from typing import Any
 
@@ -26,6 +27,11 @@ PDF = {"document": {"format": "pdf", "name": "d", "source": {"bytes": b"pdf"}}}
 DATA_PNG = {"type": "image_url", "image_url": {"url": "data:image/png;base64,cG5n"}}
 SIGNED = {"reasoningContent": {"reasoningText": {"text": "hm", "signature": "sig"}}}
 UNSIGNED = {"reasoningContent": {"reasoningText": {"text": "hm"}}}
+RESPONSES_ITEM = {
+    "reasoningContent": {
+        "reasoningText": {"text": "o", "signature": 'openai-responses:1:{"id":"rs_1","encrypted_content":"gAAA"}'}
+    }
+}
 REDACTED = {"reasoningContent": {"redactedContent": b"dark"}}
 USE: dict[str, Any] = {"toolUse": {"toolUseId": "t1", "name": "sum", "input": {"a": "é"}}}
 CALL: dict[str, Any] = {"id": "t1", "type": "function", "function": {"name": "sum", "arguments": '{"a": "é"}'}}
@@ -744,6 +750,31 @@ def test_a_users_message_is_converted(blocks, dialect, messages):
             id="anthropic: unsigned reasoning is another model's",
         ),
         pytest.param(
+            [RESPONSES_ITEM, SIGNED, {"text": "a"}, RESPONSES_ITEM, USE],
+            "anthropic",
+            [
+                {
+                    "role": "assistant",
+                    "content": "a",
+                    "content_blocks": [THINKING, text("a")],
+                    "tool_calls": [CALL],
+                }
+            ],
+            id="anthropic: a signature of the Responses protocol is another model's",
+        ),
+        pytest.param(
+            [RESPONSES_ITEM, {"text": "a"}],
+            "bedrock",
+            [{"role": "assistant", "content": "a"}],
+            id="bedrock: a signature of the Responses protocol is another model's",
+        ),
+        pytest.param(
+            [RESPONSES_ITEM, UNSIGNED, {"text": "a"}],
+            "openrouter",
+            [{"role": "assistant", "content": "a", "reasoning": "hm"}],
+            id="openrouter: a signature of the Responses protocol is another model's",
+        ),
+        pytest.param(
             [REDACTED, SIGNED, {"text": "a"}],
             "bedrock",
             [{"role": "assistant", "content": "a", "content_blocks": [THINKING, text("a")]}],
@@ -768,7 +799,7 @@ def test_a_users_message_is_converted(blocks, dialect, messages):
             id="openrouter: its own reasoning",
         ),
         pytest.param(
-            [{"text": "a"}, POINT, USE, LONG, SIGNED],
+            [{"text": "a"}, POINT, SIGNED, USE, LONG],
             "anthropic",
             [
                 {
@@ -814,6 +845,52 @@ def test_a_users_message_is_converted(blocks, dialect, messages):
 )
 def test_what_the_model_said_goes_back(blocks, dialect, messages):
     assert assistant(*blocks, dialect=dialect) == messages
+
+
+@pytest.mark.parametrize(
+    ("dialect", "before"),
+    [("anthropic", [THINKING, {"type": "redacted_thinking", "data": "dark"}]), ("bedrock", [THINKING])],
+)
+def test_reasoning_behind_a_call_is_left_out_since_the_gateway_would_move_it_and_warns_once(dialect, before):
+    other = {"toolUse": {**USE["toolUse"], "toolUseId": "t2"}}
+    spoken: list[Any] = [SIGNED, REDACTED, USE, SIGNED, REDACTED, other, SIGNED]
+    answered = [result({"text": "1"}), result({"text": "2"}, tool_use_id="t2")]
+    messages = [{"role": "assistant", "content": spoken}, {"role": "user", "content": answered}] * 2
+
+    with pytest.warns(UserWarning, match="^the model's reasoning after a tool call .* is left out: ") as warned:
+        replayed = body_of(messages, dialect)["messages"]
+
+    said = {
+        "role": "assistant",
+        "content": None,
+        "content_blocks": before,
+        "tool_calls": [CALL, {**CALL, "id": "t2"}],
+    }
+    results = [{"role": "tool", "tool_call_id": f"t{number}", "content": str(number)} for number in (1, 2)]
+    assert replayed == [said, *results] * 2
+    assert len(warned) == 1
+
+
+@pytest.mark.parametrize(
+    ("dialect", "blocks"),
+    [
+        ("anthropic", [SIGNED, {"text": "a"}, SIGNED, USE, UNSIGNED, RESPONSES_ITEM]),
+        ("openai", [SIGNED, USE, SIGNED, USE]),
+        ("deepseek", [UNSIGNED, USE, UNSIGNED, USE]),
+    ],
+    ids=["before the calls", "of others", "without a place"],
+)
+def test_reasoning_that_the_gateway_does_not_move_raises_no_warning(dialect, blocks):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+
+        assert assistant(*blocks, dialect=dialect)
+
+
+def test_reasoning_without_a_place_goes_back_from_behind_a_call():
+    (replayed,) = assistant(UNSIGNED, USE, UNSIGNED, dialect="openrouter")
+
+    assert replayed == {"role": "assistant", "content": None, "reasoning": "hmhm", "tool_calls": [CALL]}
 
 
 @pytest.mark.parametrize(("dialect", "named"), [("gemini", {"name": "sum"}), ("openai", {})])
@@ -981,7 +1058,7 @@ MESSAGES = st.lists(
 )
 
 
-@pytest.mark.filterwarnings("ignore:.*(cache points|cache point|drop the tools)")
+@pytest.mark.filterwarnings("ignore:.*(cache points|cache point|drop the tools|reasoning after a tool call)")
 @given(
     messages=MESSAGES,
     dialect=st.sampled_from([dialect for dialect in DIALECTS.values() if dialect.images]),

@@ -15,6 +15,7 @@ from strands_portkey._errors import PortkeyConfigError
 from strands_portkey._json import Body
 from strands_portkey._request.caching import Caching
 from strands_portkey._request.question import Question
+from strands_portkey._request.thoughts import RESPONSES_ENVELOPE
 from strands_portkey._wires.chat.dialects import Dialect
 from strands_portkey._wires.chat.media import media_parts, name_apart
 from strands_portkey._wires.chat.tools import (
@@ -109,6 +110,7 @@ class _Conversation:
         self._caching = caching
         self._called: dict[str, int] = {}  # The positions of the last message's calls, by call id.
         self._document_names: set[str] = set()
+        self._has_warned = False
 
     def add_system(self, blocks: Sequence[SystemContentBlock]) -> None:
         """Add one system message: plain text, or parts if one of them has a cache mark."""
@@ -185,7 +187,7 @@ class _Conversation:
             if "cachePoint" in block:
                 self._mark(last, block["cachePoint"], verbatim=True)
             elif "reasoningContent" in block:
-                said += _to_thinking(block["reasoningContent"], self._dialect)
+                said += self._in_place(_to_thinking(block["reasoningContent"], self._dialect))
             elif "toolUse" in block:
                 tool_use = block["toolUse"]
                 self.tool_names[tool_use["toolUseId"]] = tool_use["name"]
@@ -207,6 +209,19 @@ class _Conversation:
             self.bodies.append({"role": "assistant", "content": None, "tool_calls": list(calls)})
         elif calls:
             message["tool_calls"] = list(calls)
+
+    def _in_place(self, thoughts: list[Body]) -> list[Body]:
+        """Return thoughts that stand before the calls of their message, where the gateway puts all of Claude's."""
+        if not thoughts or not self._called or self._dialect.reasoning != "content_blocks":
+            return thoughts
+        if not self._has_warned:
+            self._has_warned = True
+            message = (
+                "the model's reasoning after a tool call of the same message is left out: the gateway would move it"
+                " before the call, and Claude refuses reasoning that was moved"
+            )
+            warnings.warn(message, stacklevel=2)
+        return []
 
     def _to_content(self, parts: Sequence[Body]) -> JsonValue:
         """Return parts as content: a single text as text, no parts as None."""
@@ -255,7 +270,8 @@ def _to_thinking(thought: ReasoningContentBlock, dialect: Dialect) -> list[Body]
     if redacted := thought.get("redactedContent"):
         return [{"type": "redacted_thinking", "data": _redacted_data(redacted)}] if dialect.redacted else []
     if dialect.reasoning == "content_blocks":
-        return [{"type": "thinking", "thinking": text.get("text", ""), "signature": signature}] if signature else []
+        is_foreign = not signature or signature.startswith(RESPONSES_ENVELOPE)
+        return [] if is_foreign else [{"type": "thinking", "thinking": text.get("text", ""), "signature": signature}]
     # Signed reasoning comes from Claude, so other models do not get it.
     return [{"type": "thinking", "thinking": text.get("text", "")}] if dialect.reasoning and not signature else []
 
