@@ -21,7 +21,7 @@ from packaging.version import Version
 from pydantic import BaseModel
 from strands import Agent, tool
 from strands.event_loop.streaming import process_stream
-from strands.types.content import Messages
+from strands.types.content import Message, Messages
 from strands.types.exceptions import ContextWindowOverflowException, ModelThrottledException
 
 from strands_portkey import (
@@ -755,6 +755,38 @@ async def test_a_stale_connection_is_replaced_silently(server):
     assert await model.list_models() == ["gpt-4o"]
 
     assert [request.connection for request in server.requests] == [0, 0, 1, 1, 2]
+
+
+async def test_thoughts_of_an_edited_conversation_are_refused_once_and_later_ones_go_back_within_their_turn(server):
+    def thought(signature: str) -> Message:
+        return {
+            "role": "assistant",
+            "content": [
+                {"reasoningContent": {"reasoningText": {"text": "Hm.", "signature": signature}}},
+                {"text": "Hi"},
+            ],
+        }
+
+    def replayed(request: Request) -> list[str]:
+        blocks = [block for each in request.json["messages"] for block in each.get("content_blocks", ())]
+        return [block["signature"] for block in blocks if "signature" in block]
+
+    refused = {"error": {"message": "Invalid `signature` in `thinking` block: bound to a different conversation"}}
+    signed: Any = {"content_blocks": [{"index": 0, "delta": {"signature": "S2"}}]}
+    server.reply(
+        json_reply(refused, 400),
+        openai.stream([signed, {"content": "Hi"}]),
+        says("Hi"),
+        says("Hi"),
+    )
+    model = make_model(server, upstream="anthropic")
+    edited = [HELLO[0], thought("S1"), HELLO[0]]
+
+    await ask(model, edited)
+    await ask(model, [*edited, thought("S2"), HELLO[0]])
+    await ask(model, [HELLO[0], thought("S2"), HELLO[0]])
+
+    assert [replayed(request) for request in server.requests] == [["S1"], [], ["S2"], []]
 
 
 async def test_the_number_of_parts_in_an_answer_of_another_endpoint_is_limited(server):
