@@ -108,12 +108,14 @@ def find_upstreams(
 def to_route(routing: Mapping[str, object], model_id: str) -> Route:
     """Return what decides who answers, as far as it can be known."""
     settings = _with_literal(routing)
-    given = (settings.get("config"), settings.get("virtual_key"), settings.get("provider"))
-    return (model_id, *(each if isinstance(each, str | None) else _digest(each) for each in given))
+    config, key, provider = settings.get("config"), settings.get("virtual_key"), settings.get("provider")
+    return (model_id, _digest(config), _digest(key), _digest(provider))
 
 
-def _digest(value: object) -> str:
+def _digest(value: object) -> str | None:
     """Return what tells a setting from others: its repr does not, since it masks keys, and its text would show them."""
+    if value is None or isinstance(value, str):
+        return value
     with suppress(ValueError, RecursionError):
         return blake2b(json.dumps(value, default=repr, skipkeys=True).encode(), digest_size=16).hexdigest()
     return ""  # It contains itself, and cannot be sent.
@@ -131,7 +133,7 @@ def _named(upstream: str) -> str:
 def _with_literal(routing: Mapping[str, object]) -> Mapping[str, object]:
     """Return the routing settings with those among literal headers; headers from a function are not known yet."""
     headers = routing.get("headers")
-    if not is_mapping(headers):
+    if headers is None or not is_mapping(headers):
         return routing
     given = {name.lower(): text for name, text in headers.items() if isinstance(name, str) and isinstance(text, str)}
     return {**routing, **{_LITERAL[name]: text for name, text in given.items() if name in _LITERAL}}
