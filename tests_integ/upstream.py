@@ -142,6 +142,12 @@ class _Protocol(asyncio.StreamReaderProtocol):
             self.left.set_result(None)
 
 
+async def _let_run() -> None:
+    """Let the loop do what it has begun: to accept or to end a connection takes it a few turns."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
 class LoopbackServer(ABC):
     """A server on a free loopback port, in an event loop and a thread of its own. Use it as a context manager.
 
@@ -186,11 +192,12 @@ class LoopbackServer(ABC):
         self._started.set_result(None)
         await self._ended.wait()
         server.close()
+        await _let_run()  # What has just been accepted begins, so that it can be reset.
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.sleep(0)  # What was reset is closed in the next turn.
+        await _let_run()  # What was reset is closed in later turns.
 
 
 @final
