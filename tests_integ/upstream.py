@@ -191,8 +191,10 @@ class LoopbackServer(ABC):
         self.port = server.sockets[0].getsockname()[1]
         self._started.set_result(None)
         await self._ended.wait()
+        for each in server.sockets:
+            self._loop.remove_reader(each.fileno())
+        await _let_run()  # asyncio loses a connection that it has accepted if the server is closed before it begins.
         server.close()
-        await _let_run()  # What has just been accepted begins, so that it can be reset.
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
         for task in tasks:
             task.cancel()
