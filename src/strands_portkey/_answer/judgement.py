@@ -40,6 +40,11 @@ _FAILURES: Final = frozenset(
         "timeout",  # Cohere
         "unexpected_tool_call",  # Gemini
         "insufficient_system_resource",  # DeepSeek
+        "abort",  # vLLM, SGLang
+        "aborted",
+        "cancelled",
+        "too_many_tool_calls",  # Gemini
+        "missing_thought_signature",  # Gemini
     }
 )
 # What an error inside a stream is called, where there is no status to tell that a later try may succeed.
@@ -124,7 +129,7 @@ _HINTS: Final = {
 def is_failure(finish_reason: str) -> bool:
     """Whether a finish reason, in any case, is an error in disguise."""
     reason = finish_reason.lower()
-    return reason in _FAILURES or reason.endswith("_error") or reason.startswith("malformed_")
+    return reason in _FAILURES or reason.endswith("_error") or reason.startswith(("malformed_", "error:"))
 
 
 _SHOWN: Final = 500  # Characters of an answer that a message quotes.
@@ -160,6 +165,11 @@ class Judge(Quoter):
     def answered(self, status_code: int, headers: Mapping[str, str]) -> None:
         """Remember what an answer, whose body is still to come, has said of itself."""
         self._status_code, self._headers = status_code, headers
+
+    @property
+    def provider(self) -> str | None:
+        """The provider that answered, as the answer's headers name it."""
+        return self._headers.get("x-portkey-provider")
 
     @property
     def trace_id(self) -> str | None:

@@ -92,6 +92,7 @@ class Delta(TypedDict, total=False):
 class Choice(TypedDict, total=False):
     """One choice of a chunk (`delta`) or of a JSON answer (`message`)."""
 
+    index: int | None
     delta: Delta | None
     message: Delta | None
     finish_reason: str | None
