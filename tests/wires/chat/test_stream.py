@@ -707,3 +707,16 @@ def test_prompt_tokens_of_geminis_own_tools_stand_in_the_total_alone(provider, u
     assert translator.finish()[-1]["metadata"]["usage"] == dict(
         zip(("inputTokens", "outputTokens", "totalTokens"), counts, strict=True)
     )
+
+
+@pytest.mark.parametrize("data", ["ping", "keep-alive", "PROCESSING"])
+def test_a_bare_word_is_a_keep_alive(data):
+    translator = make_translator()
+
+    assert (translator.feed("message", data), translator.received) == ([], 0)
+
+
+@pytest.mark.parametrize("data", ["ping pong", "{ping", "x" * 21, "503"])
+def test_other_text_between_chunks_is_an_error(data):
+    with pytest.raises(PortkeyStreamError, match="cannot be read"):
+        make_translator().feed("message", data)

@@ -6,6 +6,7 @@ No I/O: chunks in, events out, so that every upstream's quirk is tested as plain
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from typing import Final
@@ -85,6 +86,7 @@ _STOP_REASONS: Final[dict[str, StopReason]] = {
 }
 
 
+_KEEP_ALIVE: Final = re.compile("[A-Za-z_-]{1,20}")  # Such as `data: ping`.
 _GRAVITY: Final[dict[StopReason, int]] = {"content_filtered": 2, "guardrail_intervened": 2, "max_tokens": 1}
 
 
@@ -159,6 +161,9 @@ class ChatTranslator(Translator):
         try:
             chunk = parse_chunk(data)
         except UnreadableChunkError as error:
+            if event is not None and _KEEP_ALIVE.fullmatch(data):
+                logger.debug("data=<%s> | a keep-alive", self.judge.quote(data))
+                return None
             if event is not None:
                 failure: PortkeyError = self.unreadable(error.problem, data)
             else:
@@ -294,7 +299,7 @@ class ChatTranslator(Translator):
                 continue
             call = self._calls.take(tool_call)
             if call is None:
-                logger.debug("index=<%s> | input of a tool that the provider runs itself", tool_call.get("index"))
+                logger.debug("index=<%s> | input of a provider's own tool, or a repeated call", tool_call.get("index"))
             else:
                 self._blocks.tool_input(call, (tool_call.get("function") or {}).get("arguments") or "")
 
