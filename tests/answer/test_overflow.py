@@ -27,8 +27,10 @@ OVERFLOWS = [
         "openai: no code",
         400,
         None,
-        "This model's maximum context length is 128000 tokens. However, you requested 130000 tokens (120000 in the"
-        " messages, 10000 in the completion). Please reduce the length of the messages or completion.",
+        (
+            "This model's maximum context length is 128000 tokens. However, you requested 130000 tokens (120000 in the"
+            " messages, 10000 in the completion). Please reduce the length of the messages or completion."
+        ),
     ),
     ("openai: responses", 400, None, "Your input exceeds the context window of this model. Please adjust your input."),
     ("openai: gpt-5", 400, None, "Input tokens exceed the configured limit of 272000 tokens. Your messages had 3."),
@@ -63,8 +65,10 @@ OVERFLOWS = [
         "bedrock: nova",
         None,
         "validationException",
-        "The model returned the following errors: Input Tokens Exceeded: Number of input tokens exceeds maximum"
-        " length. Please update the input to try again.",
+        (
+            "The model returned the following errors: Input Tokens Exceeded: Number of input tokens exceeds maximum"
+            " length. Please update the input to try again."
+        ),
     ),
     ("bedrock: the beginning of nova's words", 400, None, "Input Tokens Exceeded: shorten it"),
     ("bedrock: cohere", 400, None, "too many total text bytes: 9437184 > 9000000"),
@@ -94,6 +98,12 @@ OVERFLOWS = [
         "groq: over any minute",
         413,
         "rate_limit_exceeded",
+        "Request too large for model `x` on tokens per minute (TPM): Limit 6000, Requested 7000",
+    ),
+    (
+        "groq: over any minute, no code",
+        400,
+        None,
         "Request too large for model `x` on tokens per minute (TPM): Limit 6000, Requested 7000",
     ),
     ("groq: too many bytes", 413, "request_too_large", "Request Entity Too Large"),
@@ -137,8 +147,10 @@ OVERFLOWS = [
         "workers-ai",
         413,
         "5021",
-        "The estimated number of input and maximum output tokens (10000) exceeded this model"
-        " context window limit (8192).",
+        (
+            "The estimated number of input and maximum output tokens (10000) exceeded this model"
+            " context window limit (8192)."
+        ),
     ),
     ("github", 413, "tokens_limit_reached", "Request body too large for gpt-4o model. Max size: 8000 tokens."),
     ("github: no code", 400, None, "Request body too large for gpt-4o model. Max size: 8000 tokens."),
@@ -150,8 +162,10 @@ OVERFLOWS = [
         "vllm",
         400,
         "BadRequestError",
-        "This model's maximum context length is 262144 tokens. However, you requested 128000 output tokens and your"
-        " prompt contains at least 134145 input tokens. Please reduce the length of the input prompt.",
+        (
+            "This model's maximum context length is 262144 tokens. However, you requested 128000 output tokens and your"
+            " prompt contains at least 134145 input tokens. Please reduce the length of the input prompt."
+        ),
     ),
     (
         "vllm: decoder",
@@ -165,8 +179,10 @@ OVERFLOWS = [
         "vllm: max_tokens and input",
         400,
         None,
-        "'max_tokens' or 'max_completion_tokens' is too large: 4096. This model's maximum context length is 8192"
-        " tokens and your request has 5000 input tokens (4096 > 8192 - 5000).",
+        (
+            "'max_tokens' or 'max_completion_tokens' is too large: 4096. This model's maximum context length is 8192"
+            " tokens and your request has 5000 input tokens (4096 > 8192 - 5000)."
+        ),
     ),
     ("sglang", 400, None, "Requested token count exceeds the model's maximum context length of 131072 tokens."),
     ("sglang: length", 400, None, "Input length (265330) exceeds model's maximum context length (262144)."),
@@ -227,29 +243,37 @@ LOOK_ALIKES = [
         "openai: max_tokens",
         400,
         "invalid_value",
-        "max_tokens is too large: 100000. This model supports at most 16384"
-        " completion tokens, whereas you provided 100000.",
+        (
+            "max_tokens is too large: 100000. This model supports at most 16384"
+            " completion tokens, whereas you provided 100000."
+        ),
     ),
     (
         "openai: max_tokens over all",
         400,
         "context_length_exceeded",
-        "This model's maximum context length is 8192"
-        " tokens. However, you requested 9010 tokens (10 in the messages, 9000 in the completion).",
+        (
+            "This model's maximum context length is 8192"
+            " tokens. However, you requested 9010 tokens (10 in the messages, 9000 in the completion)."
+        ),
     ),
     (
         "vllm: max_tokens over all",
         400,
         None,
-        "This model's maximum context length is 8192 tokens. However, you requested"
-        " 9000 output tokens and your prompt contains 10 input tokens.",
+        (
+            "This model's maximum context length is 8192 tokens. However, you requested"
+            " 9000 output tokens and your prompt contains 10 input tokens."
+        ),
     ),
     (
         "vllm: max_tokens is too large",
         400,
         None,
-        "'max_tokens' or 'max_completion_tokens' is too large: 32768. This"
-        " model's maximum context length is 32768 tokens and your request has 20 input tokens.",
+        (
+            "'max_tokens' or 'max_completion_tokens' is too large: 32768. This"
+            " model's maximum context length is 32768 tokens and your request has 20 input tokens."
+        ),
     ),
     ("vllm: max_tokens of minus one", 400, None, "max_tokens must be at least 1, got -1."),
     ("vllm: max_tokens of none", 400, None, "max_tokens must be at least 1, got 0."),
@@ -261,8 +285,10 @@ LOOK_ALIKES = [
         "groq: max_tokens",
         400,
         None,
-        "`max_tokens` must be less than or equal to `8192`, the maximum value for"
-        " `max_tokens` is less than the `context_window` for this model",
+        (
+            "`max_tokens` must be less than or equal to `8192`, the maximum value for"
+            " `max_tokens` is less than the `context_window` for this model"
+        ),
     ),
     ("deepseek: max_tokens", 400, None, "Invalid max_tokens value, the valid range of max_tokens is [1, 8192]"),
     ("dashscope: max_tokens", 400, None, "Range of max_tokens should be [1, 8192]"),
@@ -270,8 +296,10 @@ LOOK_ALIKES = [
         "google: max output",
         400,
         None,
-        "Unable to submit request because it has a maxOutputTokens value of 99999 but the"
-        " supported range is from 1 (inclusive) to 65537 (exclusive).",
+        (
+            "Unable to submit request because it has a maxOutputTokens value of 99999 but the"
+            " supported range is from 1 (inclusive) to 65537 (exclusive)."
+        ),
     ),
     ("max output tokens and the window", 400, None, "Max output tokens exceeds the context window"),
     ("sglang: max_new_tokens", 400, None, "max_new_tokens must be less than the model's context length"),
@@ -280,15 +308,19 @@ LOOK_ALIKES = [
         "openai: a text too long",
         400,
         "string_above_max_length",
-        "Invalid 'user': string too long. Expected a string with"
-        " maximum length 64, but got a string with length 80 instead.",
+        (
+            "Invalid 'user': string too long. Expected a string with"
+            " maximum length 64, but got a string with length 80 instead."
+        ),
     ),
     (
         "openai: a message too long",
         400,
         "string_above_max_length",
-        "Invalid 'messages[0].content': string too long."
-        " Expected a string with maximum length 1048576, but got a string with length 1540820 instead.",
+        (
+            "Invalid 'messages[0].content': string too long."
+            " Expected a string with maximum length 1048576, but got a string with length 1540820 instead."
+        ),
     ),
     (
         "openai: a tool's description",

@@ -32,13 +32,15 @@ OVERFLOW_CODES: Final = frozenset(
 """Codes and types, in lower case, that are an overflow whatever the message says."""
 
 CONTEXT_OVERFLOW_PHRASES: Final = (
-    # OpenAI, Azure, Bedrock, OpenRouter, Together, Fireworks, SGLang, Novita, Mistral; strands, litellm, pi, pydantic-ai
+    # OpenAI, Azure, Bedrock, OpenRouter, Together, Fireworks, SGLang, Mistral; strands, litellm, pi, pydantic-ai
     r"\b(?:maximum|max|model.?s) (?:supported |allowed )?context (?:length|limit)\b",
     # OpenAI, Ollama, LM Studio, llama.cpp, Cloudflare, Anthropic (`max_tokens` included); strands, litellm, pi
-    r"\b(?:exceed(?:s|ed)?|longer than|greater than) (?:(?:the|this|your|available|model|model.s|max) ){0,4}"
-    r"context (?:length|limit|size|window)\b",
+    (
+        r"\b(?:exceed(?:s|ed)?|longer than|greater than) (?:(?:the|this|your|available|model|model.s|max) ){0,4}"
+        r"context (?:length|limit|size|window)\b"
+    ),
     r"\bexceeds the available context\b",  # Ollama, llama.cpp; strands
-    # In a message instead of a code, from OpenAI and Z.AI; MiniMax "context window exceeds limit"; llama.cpp; strands, pi
+    # A code inside a message, OpenAI, Z.AI; "context window exceeds limit", MiniMax; llama.cpp; strands, pi
     r"\b(?:model_)?context[ _](?:length|size|window)[ _](?:(?:is|was|has been)[ _])?exceed(?:s|ed)\b",
     r"\bexceed_context_size_error\b|\bContextWindowExceededError\b",  # llama.cpp; the proxy of litellm
     r"\bcontext length (?:is|of) only [\d,]{1,12} tokens",  # vLLM, LM Studio; opencode
@@ -98,7 +100,8 @@ _NO_OVERFLOW: Final = re.compile(
     r"^(?!request too large for ).*?(?:\b(?:tokens|requests|images|characters)(?: per |/)(?:min|hour|day|sec|month)"
     r"|\b(?:[io]?tpm|tpd|rpm|rpd)\b|\bquota\b|\brate.?limit)"
     # A setting, said at the beginning, beside nothing that is sent.
-    r"|^(?!.*(?:input|prompt|messages|in request|max message|got -)).{0,40}\b(?:(?:max[ _]?\w{0,40}|budget)[ _]?tokens|maxOutputTokens|num_ctx)",
+    r"|^(?!.*(?:input|prompt|messages|in request|max message|got -)).{0,40}"
+    r"\b(?:(?:max[ _]?\w{0,40}|budget)[ _]?tokens|maxOutputTokens|num_ctx)",
     re.IGNORECASE,
 )
 # A length of the answer, with the limit of both: over it by itself, so that no conversation would be short enough.
