@@ -93,10 +93,10 @@ _BODY_TOO_LARGE: Final = re.compile(
     r"|\brequest exceeds the maximum size\b",
     re.IGNORECASE,
 )
-_TOO_LARGE: Final = 413
+_ENTITY_TOO_LARGE: Final = 413
 
 # What waiting, money or another setting would mend, but no shorter conversation. Groq's minute is never long enough.
-_NO_OVERFLOW: Final = re.compile(
+_LOOK_ALIKE: Final = re.compile(
     r"^(?!request too large for ).*?(?:\b(?:tokens|requests|images|characters)(?: per |/)(?:min|hour|day|sec|month)"
     r"|\b(?:[io]?tpm|tpd|rpm|rpd)\b|\bquota\b|\brate.?limit)"
     # A setting, said at the beginning, beside nothing that is sent.
@@ -119,10 +119,10 @@ def is_overflow(status: int | None, codes: set[str], message: str, phrases: tupl
         return True
     if _asks_for_all(message):
         return False
-    if not codes.isdisjoint(OVERFLOW_CODES) or (status == _TOO_LARGE and _BODY_TOO_LARGE.search(message)):
+    if not codes.isdisjoint(OVERFLOW_CODES) or (status == _ENTITY_TOO_LARGE and _BODY_TOO_LARGE.search(message)):
         return True
     is_worded = any(pattern.search(message) for pattern in patterns(CONTEXT_OVERFLOW_PHRASES))
-    return is_worded and not _NO_OVERFLOW.search(message)
+    return is_worded and not _LOOK_ALIKE.search(message)
 
 
 @lru_cache

@@ -11,16 +11,22 @@ import httpx
 
 _EVENT_BEGINS: Final = (b"data:", b"event:", b"id:", b"retry:", b":")
 _BEGIN: Final = len(b"event:")
+_OTHER_BEGINS: Final = (b"{", b"[", b"<")  # JSON and HTML, which no line of a stream begins with.
 _BLANK: Final = b" \t\r\n\xef\xbb\xbf"  # A byte order mark counts as blank.
 
 
-async def find_events(pieces: AsyncGenerator[bytes, None]) -> tuple[bool, AsyncGenerator[bytes, None]]:
-    """Return whether a body is a stream of events, by its beginning, and the whole body."""
-    head, is_stream = b"", False
+async def find_events(
+    pieces: AsyncGenerator[bytes, None], *, is_named: bool
+) -> tuple[bool, AsyncGenerator[bytes, None]]:
+    """Return whether a body is a stream of events, by its beginning, and the whole body.
+
+    One that is named so is one unless it begins as something else.
+    """
+    head, is_stream = b"", is_named
     async for piece in pieces:
         head = (head + piece).lstrip(_BLANK)
-        is_stream = head.startswith(_EVENT_BEGINS)
-        if is_stream or len(head) >= _BEGIN:
+        is_stream = not head.startswith(_OTHER_BEGINS) if is_named else head.startswith(_EVENT_BEGINS)
+        if head and (is_named or is_stream or len(head) >= _BEGIN):
             break
     return is_stream, _joined(head, pieces)
 

@@ -223,6 +223,8 @@ class ChatTranslator(Translator):
         return index == self._choice
 
     def _take_choice(self, choice: Choice, provider: str | None, *, is_whole: bool) -> None:
+        if error := choice.get("error"):
+            raise self._error(to_complaint({"error": error}))
         delta = choice.get("delta")
         # Perplexity has both; a stream of other servers may hold a whole answer.
         if is_whole or delta is None:
