@@ -23,6 +23,24 @@ from tests.events import START, STOP, delta
 BEGIN: StreamEvent = {"messageStart": {"role": "assistant"}}
 
 
+TOO_LONG = "prompt is too long: 9 tokens > 8 maximum"
+# An overflow whose words stand at one of the places where upstreams put them.
+OVERFLOWS_BESIDE_NO_CHOICES = {
+    "error, null": {"choices": None, "error": TOO_LONG},
+    "error, none": {"choices": [], "error": {"message": TOO_LONG}},
+    "message beside true": {"choices": None, "error": True, "message": TOO_LONG},
+    "message beside a number": {"choices": [], "error": 1, "message": TOO_LONG},
+    "error_message, null": {"choices": None, "error_message": TOO_LONG},
+    "error_message, none": {"choices": [], "error_message": TOO_LONG, "error_code": 7},
+    "error_message alone": {"error_message": TOO_LONG},
+    "message, null": {"choices": None, "message": TOO_LONG},
+    "message and code, none": {"choices": [], "message": TOO_LONG, "code": 400},
+    "detail": {"choices": None, "detail": TOO_LONG},
+    "choice": {"choices": [{"delta": {}, "error": {"message": TOO_LONG, "code": 400}, "finish_reason": "error"}]},
+    "choice, text": {"choices": [{"delta": {"content": ""}, "error": TOO_LONG}]},
+}
+
+
 def tool_start(call_id, name, **more):
     return {"contentBlockStart": {"start": {"toolUse": {"toolUseId": call_id, "name": name, **more}}}}
 
@@ -396,6 +414,10 @@ def test_an_answer_without_a_finish_reason_is_broken(last):
             False,
             id="overflow",
         ),
+        *(
+            pytest.param(failure, PortkeyContextOverflowError, None, False, id=f"overflow: {name}")
+            for name, failure in OVERFLOWS_BESIDE_NO_CHOICES.items()
+        ),
     ],
 )
 def test_an_error_in_the_stream_raises(failure, kind, code, retryable):
@@ -408,6 +430,31 @@ def test_an_error_in_the_stream_raises(failure, kind, code, retryable):
     error = caught.value
     assert (type(error), error.type, error.retryable, error.status_code) == (kind, code, retryable, None)
     assert error.received == 2
+
+
+@pytest.mark.parametrize("answer", OVERFLOWS_BESIDE_NO_CHOICES.values(), ids=OVERFLOWS_BESIDE_NO_CHOICES)
+def test_an_overflow_in_a_json_answer_is_known_wherever_its_words_stand(answer):
+    judge = Judge()
+    judge.answered(200, {})
+
+    with pytest.raises(PortkeyContextOverflowError):
+        make_translator(judge).feed(None, json.dumps(answer))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"choices": [], "message": "processing"},
+        {"choices": [], "message": {"role": "assistant"}, "code": 0},
+        {"choices": None, "message": ""},
+        {"choices": None, "error": False, "error_message": ""},
+        {"choices": [], "error": None, "usage": {"total_tokens": 3}},
+        {"choices": [], "prompt_filter_results": [{"prompt_index": 0}]},
+    ],
+    ids=["progress", "a message", "no words", "no error", "usage", "azure's filter"],
+)
+def test_what_comes_beside_no_choices_and_says_no_error_is_none(data):
+    assert feed(make_translator(), data) == []
 
 
 def test_an_empty_error_is_none():

@@ -140,6 +140,8 @@ class ChatTranslator(Translator):
             for choice in choices:
                 if choice.get("index") != self._choice and not self._counts(choice, chunk.get("provider")):
                     continue
+                if error := choice.get("error"):
+                    raise self._error(to_complaint({"error": error}))
                 self._take_choice(choice, chunk.get("provider"), is_whole=event is None)
         events, self._blocks.events = self._blocks.events, []
         return events if self.has_begun else self.begin(events)
@@ -223,8 +225,6 @@ class ChatTranslator(Translator):
         return index == self._choice
 
     def _take_choice(self, choice: Choice, provider: str | None, *, is_whole: bool) -> None:
-        if error := choice.get("error"):
-            raise self._error(to_complaint({"error": error}))
         delta = choice.get("delta")
         # Perplexity has both; a stream of other servers may hold a whole answer.
         if is_whole or delta is None:
