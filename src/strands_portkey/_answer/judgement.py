@@ -249,7 +249,7 @@ class Judge(Quoter):
             return PortkeyGuardrailError, retryable or is_throttled
         if is_throttled and not started:
             return PortkeyThrottledError, True
-        if status not in _NO_OVERFLOW and is_overflow(status, codes, complaint.message, self._overflow_phrases):
+        if status not in _NO_OVERFLOW and is_overflow(codes, complaint.message, self._overflow_phrases):
             return PortkeyContextOverflowError, False
         return PortkeyAPIError, retryable or is_throttled
 

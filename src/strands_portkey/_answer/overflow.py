@@ -8,7 +8,8 @@ The sources, beside the upstreams themselves: "strands" is strands-agents 1.62 (
 "pydantic-ai" its issue 4060 and pull request 4221, "verifiers" the list of PrimeIntellect's verifiers. Left out on
 purpose, since other faults are worded so: "string too long", "expected maxLength", "length limit exceeded", "Input text
 length should not exceed" (litellm: fields, and stop sequences), "token limit exceeded", "exceeds the limit of N" (pi:
-quotas), "slot", "kv cache" and a bare "context" (strands, llama.cpp), a bare "context length" (strands).
+quotas), "slot", "kv cache" and a bare "context" (strands, llama.cpp), a bare "context length" (strands). Nor is
+each 413 an overflow (opencode): a proxy with a limit of 1 MB refuses a single image, however short the conversation.
 """
 
 from __future__ import annotations
@@ -55,6 +56,7 @@ CONTEXT_OVERFLOW_PHRASES: Final = (
     r"\binput token count .{0,200}exceeds the maximum number of tokens",  # Gemini; strands, litellm, pi
     r"\binput token count is [\d,]{1,12} but (?:the )?model only supports up to\b",  # Gemini on Vertex
     r"\brequest payload size exceeds the limit\b",  # Gemini: the bytes are too many; litellm
+    r"\brequest exceeds the maximum (?:size|allowed number of bytes)\.?$",  # Anthropic, with 413: likewise; pi
     r"\bnumber of input tokens exceeds maximum length\b|\binput tokens exceeded:",  # Amazon Nova; opencode
     # Cohere, AI21, Amazon Titan ("Too many input tokens"); not Bedrock's throttling, which says when; strands, litellm
     r"^(?=(.*(?:please wait| per )|))\1.*too many (?:input )?tokens",
@@ -87,14 +89,6 @@ is sought from the beginning alone, and at most once: ``^(?=(.*?a))\\1.*b`` find
 what a lookahead has matched stays, tries no second ``a``. All else between two words is bounded: ``.{0,40}``.
 """
 
-# With 413 the request as a whole is too large, unless the message names a part of it.
-_BODY_TOO_LARGE: Final = re.compile(
-    r"^$|\b(?:request entity|request body|request|payload|content|body) (?:is )?too large\b|^(?:413 )?status code"
-    r"|\brequest exceeds the maximum size\b",
-    re.IGNORECASE,
-)
-_ENTITY_TOO_LARGE: Final = 413
-
 # What waiting, money or another setting would mend, but no shorter conversation. Groq's minute is never long enough.
 _LOOK_ALIKE: Final = re.compile(
     r"^(?!request too large for ).*?(?:\b(?:tokens|requests|images|characters)(?: per |/)(?:min|hour|day|sec|month)"
@@ -113,13 +107,13 @@ _OUTPUT: Final = re.compile(
 )
 
 
-def is_overflow(status: int | None, codes: set[str], message: str, phrases: tuple[str, ...] = ()) -> bool:
+def is_overflow(codes: set[str], message: str, phrases: tuple[str, ...] = ()) -> bool:
     """Whether an error says that the conversation is too long, also in phrases of the user's own."""
     if any(pattern.search(message) for pattern in patterns(phrases)):
         return True
     if _asks_for_all(message):
         return False
-    if not codes.isdisjoint(OVERFLOW_CODES) or (status == _ENTITY_TOO_LARGE and _BODY_TOO_LARGE.search(message)):
+    if not codes.isdisjoint(OVERFLOW_CODES):
         return True
     is_worded = any(pattern.search(message) for pattern in patterns(CONTEXT_OVERFLOW_PHRASES))
     return is_worded and not _LOOK_ALIKE.search(message)
