@@ -3,13 +3,13 @@
 A conversation manager answers an overflow by taking messages away for good, so whole phrases are looked for, never
 single words, and what a shorter conversation would not mend is no overflow, whatever phrase it contains.
 
-The sources, beside the upstreams themselves: "strands" is strands-agents 1.62 (`models/*.py`), "litellm" its
-`exception_mapping_utils.py`, "pi" the `overflow.ts` of earendil-works/pi (with its forks, also that of opencode),
-"pydantic-ai" its issue 4060 and pull request 4221, "verifiers" the list of PrimeIntellect's verifiers. Left out on
-purpose, since other faults are worded so: "string too long", "expected maxLength", "length limit exceeded", "Input text
-length should not exceed" (litellm: fields, and stop sequences), "token limit exceeded", "exceeds the limit of N" (pi:
-quotas), "slot", "kv cache" and a bare "context" (strands, llama.cpp), a bare "context length" (strands). Nor is
-each 413 an overflow (opencode): a proxy with a limit of 1 MB refuses a single image, however short the conversation.
+The sources: "strands" is strands-agents 1.62 (`models/*.py`), "litellm" its `exception_mapping_utils.py`, "pi" the
+`overflow.ts` of earendil-works/pi, "pydantic-ai" its issue 4060. "seen" is wording that tests and logs in public
+repositories quote as an upstream's; where no source stands, what is named says it itself. Left out on purpose, since
+other faults are worded so: "string too long", "expected maxLength", "length limit exceeded", "Input text length should
+not exceed" (litellm: fields, and stop sequences), "token limit exceeded", "exceeds the limit of N" (pi: quotas), "slot",
+"kv cache" and a bare "context" (strands, llama.cpp), a bare "context length" (strands). Nor is each 413 an overflow, as
+it is for opencode: a proxy with a limit of 1 MB refuses a single image, however short the conversation.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ OVERFLOW_CODES: Final = frozenset(
 """Codes and types, in lower case, that are an overflow whatever the message says."""
 
 CONTEXT_OVERFLOW_PHRASES: Final = (
-    # OpenAI, Azure, Bedrock, OpenRouter, Together, Fireworks, SGLang, Mistral; strands, litellm, pi, pydantic-ai
+    # OpenAI, Azure, Bedrock, OpenRouter, Together, Fireworks, SGLang, Mistral; strands, litellm, pi
     r"\b(?:maximum|max|model.?s) (?:supported |allowed )?context (?:length|limit)\b",
     # OpenAI, Ollama, LM Studio, llama.cpp, Cloudflare, Anthropic (`max_tokens` included); strands, litellm, pi
     (
@@ -44,8 +44,8 @@ CONTEXT_OVERFLOW_PHRASES: Final = (
     # A code inside a message, OpenAI, Z.AI; "context window exceeds limit", MiniMax; llama.cpp; strands, pi
     r"\b(?:model_)?context[ _](?:length|size|window)[ _](?:(?:is|was|has been)[ _])?exceed(?:s|ed)\b",
     r"\bexceed_context_size_error\b|\bContextWindowExceededError\b",  # llama.cpp; the proxy of litellm
-    r"\bcontext length (?:is|of) only [\d,]{1,12} tokens",  # vLLM, LM Studio; opencode
-    r"\btokens exceed the configured limit\b",  # OpenAI's newer models; litellm, verifiers
+    r"\bcontext length (?:is|of) only [\d,]{1,12} tokens",  # vLLM, LM Studio; seen
+    r"\btokens exceed the configured limit\b",  # OpenAI's newer models; litellm
     r"^(?!.*max_\w{0,40}tokens).*exceed(s|ed)?( customer)? model maximum",  # OpenAI, Bedrock; strands
     r"\btoo many total text bytes\b|\bexceeds the max_model_len\b",  # Databricks, vLLM; strands
     r"^request too large for ",  # Groq: larger than what is allowed in any minute
@@ -54,10 +54,10 @@ CONTEXT_OVERFLOW_PHRASES: Final = (
     # Bedrock, Anthropic, Replicate; strands, litellm. Not "Text input is too long", and no field.
     r"(?:^|[^\w\s'\"`] ?|\b(?:the|your) )input is too long\b(?! for (?:the )?(?:field|parameter)\b)",
     r"\binput token count .{0,200}exceeds the maximum number of tokens",  # Gemini; strands, litellm, pi
-    r"\binput token count is [\d,]{1,12} but (?:the )?model only supports up to\b",  # Gemini on Vertex
+    r"\binput token count is [\d,]{1,12} but (?:the )?model only supports up to\b",  # Gemini on Vertex; seen
     r"\brequest payload size exceeds the limit\b",  # Gemini: the bytes are too many; litellm
     r"\brequest exceeds the maximum (?:size|allowed number of bytes)\.?$",  # Anthropic, with 413: likewise; pi
-    r"\bnumber of input tokens exceeds maximum length\b|\binput tokens exceeded:",  # Amazon Nova; opencode
+    r"\bnumber of input tokens exceeds maximum length\b|\binput tokens exceeded:",  # Amazon Nova; seen
     # Cohere, AI21, Amazon Titan ("Too many input tokens"); not Bedrock's throttling, which says when; strands, litellm
     r"^(?=(.*(?:please wait| per )|))\1.*too many (?:input )?tokens",
     r"\bmaximum prompt length is\b",  # xAI; pi
@@ -67,20 +67,20 @@ CONTEXT_OVERFLOW_PHRASES: Final = (
     # vLLM. Its encoder's prompt is an image or a sound, and another conversation would not make it shorter.
     r"(?<!encoder )\bprompt .{0,40}is longer than the maximum model length\b",
     r"\bmax_tokens must be at least 1, got -(?!1\b)\d",  # vLLM, NVIDIA: what is left by a prompt over the limit
-    r"\bsum of prompt length .{0,60}should not exceed max_num_tokens\b",  # TensorRT-LLM
+    r"\bsum of prompt length .{0,60}should not exceed max_num_tokens\b",  # TensorRT-LLM; seen
     r"\breduce the length of the (?:input )?(?:messages|prompt)\b",  # OpenAI, Groq, vLLM, DeepSeek; pi
     r"\bcurrent length is [\d,]{1,12} while limit is\b",  # Cerebras; litellm
-    # Poolside, GLM, DeepInfra, Doubao; pi, opencode
+    # Poolside, GLM, DeepInfra, Doubao; pi, seen
     r"\b(?:input|prompt) length .{0,40}exceeds (?:the )?maximum (?:(?:allowed )?input )?length\b",
     r"\bmaximum input length is [\d,]{1,12} tokens",  # litellm
     r"\brange of input length should be\b",  # Qwen; pi
     r"\btotal length of all messages is too long\b",  # Perplexity; a pull request of litellm
     r"\bexceeded model token limit\b|\binput token length too long\b",  # Kimi, Moonshot; pi
-    r"\btokens in request more than max tokens allowed\b|\bprompt exceeds max length$",  # Z.AI 1210, 1261; opencode
+    r"\btokens in request more than max tokens allowed\b|\bprompt exceeds max length$",  # Z.AI 1210, 1261; seen
     r"\bprompt has [\d,]{1,12} tokens?, but the configured context size is\b",  # DS4; pi
-    r"\bnumber of input tokens [\d,]{1,12} cannot exceed the total tokens limit\b",  # watsonx
-    r"\btokens of image and text exceed max message tokens\b",  # Doubao
-    r"\bprompt tokens too long\b",  # Baidu
+    r"\bnumber of input tokens [\d,]{1,12} cannot exceed the total tokens limit\b",  # watsonx; seen
+    r"\btokens of image and text exceed max message tokens\b",  # Doubao; seen
+    r"\bprompt tokens too long\b",  # Baidu; seen
 )
 """How upstreams say that the conversation is too long, as regular expressions, in any case.
 
