@@ -7,9 +7,9 @@ The sources: "strands" is strands-agents 1.62 (`models/*.py`), "litellm" its `ex
 `overflow.ts` of earendil-works/pi, "pydantic-ai" its issue 4060. "seen" is wording that tests and logs in public
 repositories quote as an upstream's; where no source stands, what is named says it itself. Left out on purpose, since
 other faults are worded so: "string too long", "expected maxLength", "length limit exceeded", "Input text length should
-not exceed" (litellm: fields, and stop sequences), "token limit exceeded", "exceeds the limit of N" (pi: quotas), "slot",
-"kv cache" and a bare "context" (strands, llama.cpp), a bare "context length" (strands). Nor is each 413 an overflow, as
-it is for opencode: a proxy with a limit of 1 MB refuses a single image, however short the conversation.
+not exceed" (litellm: fields, and stop sequences), "token limit exceeded", "exceeds the limit of N" (pi: quotas),
+"slot", "kv cache" and a bare "context" (strands, llama.cpp), a bare "context length" (strands). Nor is each 413 an
+overflow, as it is for opencode: a proxy with a limit of 1 MB refuses a single image, however short the conversation.
 """
 
 from __future__ import annotations
