@@ -127,7 +127,8 @@ def _schema(schema: Any, where: str) -> Iterator[str]:
         words = "Proto field is not repeating, cannot start list."
         yield f"Invalid JSON payload received. Unknown name \"type\" at '{where}': {words}"
     elif isinstance(kind, str) and kind.lower() not in _TYPES:
-        yield f"Invalid value at '{where}.type' (type.googleapis.com/google.ai.generativelanguage.v1beta.Type), \"{kind}\""
+        of = "type.googleapis.com/google.ai.generativelanguage.v1beta.Type"
+        yield f"Invalid value at '{where}.type' ({of}), \"{kind}\""
     elif kind is None and "anyOf" not in schema:
         yield f"Unable to submit request because `{where}` schema didn't specify the schema type field."
     else:

@@ -175,7 +175,9 @@ class _Document:
             kept["properties"] = {
                 name: self.translated(part, seen) for name, part in properties.items() if part is not False
             }
-            names = [name for name in required if name in properties] if isinstance(required, list) else []
+            names: list[JsonValue] = (
+                [name for name in required if name in properties] if isinstance(required, list) else []
+            )
             if names:
                 kept["required"] = names
 
