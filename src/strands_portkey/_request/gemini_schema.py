@@ -172,9 +172,8 @@ class _Document:
     def _complete_object(self, kept: _Schema, seen: frozenset[str]) -> None:
         properties, required = kept.pop("properties", None), kept.pop("required", None)
         if isinstance(properties, dict):
-            kept["properties"] = {
-                name: self.translated(part, seen) for name, part in properties.items() if part is not False
-            }
+            properties = {name: part for name, part in properties.items() if part is not False}
+            kept["properties"] = {name: self.translated(part, seen) for name, part in properties.items()}
             names: list[JsonValue] = (
                 [name for name in required if name in properties] if isinstance(required, list) else []
             )
