@@ -521,6 +521,27 @@ def test_a_tool_may_have_the_schema_of_an_mcp_server(way: Way, provider: Provide
     )
 
 
+@providers([GOOGLE, VERTEX])
+def test_gemini_takes_schemas_that_its_own_form_does_not_have(way: Way, provider: Provider) -> None:
+    schema = {
+        "type": "object",
+        "$defs": {"a/b": {"type": "string"}},
+        "properties": {
+            "at": {"type": "array", "prefixItems": [{"type": "number"}, {"type": "number"}]},
+            "tags": {"type": "array"},
+            "more": {"$ref": "#/properties/tags"},
+            "escaped": {"$ref": "#/$defs/a~1b"},
+            "within": {"$ref": "#"},
+            "text": {"type": "string", "properties": {"a": {}}, "enum": ["", "a"]},
+            "both": {"allOf": [{"type": "object", "required": ["a"]}, {"properties": {"b": {"const": 1}}}]},
+            "any": {},
+        },
+        "required": ["at", "gone"],
+    }
+
+    take(way, provider, QUESTION, [{"name": "f", "description": "F.", "inputSchema": {"json": schema}}])
+
+
 @providers(CLAUDES)
 def test_unsigned_thinking_of_a_model_is_not_sent_back(way: Way, provider: Provider) -> None:
     way.upstream.script = enforcing(provider, answering(provider))

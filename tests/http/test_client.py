@@ -28,6 +28,7 @@ from strands_portkey import (
     PortkeyAPIError,
     PortkeyConfigError,
     PortkeyConnectionError,
+    PortkeyContextOverflowError,
     PortkeyError,
     PortkeyModel,
     PortkeyStreamError,
@@ -164,6 +165,50 @@ async def test_a_stream_with_another_content_type_is_read_as_it_arrives(server):
         gate.open()
 
         assert [first, *[chunk async for chunk in chunks]] == [SAYS_HI]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"error":{"message":"prompt is too long"}}',
+        b'\n[{"error":"prompt is too long"}]',
+        b"<p>prompt is too long</p>",
+    ],
+    ids=["JSON", "a list", "HTML"],
+)
+@pytest.mark.parametrize("size", [1, 1000], ids=["byte by byte", "whole"])
+async def test_an_error_that_goes_by_the_name_of_a_stream_is_read(server, body, size):
+    server.reply(sse_reply(*[body[at : at + size] for at in range(0, len(body), size)]))
+
+    with pytest.raises(PortkeyContextOverflowError):
+        await ask(make_client(server))
+
+
+@pytest.mark.parametrize("end", [b"\n\n", b"\r\n\r\n", b""], ids=["lf", "crlf", "no end"])
+@pytest.mark.parametrize("size", [1, 7, 1000], ids=["byte by byte", "in sevens", "whole"])
+@pytest.mark.parametrize("before", [b"", b"data: " + CHUNK + b"\n\n"], ids=["first", "after a chunk"])
+async def test_an_error_in_a_field_of_its_own_is_read(server, before, size, end):
+    body = before + b'error: {"code":400,"message":"the request exceeds the available context size"}' + end
+    server.reply(sse_reply(*[body[at : at + size] for at in range(0, len(body), size)]))
+
+    chunks = await ask(make_client(server))
+
+    assert chunks[-1] == {"error": {"code": 400, "message": "the request exceeds the available context size"}}
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000], ids=["byte by byte", "in sevens", "whole"])
+async def test_text_that_looks_like_the_field_of_an_error_stays_as_it_is(server, size):
+    says = json.dumps({"choices": [{"delta": {"content": 'error: {"a"}\nerror: {', "reasoning": "e"}}]}).encode()
+    body = b": error: {}\nerror\nerrors: {}\nerror: \ndata: " + says + b"\n\n" + DONE
+    server.reply(sse_reply(*[body[at : at + size] for at in range(0, len(body), size)]))
+
+    assert await ask(make_client(server)) == [json.loads(says)]
+
+
+async def test_an_answer_that_goes_by_the_name_of_a_stream_is_read(server):
+    server.reply(sse_reply(CHUNK))
+
+    assert await ask(make_client(server)) == [SAYS_HI]
 
 
 @pytest.mark.parametrize("body", [CHUNK, b"\n" + CHUNK, b'{"id":7,"choices":[{"delta":{"content":"Hi"}}]}'])

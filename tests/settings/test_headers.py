@@ -364,3 +364,17 @@ def test_headers_do_not_show_themselves_where_a_tool_prints_variables():
     assert repr(headers["x-portkey-api-key"][:10]) == "'***'"
     assert json.loads(json.dumps(headers)) == headers
     assert pickle.loads(pickle.dumps(headers)) == copy.deepcopy(headers) == headers  # noqa: S301 - made here
+
+
+@pytest.mark.parametrize("setting", ["anthropic_beta", "beta", "openai_beta"])
+@pytest.mark.parametrize("given", [["a-2025-01-01", "b_2"], ("a-2025-01-01", " b_2"), "a-2025-01-01,b_2"])
+def test_features_given_as_a_list_are_sent_separated_by_commas(setting, given):
+    headers = request_headers({setting: given})
+
+    assert headers[f"x-portkey-{setting.replace('_', '-')}"] == "a-2025-01-01,b_2"
+
+
+@pytest.mark.parametrize("given", [[1], [["a"]], [None]])
+def test_features_that_are_no_names_are_refused(given):
+    with pytest.raises(PortkeyConfigError, match=r"anthropic_beta'\] must be a list of names"):
+        request_headers({"anthropic_beta": given})

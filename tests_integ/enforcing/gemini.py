@@ -20,6 +20,9 @@ _SCHEMA = {
     "maxItems", "minimum", "maximum", "minLength", "maxLength", "pattern", "anyOf", "default", "propertyOrdering",
     "example", "minProperties", "maxProperties",
 }  # fmt: skip
+_TYPES = {"string", "number", "integer", "boolean", "array", "object", "null"}
+_ONLY = {"properties": "object", "required": "object", "items": "array", "enum": "string"}
+"""The type that a keyword is allowed for."""
 
 
 def faults(body: Any, signed: Sequence[str] | None = None) -> Iterator[str]:
@@ -44,7 +47,11 @@ def faults(body: Any, signed: Sequence[str] | None = None) -> Iterator[str]:
         yield from _signatures(contents, signed)
     for declarations in body.get("tools") or ():
         for index, declaration in enumerate(declarations.get("functionDeclarations") or ()):
-            yield from _schema(declaration.get("parameters"), f"tools[0].function_declarations[{index}].parameters")
+            parameters = declaration.get("parameters")
+            if isinstance(parameters, dict) and str(parameters.get("type")).lower() != "object":
+                words = "functionDeclaration parameters schema should be of type OBJECT."
+                yield f"Unable to submit request because {declaration['name']} {words}"
+            yield from _schema(parameters, f"tools[0].function_declarations[{index}].parameters")
     yield from _schema((body.get("generationConfig") or {}).get("responseSchema"), "generation_config.response_schema")
 
 
@@ -115,11 +122,17 @@ def _schema(schema: Any, where: str) -> Iterator[str]:
         return
     for key in sorted(schema.keys() - _SCHEMA):
         yield f"Invalid JSON payload received. Unknown name \"{key}\" at '{where}': Cannot find field."
-    if isinstance(schema.get("type"), list):
+    kind = schema.get("type")
+    if isinstance(kind, list):
         words = "Proto field is not repeating, cannot start list."
         yield f"Invalid JSON payload received. Unknown name \"type\" at '{where}': {words}"
-    if schema.get("type") == "string" and schema.get("format", "enum") not in ("enum", "date-time"):
-        yield f"* {where}.format: only 'enum' and 'date-time' are supported for STRING type"
+    elif isinstance(kind, str) and kind.lower() not in _TYPES:
+        of = "type.googleapis.com/google.ai.generativelanguage.v1beta.Type"
+        yield f"Invalid value at '{where}.type' ({of}), \"{kind}\""
+    elif kind is None and "anyOf" not in schema:
+        yield f"Unable to submit request because `{where}` schema didn't specify the schema type field."
+    else:
+        yield from _keywords(schema, kind, where)
     if "anyOf" in schema and len(schema) > 1:
         yield f"Unable to submit request because {where} schema specified other fields alongside any_of."
     for name, part in (schema.get("properties") or {}).items():
@@ -127,3 +140,23 @@ def _schema(schema: Any, where: str) -> Iterator[str]:
     yield from _schema(schema.get("items"), f"{where}.items")
     for number, part in enumerate(schema.get("anyOf") or ()):
         yield from _schema(part, f"{where}.any_of[{number}]")
+
+
+def _keywords(schema: Body, kind: str | None, where: str) -> Iterator[str]:
+    """Yield what is wrong with a schema of this type, or with one that has `anyOf` instead."""
+    kind = (kind or "").lower()
+    for keyword, of in _ONLY.items():
+        if keyword in schema and kind != of:
+            yield f"* {where}.{keyword}: only allowed for {of.upper()} type"
+    if kind == "string" and schema.get("format", "enum") not in ("enum", "date-time"):
+        yield f"* {where}.format: only 'enum' and 'date-time' are supported for STRING type"
+    if kind == "array" and not schema.get("items"):
+        yield f"* {where}.items: missing field."
+    for number, value in enumerate(schema.get("enum") or ()):
+        if not isinstance(value, str):
+            yield f"Invalid value at '{where}.enum[{number}]' (TYPE_STRING), {value}"
+        elif not value:
+            yield f"* {where}.enum[{number}]: cannot be empty"
+    for number, name in enumerate(schema.get("required") or ()):
+        if name not in (schema.get("properties") or {}):
+            yield f"* {where}.required[{number}]: property is not defined"

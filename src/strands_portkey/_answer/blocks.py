@@ -236,7 +236,9 @@ class BlockQueue:
         self.events.extend({"contentBlockDelta": {"delta": delta}} for delta in block.deltas)
 
     def _close(self) -> None:
-        self._line.popleft()
+        block = self._line.popleft()
+        if block.call and not block.call.arguments:  # Strands reports a tool to callbacks when an input comes.
+            self.events.append({"contentBlockDelta": {"delta": {"toolUse": {"input": ""}}}})
         self.events.append({"contentBlockStop": {}})
         if self._line:
             self._open()

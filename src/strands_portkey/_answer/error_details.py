@@ -91,6 +91,9 @@ def _from_object(said: dict[str, JsonValue], depth: int) -> Complaint:
                 param=_text(said.get("param")) or inner.param,
                 by_gateway=by_gateway or inner.by_gateway,
             )
+        case {"error_message": str() as words}:
+            code = _text(said.get("error_code")) or _text(said.get("code"))
+            complaint = Complaint(words, code=code, type=_text(said.get("type")))
         case {"html-message": words} | {"detail": [{"msg": words}, *_]} | {"detail": words}:
             complaint = Complaint(_words(words))
         case {"0": first}:  # Gemini's list, turned into an object by the gateway.

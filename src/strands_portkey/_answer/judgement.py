@@ -12,10 +12,10 @@ import time
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from email.utils import parsedate_to_datetime
-from functools import lru_cache
 from typing import Final
 
 from strands_portkey._answer.error_details import Complaint, read_complaint
+from strands_portkey._answer.overflow import OVERFLOW_CODES, is_overflow, patterns
 from strands_portkey._answer.quoting import CONTROL, LONGEST_READ, LONGEST_WORD, Quoter
 from strands_portkey._errors import (
     Origin,
@@ -40,6 +40,11 @@ _FAILURES: Final = frozenset(
         "timeout",  # Cohere
         "unexpected_tool_call",  # Gemini
         "insufficient_system_resource",  # DeepSeek
+        "abort",  # vLLM, SGLang
+        "aborted",
+        "cancelled",
+        "too_many_tool_calls",  # Gemini
+        "missing_thought_signature",  # Gemini
     }
 )
 # What an error inside a stream is called, where there is no status to tell that a later try may succeed.
@@ -56,30 +61,8 @@ _OVERLOADED: Final = re.compile(
 )
 _WORDED_STATUS: Final = frozenset({None, 400, 403, _UNAVAILABLE})  # Some proxies put their limits under these.
 _TOO_LARGE: Final = 413
-_NO_OVERFLOW: Final = frozenset({401, 403, 404, *_THROTTLE_STATUS})
+_NO_OVERFLOW: Final = frozenset({401, 402, 403, 404, *_THROTTLE_STATUS})
 _TIMED_OUT: Final = "Request exceeded the timeout sent in the request"
-
-_OVERFLOW_CODE: Final = frozenset({"context_length_exceeded", "3051"})
-CONTEXT_OVERFLOW_PHRASES: Final = (
-    r"context length",  # OpenAI and all that copy it; Mistral; Ollama
-    r"exceeds the context window|tokens exceed the configured limit",  # OpenAI's newer models
-    r"^(?!.*max_\w{0,40}tokens).*exceed(s|ed)?( customer)? model maximum",  # OpenAI, Bedrock
-    r"too many total text bytes|exceeds the max_model_len",  # Databricks, vLLM
-    r"^request too large for ",  # Groq
-    r"prompt is too long",  # Anthropic, Fireworks
-    r"exceed context limit",  # Anthropic: input length and `max_tokens`
-    r"input token count .{0,200}exceeds the maximum number of tokens",  # Gemini
-    r"input is too long for requested model",  # Bedrock
-    r"^(?=(.*(?:please wait| per )|))\1.*too many tokens",  # Cohere; not Bedrock's throttling, which says when
-    r"maximum prompt length is",  # xAI
-    r"exceeds the available context size",  # llama.cpp
-    r"`inputs` tokens \+ `max_new_tokens` must be",  # Text Generation Inference
-)
-"""How upstreams say that the conversation is too long, as regular expressions, in any case.
-
-These and the hints take a time that grows with the text, not with its square: ``^(?=(.*?a))\\1.*b`` finds an ``a``
-before a ``b`` and, since what a lookahead has matched stays, tries no second ``a``.
-"""
 
 # What to do, by a pattern for "<status> <origin> <message>".
 _HINTS: Final = {
@@ -124,7 +107,7 @@ _HINTS: Final = {
 def is_failure(finish_reason: str) -> bool:
     """Whether a finish reason, in any case, is an error in disguise."""
     reason = finish_reason.lower()
-    return reason in _FAILURES or reason.endswith("_error") or reason.startswith("malformed_")
+    return reason in _FAILURES or reason.endswith("_error") or reason.startswith(("malformed_", "error:"))
 
 
 _SHOWN: Final = 500  # Characters of an answer that a message quotes.
@@ -160,6 +143,11 @@ class Judge(Quoter):
     def answered(self, status_code: int, headers: Mapping[str, str]) -> None:
         """Remember what an answer, whose body is still to come, has said of itself."""
         self._status_code, self._headers = status_code, headers
+
+    @property
+    def provider(self) -> str | None:
+        """The provider that answered, as the answer's headers name it."""
+        return self._headers.get("x-portkey-provider")
 
     @property
     def trace_id(self) -> str | None:
@@ -261,25 +249,14 @@ class Judge(Quoter):
             return PortkeyGuardrailError, retryable or is_throttled
         if is_throttled and not started:
             return PortkeyThrottledError, True
-        if status not in _NO_OVERFLOW and self._is_overflow(codes, complaint.message):
+        if status not in _NO_OVERFLOW and is_overflow(codes, complaint.message, self._overflow_phrases):
             return PortkeyContextOverflowError, False
         return PortkeyAPIError, retryable or is_throttled
-
-    def _is_overflow(self, codes: set[str], message: str) -> bool:
-        if not codes.isdisjoint(_OVERFLOW_CODE):
-            return True
-        return any(pattern.search(message) for pattern in _patterns(CONTEXT_OVERFLOW_PHRASES + self._overflow_phrases))
-
-
-@lru_cache
-def _patterns(phrases: tuple[str, ...]) -> list[re.Pattern[str]]:
-    """Return the phrases as compiled patterns: compiled for the first error, not on import, and kept."""
-    return [re.compile(phrase, re.IGNORECASE) for phrase in phrases]
 
 
 def _hint(judged: str) -> str | None:
     """Return what to do about an error, if any hint is for it."""
-    for pattern, hint in zip(_patterns(tuple(_HINTS)), _HINTS.values(), strict=True):
+    for pattern, hint in zip(patterns(tuple(_HINTS)), _HINTS.values(), strict=True):
         if pattern.search(judged):
             return hint
     return None
@@ -293,7 +270,7 @@ def _meant_status(code: str | None) -> int | None:
 def _is_throttled(status: int | None, codes: set[str], message: str) -> bool:
     if status in _THROTTLE_STATUS or (status != _TOO_LARGE and not codes.isdisjoint(_THROTTLE_CODE)):
         return True
-    is_worded = status in _WORDED_STATUS and codes.isdisjoint(_OVERFLOW_CODE | {"invalid_request_error"})
+    is_worded = status in _WORDED_STATUS and codes.isdisjoint(OVERFLOW_CODES | {"invalid_request_error"})
     return is_worded and bool(_OVERLOADED.search(message))
 
 

@@ -113,12 +113,12 @@ class GatewayResponse:
         """Return the body's pieces once it is known whether they are a stream.
 
         The gateway hands on the type that the upstream names: a stream that goes by another name than JSON is known by
-        its beginning.
+        its beginning, and so is an error in JSON or HTML that goes by the name of a stream.
         """
         pieces = self.pieces()
-        if self.is_stream or self.status_code not in _OK or "json" in self.headers.get("content-type", "").lower():
+        if self.status_code not in _OK or "json" in self.headers.get("content-type", "").lower():
             return pieces
-        self.is_stream, pieces = await find_events(pieces)
+        self.is_stream, pieces = await find_events(pieces, is_named=self.is_stream)
         return pieces
 
     async def json(self) -> JsonValue:

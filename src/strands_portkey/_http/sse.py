@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from typing import Final
@@ -11,16 +12,25 @@ import httpx
 
 _EVENT_BEGINS: Final = (b"data:", b"event:", b"id:", b"retry:", b":")
 _BEGIN: Final = len(b"event:")
+_OTHER_BEGINS: Final = (b"{", b"[", b"<")  # JSON and HTML, which no line of a stream begins with.
+_ERROR: Final = "error: {"  # A field of llama.cpp's own, which no reader of events knows.
+_ERROR_LINE: Final = re.compile(r"(\A|[\r\n])error: (?=\{)")
+_ERROR_EVENT: Final = r"\1event: error\ndata: "
 _BLANK: Final = b" \t\r\n\xef\xbb\xbf"  # A byte order mark counts as blank.
 
 
-async def find_events(pieces: AsyncGenerator[bytes, None]) -> tuple[bool, AsyncGenerator[bytes, None]]:
-    """Return whether a body is a stream of events, by its beginning, and the whole body."""
-    head, is_stream = b"", False
+async def find_events(
+    pieces: AsyncGenerator[bytes, None], *, is_named: bool
+) -> tuple[bool, AsyncGenerator[bytes, None]]:
+    """Return whether a body is a stream of events, by its beginning, and the whole body.
+
+    One that is named so is one unless it begins as something else.
+    """
+    head, is_stream = b"", is_named
     async for piece in pieces:
         head = (head + piece).lstrip(_BLANK)
-        is_stream = head.startswith(_EVENT_BEGINS)
-        if is_stream or len(head) >= _BEGIN:
+        is_stream = not head.startswith(_OTHER_BEGINS) if is_named else head.startswith(_EVENT_BEGINS)
+        if head and (is_named or is_stream or len(head) >= _BEGIN):
             break
     return is_stream, _joined(head, pieces)
 
@@ -41,6 +51,7 @@ class EventText(httpx.Response):
         super().__init__(200, headers={"content-type": "text/event-stream"})
         self._pieces = pieces
         self._broken = broken
+        self._held: str | None = ""  # What is held back of the line that has begun; None if it cannot be an error.
 
     async def aiter_text(self, chunk_size: int | None = None) -> AsyncIterator[str]:  # noqa: ARG002 - httpx's signature
         """Yield the text."""
@@ -55,8 +66,26 @@ class EventText(httpx.Response):
                     break
                 rest = data[read:]
                 if text:
-                    yield text.removeprefix("\ufeff") if is_first else text  # A byte order mark may come first.
-                    is_first = False
+                    text = self._readable(text.removeprefix("\ufeff") if is_first else text)
+                    is_first = False  # A byte order mark may come first.
+                if text:
+                    yield text
         if why:  # Raised out here, since what Python says of it quotes the bytes.
             raise self._broken(why)
-        yield "\n\n"  # The last event may lack its blank line.
+        yield (self._held or "") + "\n\n"  # The last event may lack its blank line.
+
+    def _readable(self, text: str) -> str:
+        """Return text with llama.cpp's errors as events; a last line that may become one is held back."""
+        begins_line = self._held is not None
+        if self._held:
+            text = self._held + text
+        if _ERROR in text:
+            # What goes before text within a line is no line's end.
+            text = _ERROR_LINE.sub(_ERROR_EVENT, text) if begins_line else _ERROR_LINE.sub(_ERROR_EVENT, f" {text}")[1:]
+        end = max(text.rfind("\n"), text.rfind("\r")) + 1
+        last = text[end:]
+        if (end or begins_line) and _ERROR.startswith(last):
+            self._held = last
+            return text[:end]
+        self._held = None
+        return text

@@ -35,6 +35,8 @@ _BASE: Final = {
 _JSON_SETTINGS: Final = frozenset({"config", "metadata"})
 # Settings that are sent as comma-separated names; other lists, such as guardrails, are sent as JSON.
 _NAME_LISTS: Final = frozenset({"forward_headers", "sensitive_headers"})
+# Features of a provider, whose names stay as they are.
+_FEATURE_LISTS: Final = frozenset({"anthropic_beta", "beta", "openai_beta"})
 _NAMES: Final = TypeAdapter(list[str])
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _SHORTEST_SECRET: Final = 6
@@ -237,6 +239,8 @@ def _to_text(setting: str, value: object, settings: Mapping[str, object]) -> str
         # The name of a setting is converted to that of its header; names of other headers stay unchanged.
         names = _to_names(setting, value)
         return ",".join(name.replace("_", "-") if to_setting(name) in settings else name for name in names)
+    if setting in _FEATURE_LISTS and is_list(value):
+        return ",".join(_to_names(setting, value))
     if isinstance(value, bool):
         return "true" if value else "false"
     if is_mapping(value) or is_list(value):

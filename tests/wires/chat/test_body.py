@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import warnings
 from dataclasses import replace
 from typing import Any
@@ -1008,6 +1009,55 @@ def test_content_of_a_result_that_cannot_be_sent_is_replaced_by_a_text_and_warns
 def test_an_unknown_block_of_the_system_prompt_raises():
     with pytest.raises(PortkeyConfigError, match=r"must be text; got content block 'image'$"):
         user({"text": "Hi"}, system=[PNG])
+
+
+@pytest.mark.parametrize(
+    ("given", "arguments"),
+    [
+        pytest.param('{"a": 1}', '{"a": 1}', id="an object encoded twice"),
+        pytest.param('"{\\"a\\": 1}"', '{"a": 1}', id="an object encoded three times"),
+        pytest.param('""', "{}", id="nothing encoded twice"),
+        pytest.param("null", "{}", id="null encoded twice"),
+        pytest.param(["x"], '{"input": ["x"]}', id="a list"),
+        pytest.param('["x"]', '{"input": "[\\"x\\"]"}', id="a list encoded twice stays a text"),
+        pytest.param([], '{"input": []}', id="an empty list"),
+        pytest.param(5, '{"input": 5}', id="a number"),
+        pytest.param(0, '{"input": 0}', id="zero"),
+        pytest.param(True, '{"input": true}', id="true"),
+        pytest.param(False, '{"input": false}', id="false"),
+        pytest.param("x", '{"input": "x"}', id="a text"),
+        pytest.param("{", '{"input": "{"}', id="a text that is no JSON"),
+        pytest.param({"a": "x"}, '{"a": "x"}', id="an object"),
+        pytest.param({"a": math.nan}, '{"a": "NaN"}', id="no number"),
+        pytest.param(
+            {"a": [math.inf, {"b": -math.inf}, 1.5]}, '{"a": ["Infinity", {"b": "-Infinity"}, 1.5]}', id="infinities"
+        ),
+        pytest.param('{"a": NaN}', '{"a": "NaN"}', id="no number, encoded twice"),
+        pytest.param(math.nan, '{"input": "NaN"}', id="no number alone"),
+    ],
+)
+@pytest.mark.parametrize("dialect", ["openai", "anthropic", "gemini"])
+def test_a_tools_input_goes_back_as_an_object(given, arguments, dialect):
+    use = {"toolUse": {"toolUseId": "t1", "name": "sum", "input": given}}
+
+    [message] = assistant(use, dialect=dialect)
+    assert message["tool_calls"][0]["function"]["arguments"] == arguments
+
+
+@pytest.mark.parametrize(
+    ("call_id", "sent"),
+    [
+        pytest.param("c" * 40, "c" * 40, id="40"),
+        pytest.param("c" * 41, "2d55900a1", id="41"),
+        pytest.param("functions.sum:0", "functions.sum:0", id="any letters"),
+        pytest.param(f"portkey-{'0' * 36}", "bef45a473", id="the gateway's own"),
+    ],
+)
+def test_a_call_and_its_result_have_the_same_id_that_openai_accepts(call_id, sent):
+    [call] = assistant({"toolUse": {"toolUseId": call_id, "name": "sum", "input": {}}}, dialect="openai")
+    [answer] = user({"toolResult": {"toolUseId": call_id, "status": "success", "content": [{"text": "1"}]}})
+
+    assert (call["tool_calls"][0]["id"], answer["tool_call_id"]) == (sent, sent)
 
 
 def test_a_tools_input_that_is_no_json_raises():

@@ -23,6 +23,24 @@ from tests.events import START, STOP, delta
 BEGIN: StreamEvent = {"messageStart": {"role": "assistant"}}
 
 
+TOO_LONG = "prompt is too long: 9 tokens > 8 maximum"
+# An overflow whose words stand at one of the places where upstreams put them.
+OVERFLOWS_BESIDE_NO_CHOICES = {
+    "error, null": {"choices": None, "error": TOO_LONG},
+    "error, none": {"choices": [], "error": {"message": TOO_LONG}},
+    "message beside true": {"choices": None, "error": True, "message": TOO_LONG},
+    "message beside a number": {"choices": [], "error": 1, "message": TOO_LONG},
+    "error_message, null": {"choices": None, "error_message": TOO_LONG},
+    "error_message, none": {"choices": [], "error_message": TOO_LONG, "error_code": 7},
+    "error_message alone": {"error_message": TOO_LONG},
+    "message, null": {"choices": None, "message": TOO_LONG},
+    "message and code, none": {"choices": [], "message": TOO_LONG, "code": 400},
+    "detail": {"choices": None, "detail": TOO_LONG},
+    "choice": {"choices": [{"delta": {}, "error": {"message": TOO_LONG, "code": 400}, "finish_reason": "error"}]},
+    "choice, text": {"choices": [{"delta": {"content": ""}, "error": TOO_LONG}]},
+}
+
+
 def tool_start(call_id, name, **more):
     return {"contentBlockStart": {"start": {"toolUse": {"toolUseId": call_id, "name": name, **more}}}}
 
@@ -250,6 +268,7 @@ def test_parallel_calls_stay_apart_when_the_indexes_start_over():
     assert translate(*chunks) == (
         [
             tool_start("a", "f", reasoningSignature="TS"),
+            delta(toolUse={"input": ""}),
             STOP,
             tool_start("b", "g"),
             delta(toolUse={"input": "{}"}),
@@ -395,6 +414,10 @@ def test_an_answer_without_a_finish_reason_is_broken(last):
             False,
             id="overflow",
         ),
+        *(
+            pytest.param(failure, PortkeyContextOverflowError, None, False, id=f"overflow: {name}")
+            for name, failure in OVERFLOWS_BESIDE_NO_CHOICES.items()
+        ),
     ],
 )
 def test_an_error_in_the_stream_raises(failure, kind, code, retryable):
@@ -407,6 +430,31 @@ def test_an_error_in_the_stream_raises(failure, kind, code, retryable):
     error = caught.value
     assert (type(error), error.type, error.retryable, error.status_code) == (kind, code, retryable, None)
     assert error.received == 2
+
+
+@pytest.mark.parametrize("answer", OVERFLOWS_BESIDE_NO_CHOICES.values(), ids=OVERFLOWS_BESIDE_NO_CHOICES)
+def test_an_overflow_in_a_json_answer_is_known_wherever_its_words_stand(answer):
+    judge = Judge()
+    judge.answered(200, {})
+
+    with pytest.raises(PortkeyContextOverflowError):
+        make_translator(judge).feed(None, json.dumps(answer))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"choices": [], "message": "processing"},
+        {"choices": [], "message": {"role": "assistant"}, "code": 0},
+        {"choices": None, "message": ""},
+        {"choices": None, "error": False, "error_message": ""},
+        {"choices": [], "error": None, "usage": {"total_tokens": 3}},
+        {"choices": [], "prompt_filter_results": [{"prompt_index": 0}]},
+    ],
+    ids=["progress", "a message", "no words", "no error", "usage", "azure's filter"],
+)
+def test_what_comes_beside_no_choices_and_says_no_error_is_none(data):
+    assert feed(make_translator(), data) == []
 
 
 def test_an_empty_error_is_none():
@@ -519,3 +567,203 @@ def test_a_long_answer_with_log_probabilities_is_read():
     choice = {"message": {"content": "a"}, "logprobs": {"content": [{**tops[0], "top_logprobs": tops}] * 1500}}
 
     assert ChatTranslator().feed(None, json.dumps({"choices": [choice]}))[1:] == [START, delta(text="a")]
+
+
+# -- how an answer ends ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "abort",  # vLLM, SGLang
+        "ABORT",
+        "aborted",
+        "cancelled",
+        "error: out of memory",
+        "network_error",  # Z.AI
+        "TOO_MANY_TOOL_CALLS",  # Gemini
+        "MISSING_THOUGHT_SIGNATURE",
+    ],
+)
+@pytest.mark.parametrize("said", [{"content": "Half"}, {}], ids=["text", "nothing"])
+def test_a_finish_reason_that_is_a_failure_raises(reason, said):
+    translator = make_translator()
+    feed(translator, chunk(**said))
+
+    with pytest.raises(PortkeyAPIError):
+        feed(translator, chunk(reason))
+
+
+@pytest.mark.parametrize("reason", ["sensitive", "MODEL_ARMOR", "NO_IMAGE", "IMAGE_OTHER"])
+def test_a_finish_reason_of_a_filter_is_one(reason):
+    assert translate(chunk(reason)) == ([], "content_filtered")
+
+
+def test_an_unknown_finish_reason_without_any_content_is_an_error():
+    translator = make_translator()
+    feed(translator, chunk("something_new"))
+
+    with pytest.raises(PortkeyStreamError, match="unknown reason, without any content: something_new"):
+        translator.finish()
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "stop_reason"),
+    [
+        ("length", "stop", "max_tokens"),
+        ("stop", "length", "max_tokens"),
+        ("content_filter", "stop", "content_filtered"),
+        ("content_filter", "length", "content_filtered"),
+        ("MAX_TOKENS", "STOP", "max_tokens"),
+        ("stop", "stop_sequence", "stop_sequence"),
+    ],
+)
+def test_the_graver_of_two_finish_reasons_counts(first, second, stop_reason):
+    events, found = translate(chunk(first, content="a"), chunk(second))
+
+    assert (events, found) == ([START, delta(text="a"), STOP], stop_reason)
+
+
+# -- several answers, and whole ones -----------------------------------------------------------------------------------
+
+
+def choice(index, **of):
+    return {"index": index, **of}
+
+
+def test_of_several_choices_the_first_counts():
+    chunks = [
+        {"choices": [choice(0, delta={"content": "a"})]},
+        {"choices": [choice(1, delta={"content": "x", "tool_calls": [call("{}", name="f", id="i")]})]},
+        {"choices": [choice(1, delta={}, finish_reason="tool_calls"), choice(0, delta={"content": "b"})]},
+        {"choices": [choice(0, delta={}, finish_reason="stop")]},
+    ]
+
+    assert translate(*chunks) == ([START, delta(text="a"), delta(text="b"), STOP], "end_turn")
+
+
+def test_of_several_choices_of_a_json_answer_the_first_counts():
+    translator = make_translator()
+    choices = [choice(number, message={"content": f"{number}"}, finish_reason="stop") for number in (0, 1)]
+    events = translator.feed(None, json.dumps({"choices": choices}))
+
+    assert [*events, *translator.finish()][:-2] == [BEGIN, START, delta(text="0"), STOP]
+
+
+def test_coheres_index_numbers_calls_and_no_choices():
+    chunks = [
+        {"provider": "cohere", "choices": [choice(0, delta={"content": "a"})]},
+        {"provider": "cohere", "choices": [choice(1, delta={"content": "b"}, finish_reason="COMPLETE")]},
+    ]
+
+    assert translate(*chunks) == ([START, delta(text="a"), delta(text="b"), STOP], "end_turn")
+
+
+def test_a_message_beside_the_deltas_of_a_stream_is_no_second_answer():
+    chunks = [
+        {"choices": [{"delta": {"content": "Hel"}, "message": {"content": "Hel"}}]},
+        {"choices": [{"delta": {"content": "lo"}, "message": {"content": "Hello"}}]},
+        {"choices": [{"delta": {"role": "assistant"}, "message": {"content": "Hello"}, "finish_reason": "stop"}]},
+    ]
+
+    assert translate(*chunks) == ([START, delta(text="Hel"), delta(text="lo"), STOP], "end_turn")
+
+
+@pytest.mark.parametrize("beside", [{}, {"role": "assistant"}, {"content": ""}])
+def test_a_stream_of_messages_and_deltas_that_was_cut_stays_an_error(beside):
+    translator = make_translator()
+    feed(translator, {"choices": [{"delta": {"content": "Hel"}, "message": {"content": "Hel"}}]})
+    feed(translator, {"choices": [{"delta": beside, "message": {"content": "Hel"}}]})
+
+    assert not translator.is_finished
+    with pytest.raises(PortkeyStreamError, match="without a finish reason"):
+        translator.finish()
+
+
+def test_the_message_of_a_json_answer_goes_before_a_delta():
+    translator = make_translator()
+    said = {"choices": [{"message": {"content": "Hello"}, "delta": {"content": ""}, "finish_reason": "stop"}]}
+    events = translator.feed(None, json.dumps(said))
+
+    assert [*events, *translator.finish()][:-2] == [BEGIN, START, delta(text="Hello"), STOP]
+
+
+# -- streams without a finish reason -----------------------------------------------------------------------------------
+
+
+def ended(*chunks, done=True):
+    """Return the translator of a stream without a finish reason."""
+    translator = make_translator()
+    for each in chunks:
+        feed(translator, each)
+    if done:
+        translator.feed("message", "[DONE]")
+    return translator
+
+
+@pytest.mark.parametrize(
+    ("said", "stop_reason"),
+    [
+        (chunk(content="4"), "end_turn"),  # Snowflake
+        (chunk(tool_calls=[call("{}", name="f", id="a")]), "tool_use"),  # kimi-k2 by Novita
+    ],
+)
+def test_a_stream_that_says_it_is_done_and_what_it_took_is_whole_without_a_finish_reason(said, stop_reason):
+    translator = ended(said, {"choices": [], "usage": USAGE})
+
+    assert translator.finish()[-2] == {"messageStop": {"stopReason": stop_reason}}
+
+
+@pytest.mark.parametrize(
+    "translator",
+    [
+        ended(chunk(content="4")),
+        ended(chunk(content="4"), {"usage": {"prompt_tokens": 0, "completion_tokens": 0}}),
+        ended(chunk(content="4"), {"usage": USAGE}, done=False),
+        ended(chunk(role="assistant"), {"usage": USAGE}),
+        ended(chunk(tool_calls=[call('{"x"', name="f", id="a")]), {"usage": USAGE}),
+        ended(chunk(tool_calls=[call("", name="f", id="a")]), {"usage": USAGE}),
+        ended(chunk(tool_calls=[call("{}", id="a")]), {"usage": USAGE}),
+    ],
+    ids=["no usage", "a usage of 0", "not done", "nothing said", "half a call", "no arguments", "no name"],
+)
+def test_all_other_streams_without_a_finish_reason_are_broken(translator):
+    with pytest.raises(PortkeyStreamError, match="without a finish reason"):
+        translator.finish()
+
+
+@pytest.mark.parametrize(
+    ("provider", "usage", "counts"),
+    [
+        ("google", (95, 66, 732, 132), (534, 198, 732)),
+        ("google", (13, 194, 496, 0), (302, 194, 496)),
+        ("vertex-ai", (32, 25, 4704, 37), (4642, 62, 4704)),
+        ("google", (10, 5, 15, 0), (10, 5, 15)),
+        ("google", (10, 5, 25, 10), (10, 15, 25)),
+        ("openai", (13, 194, 496, 0), (13, 194, 496)),
+    ],
+)
+def test_prompt_tokens_of_geminis_own_tools_stand_in_the_total_alone(provider, usage, counts):
+    judge = Judge()
+    judge.answered(200, {"x-portkey-provider": provider})
+    translator = make_translator(judge)
+    names = ("prompt_tokens", "completion_tokens", "total_tokens")
+    details = {"completion_tokens_details": {"reasoning_tokens": usage[3]}}
+    feed(translator, {**chunk("stop"), "usage": {**dict(zip(names, usage, strict=False)), **details}})
+
+    assert translator.finish()[-1]["metadata"]["usage"] == dict(
+        zip(("inputTokens", "outputTokens", "totalTokens"), counts, strict=True)
+    )
+
+
+@pytest.mark.parametrize("data", ["ping", "keep-alive", "PROCESSING"])
+def test_a_bare_word_is_a_keep_alive(data):
+    translator = make_translator()
+
+    assert (translator.feed("message", data), translator.received) == ([], 0)
+
+
+@pytest.mark.parametrize("data", ["ping pong", "{ping", "x" * 21, "503"])
+def test_other_text_between_chunks_is_an_error(data):
+    with pytest.raises(PortkeyStreamError, match="cannot be read"):
+        make_translator().feed("message", data)

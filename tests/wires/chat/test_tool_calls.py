@@ -110,6 +110,31 @@ def read(*pieces):
         ),
         pytest.param([piece("{}", name="f", id="a", index=-1)], [("a", "f", "{}")], id="a call numbered -1"),
         pytest.param([piece("{}")], [], id="a fragment of nothing"),
+        pytest.param(
+            [piece("", name="f", id="a", index=0), piece('{"q":', index=1), piece('"x"}', index=1)],
+            [("a", "f", '{"q":"x"}')],
+            id="arguments under another index than their call",
+        ),
+        pytest.param(
+            [piece("{}", name="f", id="a", index=0), piece('{"q":1}', index=1)],
+            [("a", "f", "{}"), ("made up", "", '{"q":1}')],
+            id="arguments of no call",
+        ),
+        pytest.param(
+            [
+                piece("", name="f", id="a", index=0),
+                piece('{"x":', index=0),
+                piece("1}", index=0),
+                piece('{"x":1}', name="f", id="a", index=0),
+            ],
+            [("a", "f", '{"x":1}')],
+            id="a call in pieces, and once more as a whole",
+        ),
+        pytest.param(
+            [piece("{}", name="f", id="a", index=0), piece("{}", name="f", id="a", index=0)],
+            [("a", "f", "{}")],
+            id="a whole call twice",
+        ),
         pytest.param([{"index": 0, "id": "a", "function": None}], [("a", "", "")], id="null function"),
     ],
 )

@@ -90,9 +90,13 @@ class Dialect:
 
 _CLAUDE_IDS: Final = r"[a-zA-Z0-9_-]{1,64}"
 _MISTRAL_IDS: Final = r"[a-zA-Z0-9]{9}"
+_OPENAI_IDS: Final = r"[\s\S]{1,40}"  # The gateway's own ids, which it makes for Gemini, have 44.
+_OPENAI_AND_CLAUDE_IDS: Final = r"[a-zA-Z0-9_-]{1,40}"
 
 
-OPENAI: Final = Dialect("openai", caching="prompt_cache_key", documents="file", audio="input_audio")
+OPENAI: Final = Dialect(
+    "openai", caching="prompt_cache_key", documents="file", audio="input_audio", call_ids=_OPENAI_IDS
+)
 _ANTHROPIC: Final = Dialect(
     "anthropic",
     reasoning="content_blocks",
@@ -214,6 +218,8 @@ def _common(dialects: Sequence[Dialect]) -> Dialect:
     # If a single pattern occurs, ids that match it are valid for all.
     if len(ids := {dialect.call_ids for dialect in dialects} - {None}) == 1:
         common["call_ids"] = ids.pop()
+    elif ids == {_OPENAI_IDS, _CLAUDE_IDS}:
+        common["call_ids"] = _OPENAI_AND_CLAUDE_IDS
     # Only OpenAI accepts a cache key, and it also caches without one.
     if {dialect.caching for dialect in dialects} == {"automatic", "prompt_cache_key"}:
         common["caching"] = "automatic"

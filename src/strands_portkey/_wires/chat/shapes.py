@@ -92,9 +92,11 @@ class Delta(TypedDict, total=False):
 class Choice(TypedDict, total=False):
     """One choice of a chunk (`delta`) or of a JSON answer (`message`)."""
 
+    index: int | None
     delta: Delta | None
     message: Delta | None
     finish_reason: str | None
+    error: JsonValue  # OpenRouter
 
 
 class PromptTokensDetails(TypedDict, total=False):
@@ -168,7 +170,7 @@ def parse_chunk(data: str | bytes, repairs: int = _REPAIRS) -> ChatCompletionChu
     except ValidationError as error:
         problems = error.errors(include_url=False, include_input=False)
     else:
-        return chunk if "choices" in chunk else _with_error(chunk, data)
+        return chunk if chunk.get("choices") else _with_error(chunk, data)
     if repairs and (repaired := _repaired(data, [problem["loc"] for problem in problems])):
         return parse_chunk(repaired, repairs - 1)
     # Raised outside the handler, since pydantic's exception quotes the data.
@@ -178,11 +180,19 @@ def parse_chunk(data: str | bytes, repairs: int = _REPAIRS) -> ChatCompletionChu
 
 def _with_error(chunk: ChatCompletionChunk, data: str | bytes) -> ChatCompletionChunk:
     """Return the chunk; if it is itself an error, as sent by vLLM and others, with that under `error`."""
-    if chunk.get("error"):
+    error = chunk.get("error")
+    if isinstance(error, (str, dict, list)) and error:
         return chunk
     said = from_json(data[:_ERROR_CHUNK_BYTES], allow_partial=len(data) > _ERROR_CHUNK_BYTES)
+    if error:  # `true`, or a code: the words stand beside it.
+        return {**chunk, "error": {name: value for name, value in said.items() if name not in {"error", "choices"}}}
     kinds = [kind.lower() for name in ("object", "type", "status") if isinstance(kind := said.get(name), str)]
     is_error = "detail" in said or any("error" in kind or "failure" in kind for kind in kinds)
+    is_error |= bool(said.get("error_message"))
+    # A message beside no choices is one where nothing else can be meant: others send what they are doing.
+    is_error |= bool(isinstance(said.get("message"), str) and said["message"]) and (
+        said.get("choices", ()) is None or ("choices" in said and bool(said.get("code") or said.get("error_code")))
+    )
     return {**chunk, "error": said} if is_error else chunk
 
 

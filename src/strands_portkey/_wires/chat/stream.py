@@ -6,6 +6,7 @@ No I/O: chunks in, events out, so that every upstream's quirk is tested as plain
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from typing import Final
@@ -63,12 +64,17 @@ _STOP_REASONS: Final[dict[str, StopReason]] = {
     "recitation": "content_filtered",
     "language": "content_filtered",
     "blocklist": "content_filtered",
+    "model_armor": "content_filtered",
+    "no_image": "content_filtered",
+    "image_other": "content_filtered",
     "prohibited_content": "content_filtered",
     "spii": "content_filtered",
     "image_safety": "content_filtered",
     "image_prohibited_content": "content_filtered",
     "image_recitation": "content_filtered",
     "other": "end_turn",
+    # Z.AI
+    "sensitive": "content_filtered",
     # Cohere
     "complete": "end_turn",
     "tool_call": "tool_use",
@@ -80,6 +86,10 @@ _STOP_REASONS: Final[dict[str, StopReason]] = {
 }
 
 
+_KEEP_ALIVE: Final = re.compile("[A-Za-z_-]{1,20}")  # Such as `data: ping`.
+_GRAVITY: Final[dict[StopReason, int]] = {"content_filtered": 2, "guardrail_intervened": 2, "max_tokens": 1}
+
+
 class ChatTranslator(Translator):
     """Folds the chunks of one completion into Strands stream events."""
 
@@ -89,6 +99,7 @@ class ChatTranslator(Translator):
         self._usage: CompletionUsage | None = None
         self._finish_reason: str | None = None
         self._refused = False
+        self._choice: int | None = None  # The number of the choice that counts.
         self._calls = ToolCalls()
         self._blocks = BlockQueue()
         self._warned: set[str] = set()
@@ -97,7 +108,7 @@ class ChatTranslator(Translator):
     @override
     def counts(self) -> Counts | None:
         """Tokens and costs as far as they came, or None."""
-        return to_counts(self._usage) if self._usage else None
+        return to_counts(self._usage, self.judge.provider) if self._usage else None
 
     @property
     @override
@@ -127,7 +138,11 @@ class ChatTranslator(Translator):
         if choices := chunk.get("choices"):
             self.model = chunk.get("model") or self.model
             for choice in choices:
-                self._take_choice(choice, chunk.get("provider"))
+                if choice.get("index") != self._choice and not self._counts(choice, chunk.get("provider")):
+                    continue
+                if error := choice.get("error"):
+                    raise self._error(to_complaint({"error": error}))
+                self._take_choice(choice, chunk.get("provider"), is_whole=event is None)
         events, self._blocks.events = self._blocks.events, []
         return events if self.has_begun else self.begin(events)
 
@@ -148,6 +163,9 @@ class ChatTranslator(Translator):
         try:
             chunk = parse_chunk(data)
         except UnreadableChunkError as error:
+            if event is not None and _KEEP_ALIVE.fullmatch(data):
+                logger.debug("data=<%s> | a keep-alive", self.judge.quote(data))
+                return None
             if event is not None:
                 failure: PortkeyError = self.unreadable(error.problem, data)
             else:
@@ -165,6 +183,8 @@ class ChatTranslator(Translator):
         Raises:
             PortkeyStreamError: If the answer is not whole: no finish reason came, or a call broke off.
         """
+        if self._finish_reason is None and self._is_whole_without_reason():
+            self._finish_reason = "stop"
         if self._finish_reason is None:
             message = (
                 f"the answer broke off after {self.received} chunk(s): it ended without a finish reason. The gateway"
@@ -195,11 +215,21 @@ class ChatTranslator(Translator):
             ]
         )
 
-    def _take_choice(self, choice: Choice, provider: str | None) -> None:
+    def _counts(self, choice: Choice, provider: str | None) -> bool:
+        """Whether a choice is of the answer: the first, if the gateway's config asks for several."""
+        index = choice.get("index")
+        if index is None or (provider or self.judge.provider) == "cohere":  # Cohere numbers its calls so.
+            return True
+        if self._choice is None:
+            self._choice = index
+        return index == self._choice
+
+    def _take_choice(self, choice: Choice, provider: str | None, *, is_whole: bool) -> None:
         delta = choice.get("delta")
-        if not delta:
-            delta = choice.get("message") or {}
-            if delta:  # A JSON answer is whole; Perplexity's has no finish reason.
+        # Perplexity has both; a stream of other servers may hold a whole answer.
+        if is_whole or delta is None:
+            delta = choice.get("message") or delta or {}
+            if delta:  # Perplexity's has no finish reason.
                 self._finish_reason = "stop"
         content_blocks = delta.get("content_blocks")
         parts = _to_parts(content_blocks) if content_blocks else ()
@@ -227,7 +257,9 @@ class ChatTranslator(Translator):
         if is_failure(finish_reason):
             said = "the upstream ended the answer with an error, whose text the gateway drops"
             raise self._error(Complaint(said, type=finish_reason, provider=provider))
-        self._finish_reason = finish_reason
+        # A later one may come beside the end of the stream.
+        if self._finish_reason is None or _gravity(finish_reason) >= _gravity(self._finish_reason):
+            self._finish_reason = finish_reason
 
     def _take_part(self, index: int | None, part: ContentPart) -> None:
         thinking = part.get("thinking")
@@ -269,7 +301,7 @@ class ChatTranslator(Translator):
                 continue
             call = self._calls.take(tool_call)
             if call is None:
-                logger.debug("index=<%s> | input of a tool that the provider runs itself", tool_call.get("index"))
+                logger.debug("index=<%s> | input of a provider's own tool, or a repeated call", tool_call.get("index"))
             else:
                 self._blocks.tool_input(call, (tool_call.get("function") or {}).get("arguments") or "")
 
@@ -277,6 +309,14 @@ class ChatTranslator(Translator):
         """Keep the last counts that came; an upstream may repeat them with the details absent or null."""
         if usage.get("prompt_tokens") or usage.get("completion_tokens") or usage.get("total_tokens"):
             self._usage = merge_usage(self._usage or {}, usage)
+
+    def _is_whole_without_reason(self) -> bool:
+        """Whether an answer without a finish reason is whole, as of Snowflake, and of some of OpenRouter's providers.
+
+        No stream that was cut or has failed is known to have said both that it is done and what it took.
+        """
+        says_something = self.has_begun and self.is_done and self._usage is not None
+        return says_something and all(call.name and call.is_whole() for call in self._calls.all)
 
     def _check_calls(self) -> None:
         for call in self._calls.all:
@@ -291,6 +331,9 @@ class ChatTranslator(Translator):
 
     def _stop_reason(self, finish_reason: str) -> StopReason:
         stop_reason = _to_stop_reason(finish_reason)
+        if stop_reason is None and not (self.has_begun or self._calls.all):
+            message = f"the answer ended for an unknown reason, without any content: {self.judge.quote(finish_reason)}"
+            raise PortkeyStreamError(message, origin="provider", received=self.received, retryable=True)
         if stop_reason is None or finish_reason.lower() == "pause_turn":
             logger.warning("finish_reason=<%s> | taken for the end of the turn", self.judge.quote(finish_reason))
             stop_reason = "end_turn"
@@ -312,6 +355,11 @@ def _json_or_text(data: str) -> JsonValue:
     with suppress(ValueError):
         value = from_json(data)
     return value
+
+
+def _gravity(finish_reason: str) -> int:
+    """Return how much a finish reason says of what an answer lacks."""
+    return _GRAVITY.get(_to_stop_reason(finish_reason) or "end_turn", 0)
 
 
 def _to_stop_reason(finish_reason: str) -> StopReason | None:

@@ -24,7 +24,8 @@ class ToolCalls:
     def take(self, tool_call: ToolCallDelta) -> ToolCall | None:
         """Add a fragment to the call that it belongs to, which may be a new one, and return that call.
 
-        A fragment that belongs to none, for which it returns None, is input of a tool that the provider runs itself.
+        It returns None for what adds nothing: input of a tool that the provider runs itself, which has a negative
+        index, and a whole call that is sent once more.
         """
         function = tool_call.get("function") or {}
         name = function.get("name") or ""
@@ -33,12 +34,16 @@ class ToolCalls:
         # Most fragments have an index alone.
         call = self._find(wire_id, index) if wire_id or index is None else self._by_index.get(index)
         if name or wire_id:
+            if call and index is not None and _is_repeated(call, wire_id, name, arguments):
+                return None
             if call is None or _begins(call, wire_id, name, arguments):
                 call = self._begin(wire_id, index)
             call.name = call.name or name
             call.wire_id = call.wire_id or wire_id
         elif call is None:
-            return None
+            if index is None or index < 0:
+                return None
+            call = self._by_index[index] = self._without_arguments()
         call.signature = function.get("thought_signature") or call.signature
         if arguments:
             call.arguments.append(arguments)
@@ -53,6 +58,11 @@ class ToolCalls:
             return self.all[-1] if self.all else None
         return self._by_index.get(index)
 
+    def _without_arguments(self) -> ToolCall:
+        """Return the call that waits for arguments, whose index has changed meanwhile; else one that is never whole."""
+        last = self.all[-1] if self.all else None
+        return last if last and not last.arguments else self._begin(None, None)
+
     def _begin(self, wire_id: str | None, index: int | None) -> ToolCall:
         wire_id = wire_id or None
         unique = wire_id if wire_id and wire_id not in self._by_id else f"call_{uuid4().hex}"
@@ -60,6 +70,12 @@ class ToolCalls:
         self.all.append(call)
         self._by_index[index] = self._by_id[unique] = call
         return call
+
+
+def _is_repeated(call: ToolCall, wire_id: str | None, name: str, arguments: str) -> bool:
+    """Whether a fragment is a call of before as a whole: some servers end a call in pieces so."""
+    is_same = bool(wire_id) and (wire_id, name) == (call.wire_id, call.name)
+    return is_same and bool(arguments) and arguments == "".join(call.arguments) and call.is_whole()
 
 
 def _begins(call: ToolCall, wire_id: str | None, name: str, arguments: str) -> bool:

@@ -7,6 +7,7 @@ import re
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
+from math import isfinite, isnan
 from typing import Final, cast
 
 from pydantic import JsonValue
@@ -26,6 +27,8 @@ _NO_OUTPUT: Final = "(no output)"  # Upstreams refuse an empty result.
 _NATIVE_TYPES: Final = ("image", "document")  # Types of Anthropic's blocks.
 _CHOICE_WORDS: Final = {"any": "required", "auto": "auto", "none": "none"}
 _STUB_SCHEMA: Final[Body] = {"json": {"type": "object", "properties": {}}}
+_MOST_ENCODED: Final = 4  # Times that an input may have been encoded.
+_MOST_NESTED: Final = 200  # Levels of an input that are searched for numbers that JSON does not have.
 # Created once, since that takes as long as to encode a small tool call.
 _INPUT_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 _RESULT_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, default=str)
@@ -86,8 +89,7 @@ def to_tool_choice(tool_choice: object) -> JsonValue:
 
 def to_tool_call(tool_use: ToolUse, dialect: Dialect) -> Body:
     """Return a tool call, or a text that describes it if the upstream does not support past calls."""
-    # The gateway fails on arguments that are not a JSON object.
-    arguments = _to_json_text(f"the input of the tool {tool_use['name']!r}", tool_use["input"] or {}, _INPUT_ENCODER)
+    arguments = _to_arguments(tool_use)
     if not dialect.calls:
         return {"type": "text", "text": f"called tool {tool_use['name']} with {arguments}"}
     function: Body = {"name": tool_use["name"], "arguments": arguments}
@@ -95,6 +97,46 @@ def to_tool_call(tool_use: ToolUse, dialect: Dialect) -> Body:
     if signature and dialect.thought_signatures:
         function["thought_signature"] = signature
     return {"id": _to_call_id(tool_use["toolUseId"], dialect), "type": "function", "function": function}
+
+
+def _to_arguments(tool_use: ToolUse) -> str:
+    """Return a call's input as the text of a JSON object: the gateway and most upstreams fail on anything else.
+
+    What a model has sent stays in the conversation, so if it raised here, every later request would fail.
+    """
+    what, given = f"the input of the tool {tool_use['name']!r}", _to_object(tool_use["input"])
+    try:
+        return _INPUT_ENCODER.encode(given)
+    except (TypeError, ValueError, RecursionError):
+        return _to_json_text(what, _finite(given, _MOST_NESTED), _INPUT_ENCODER)
+
+
+def _to_object(given: object) -> object:
+    """Return an input that is an object: one encoded twice is decoded, any other value becomes its only member."""
+    value = given
+    for _ in range(_MOST_ENCODED):
+        if is_mapping(value):
+            return value
+        if not isinstance(value, str):
+            break
+        if not value.strip():
+            return {}
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            break
+    return value if is_mapping(value) else {} if value is None else {"input": given}
+
+
+def _finite(value: object, levels: int) -> object:
+    """Return a value in which the numbers that JSON does not have are texts, such as "NaN"."""
+    if isinstance(value, float) and not isfinite(value):
+        return "NaN" if isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if levels and is_mapping(value):
+        return {key: _finite(each, levels - 1) for key, each in value.items()}
+    if levels and isinstance(value, (list, tuple)):
+        return [_finite(each, levels - 1) for each in value]
+    return value
 
 
 def _to_call_id(call_id: str, dialect: Dialect) -> str:

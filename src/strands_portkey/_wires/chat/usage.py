@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Final, cast
 
 from pydantic import JsonValue
 
 from strands_portkey._answer.counts import Counts
 from strands_portkey._wires.chat.shapes import CompletionUsage
+
+_COUNTS_TOOLS_IN_TOTAL: Final = frozenset({"google", "vertex-ai"})
 
 
 def merge_usage(known: CompletionUsage, latest: CompletionUsage) -> CompletionUsage:
@@ -15,11 +17,11 @@ def merge_usage(known: CompletionUsage, latest: CompletionUsage) -> CompletionUs
     return known | cast("CompletionUsage", {name: count for name, count in latest.items() if count})
 
 
-def to_counts(usage: CompletionUsage) -> Counts:
+def to_counts(usage: CompletionUsage, provider: str | None = None) -> Counts:
     """Return the counts with the same meaning for all upstreams.
 
-    Anthropic's prompt tokens exclude the cache, and Gemini's completion tokens exclude reasoning; only the totals
-    reveal this.
+    Anthropic's prompt tokens exclude the cache, Gemini's completion tokens exclude reasoning, and its prompt tokens
+    those that its own tools have added; only the totals reveal this.
     """
     prompt_details = usage.get("prompt_tokens_details") or {}
     input_tokens = usage.get("prompt_tokens") or 0
@@ -41,6 +43,9 @@ def to_counts(usage: CompletionUsage) -> Counts:
         missing -= cached
     if missing > 0 and missing == reasoning:
         output_tokens += reasoning
+    elif missing > reasoning and provider in _COUNTS_TOOLS_IN_TOTAL:
+        output_tokens += reasoning
+        input_tokens += missing - reasoning
 
     return Counts(
         input=input_tokens,
