@@ -126,7 +126,7 @@ class _Document:
             return at
         # A schema that was put into another one keeps its definitions, and references as if it were the root.
         name = pointer.rpartition("/")[2]
-        for part in _parts(self._root):
+        for part in _schemas_in(self._root):
             if part.get("$anchor") == pointer:
                 return part
             for keyword in _DEFINITIONS:
@@ -199,12 +199,12 @@ def _step(at: JsonValue, step: str) -> JsonValue:
     return at.get(step) if isinstance(at, dict) else None
 
 
-def _parts(value: JsonValue) -> Iterator[_Schema]:
+def _schemas_in(value: JsonValue) -> Iterator[_Schema]:
     """Yield the objects in a value."""
     if isinstance(value, dict):
         yield value
     for part in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-        yield from _parts(part)
+        yield from _schemas_in(part)
 
 
 def _shallow(target: _Schema) -> _Schema:

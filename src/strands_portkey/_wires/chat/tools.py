@@ -104,14 +104,14 @@ def _to_arguments(tool_use: ToolUse) -> str:
 
     What a model has sent stays in the conversation, so if it raised here, every later request would fail.
     """
-    what, given = f"the input of the tool {tool_use['name']!r}", _to_object(tool_use["input"])
+    what, given = f"the input of the tool {tool_use['name']!r}", _to_input(tool_use["input"])
     try:
         return _INPUT_ENCODER.encode(given)
     except (TypeError, ValueError, RecursionError):
         return _to_json_text(what, _finite(given, _MOST_NESTED), _INPUT_ENCODER)
 
 
-def _to_object(given: object) -> object:
+def _to_input(given: object) -> object:
     """Return an input that is an object: one encoded twice is decoded, any other value becomes its only member."""
     value = given
     for _ in range(_MOST_ENCODED):
