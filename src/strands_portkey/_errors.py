@@ -89,7 +89,7 @@ class PortkeyTimeoutError(PortkeyConnectionError):
     """One of the timeouts in `client_args["timeout"]` expired."""
 
     clock: str
-    """``"connect"``, ``"first_byte"``, ``"idle"`` or ``"total"``."""
+    """``"connect"``, ``"first_byte"``, ``"idle"``, ``"stall"`` or ``"total"``."""
     seconds: float
     """The timeout's value; 0 if it is a timeout of your own `http_client`."""
 

@@ -245,6 +245,7 @@ class PortkeyModel(Model):
                     translator = plan.wire.translator(call.judge)
                     response = GatewayResponse(self._client, to_request(call, plan), watch, call.judge)
                     answer = _Exchange(translator, response)
+                    watch.progress = translator.progress
                     try:
                         async with response, aclosing(response.messages()) as received:
                             try:
@@ -448,7 +449,7 @@ class PortkeyModel(Model):
             raise
         if plan.is_edited:
             self._learned.refuse(plan.refused)
-            self._learned.bind(call.question, answer.translator.signatures)
+            self._learned.bind(call.question, answer.translator.blocks.signatures)
         return last, None
 
     async def _plan_after(

@@ -7,8 +7,9 @@ import time
 from contextlib import suppress
 
 import pytest
+from strands.types.streaming import StreamEvent
 
-from strands_portkey import PortkeyAPIError, PortkeyTimeoutError
+from strands_portkey import PortkeyAPIError, PortkeyModel, PortkeyTimeoutError
 from strands_portkey._http.cancellation import Watch
 from strands_portkey._http.client import GatewayClient
 from strands_portkey._settings.config import Clocks, split_client_args
@@ -158,6 +159,64 @@ async def test_a_stream_may_last_longer_than_the_first_byte_clock():
             await asking
 
     assert caught.value.clock == "total"
+
+
+KEEP_ALIVES = {
+    "a comment": b": ping\n\n",
+    "a bare word": b"data: ping\n\n",
+    "an empty object": b"data: {}\n\n",
+    "an empty delta": b'data: {"choices":[{"index":0,"delta":{"content":""}}]}\n\n',
+    "a role": b'data: {"choices":[{"index":0,"delta":{"role":"assistant","content":null}}]}\n\n',
+    "empty thoughts": b'data: {"choices":[{"index":0,"delta":{"reasoning_content":"","tool_calls":[]}}]}\n\n',
+    "an empty argument": b'data: {"choices":[{"delta":{"tool_calls":[{"index":0,"function":{"arguments":""}}]}}]}\n\n',
+    "a count": b'data: {"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":1,"total_tokens":4}}\n\n',
+}
+CALL = b'data: {"choices":[{"delta":{"tool_calls":[{"index":%d,"function":{"name":"f","arguments":"{"}}]}}]}\n\n'
+PIECES = {
+    "text": (CHUNK, CHUNK),
+    "a thought": (CHUNK, b'data: {"choices":[{"delta":{"reasoning_content":"Hm"}}]}\n\n'),
+    "arguments": (
+        CALL % 0,
+        b'data: {"choices":[{"delta":{"tool_calls":[{"index":0,"function":{"arguments":" "}}]}}]}\n\n',
+    ),
+    "arguments of a call that waits": (
+        CALL % 0 + CALL % 1,
+        b'data: {"choices":[{"delta":{"tool_calls":[{"index":1,"function":{"arguments":" "}}]}}]}\n\n',
+    ),
+}
+
+
+async def answer(url: str, **timeout: float) -> list[StreamEvent]:
+    client_args = {"base_url": url, "provider": "openai", "timeout": timeout, "max_retries": 0}
+    model = PortkeyModel(model_id="m", client_args=client_args)
+    return [event async for event in model.stream([{"role": "user", "content": [{"text": "Hi"}]}])]
+
+
+@pytest.mark.parametrize("begin", [b"", CHUNK], ids=["before any content", "amid the answer"])
+@pytest.mark.parametrize("keep_alive", KEEP_ALIVES.values(), ids=KEEP_ALIVES)
+async def test_keep_alives_do_not_hold_a_dead_answer_open(begin, keep_alive):
+    late = pytest.raises(PortkeyTimeoutError, match=r"nothing but keep-alives came for 0\.3 s \(stall\)")
+    with SlowServer(head(b"200 OK", b"text/event-stream") + begin, keep_alive) as server, late as caught:
+        await asyncio.wait_for(answer(server.url, stall=0.3), 5)
+
+    assert (caught.value.clock, caught.value.seconds, caught.value.retryable) == ("stall", 0.3, True)
+
+
+@pytest.mark.parametrize(("begin", "piece"), PIECES.values(), ids=PIECES)
+async def test_an_answer_that_says_something_now_and_then_is_no_stall(begin, piece):
+    late = pytest.raises(PortkeyTimeoutError)
+    with SlowServer(head(b"200 OK", b"text/event-stream") + begin, piece) as server, late as caught:
+        await answer(server.url, stall=0.5, total=1)
+
+    assert caught.value.clock == "total"
+
+
+async def test_keep_alives_after_the_finish_reason_take_nothing_from_the_answer():
+    end = CHUNK + b'data: {"choices":[{"delta":{},"finish_reason":"stop"}]}\n\n'
+    with SlowServer(head(b"200 OK", b"text/event-stream") + end, b": ping\n\n") as server:
+        events = await asyncio.wait_for(answer(server.url, stall=0.3), 5)
+
+    assert events[-2]["messageStop"]["stopReason"] == "end_turn"
 
 
 async def test_each_request_of_a_call_has_its_own_time():

@@ -245,13 +245,17 @@ def test_a_base_url_with_a_secret_raises_without_quoting_it(url):
 @pytest.mark.parametrize(
     ("timeout", "clocks"),
     [
-        pytest.param(None, Clocks(None, None, None, None), id="None"),
-        pytest.param(5, Clocks(5.0, 5.0, 5.0, None), id="int"),
-        pytest.param(0.5, Clocks(0.5, 0.5, 0.5, None), id="float"),
+        pytest.param(None, Clocks(None, None, None, None, None), id="None"),
+        pytest.param(5, Clocks(5.0, 5.0, 5.0, 600.0, None), id="int"),
+        pytest.param(0.5, Clocks(0.5, 0.5, 0.5, 600.0, None), id="float"),
+        pytest.param(3600, Clocks(3600.0, 3600.0, 3600.0, 3600.0, None), id="longer than the default of stall"),
         pytest.param({}, Clocks(), id="no clock"),
-        pytest.param({"idle": None, "total": 60}, Clocks(10.0, 600.0, None, 60.0), id="Timeouts"),
-        pytest.param(httpx.Timeout(3, connect=1), Clocks(1, 3, 3, None), id="httpx.Timeout"),
-        pytest.param(httpx.Timeout(None), Clocks(None, None, None, None), id="httpx.Timeout(None)"),
+        pytest.param({"idle": None, "total": 60}, Clocks(10.0, 600.0, None, None, 60.0), id="Timeouts"),
+        pytest.param({"idle": 900}, Clocks(10.0, 600.0, 900.0, 900.0, None), id="a longer silence"),
+        pytest.param({"idle": 900, "stall": 30}, Clocks(10.0, 600.0, 900.0, 30.0, None), id="stall"),
+        pytest.param({"stall": None}, Clocks(10.0, 600.0, 300.0, None, None), id="no stall"),
+        pytest.param(httpx.Timeout(3, connect=1), Clocks(1, 3, 3, 600, None), id="httpx.Timeout"),
+        pytest.param(httpx.Timeout(None), Clocks(None, None, None, None, None), id="httpx.Timeout(None)"),
     ],
 )
 def test_a_timeout_has_several_forms(timeout, clocks):
@@ -279,9 +283,8 @@ def test_an_invalid_timeout_raises(timeout):
     with pytest.raises(PortkeyConfigError) as caught:
         split_client_args({"timeout": timeout})
 
-    must = (
-        "client_args['timeout'] must be seconds, Timeouts (connect, first_byte, idle, total), an httpx.Timeout, or None"
-    )
+    clocks = "connect, first_byte, idle, stall, total"
+    must = f"client_args['timeout'] must be seconds, Timeouts ({clocks}), an httpx.Timeout, or None"
     assert str(caught.value).startswith(f"{must}; got ")
 
 

@@ -129,12 +129,14 @@ class BlockQueue:
 
     Attributes:
         events: The events brought about and not yet taken away.
+        received: Number of deltas so far.
         signatures: What marks each signed or redacted thought: its signature, or its bytes.
     """
 
     def __init__(self) -> None:
         """Begin without any block."""
         self.events: list[StreamEvent] = []
+        self.received = 0
         self.signatures: list[str | bytes] = []
         self._line: deque[_Block] = deque()
         self._tools: dict[ToolCall, _Block] = {}
@@ -183,6 +185,7 @@ class BlockQueue:
             arguments = "".join(call.arguments)
         if not arguments:
             return
+        self.received += 1
         delta: ContentBlockDelta = {"toolUse": {"input": arguments}}
         if block is not self._line[0]:
             block.deltas.append(delta)
@@ -214,6 +217,7 @@ class BlockQueue:
         return block
 
     def _put(self, block: _Block, delta: ContentBlockDelta) -> None:
+        self.received += 1
         if self._line and block is self._line[0]:
             self.events.append({"contentBlockDelta": {"delta": delta}})
         else:

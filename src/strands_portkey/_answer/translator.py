@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 
 from pydantic import JsonValue
 from strands.types.streaming import StreamEvent
 
+from strands_portkey._answer.blocks import BlockQueue
 from strands_portkey._answer.counts import Counts, Stopwatch
 from strands_portkey._answer.judgement import Judge
 from strands_portkey._answer.metadata import ResponseMetadata
@@ -26,6 +26,7 @@ class Translator(ABC):
         has_begun: Whether any event has been returned. Until then another request may take the place of this one.
         is_done: Whether the last message of the stream has come: what may follow are the gateway's verdicts.
         stopwatch: Measures the answer, from when the translator is made.
+        blocks: The content so far.
     """
 
     def __init__(self, judge: Judge | None = None) -> None:
@@ -37,6 +38,7 @@ class Translator(ABC):
         self.has_begun = False
         self.is_done = False
         self.stopwatch = Stopwatch()
+        self.blocks = BlockQueue()
 
     @property
     @abstractmethod
@@ -47,11 +49,6 @@ class Translator(ABC):
     @abstractmethod
     def is_finished(self) -> bool:
         """Whether the answer has said why it ended. Without that it is not whole."""
-
-    @property
-    @abstractmethod
-    def signatures(self) -> Sequence[str | bytes]:
-        """What marks each signed or redacted thought that came: its signature, or its bytes."""
 
     @abstractmethod
     def feed(self, event: str | None, data: str) -> list[StreamEvent]:
@@ -73,6 +70,10 @@ class Translator(ABC):
     @abstractmethod
     def deny(self, error: PortkeyGuardrailError, response: ResponseMetadata | None = None) -> list[StreamEvent]:
         """End an answer that a guardrail denied, also one that has begun: the gateway's message, and why it stopped."""
+
+    def progress(self) -> int:
+        """Return how much the answer has said so far: the number of its deltas."""
+        return self.blocks.received
 
     def begin(self, events: list[StreamEvent]) -> list[StreamEvent]:
         """Return events, with the message's begin before the first."""

@@ -22,19 +22,21 @@ Phase = Literal["keys", "retry", "connect", "first_byte", "stream", "body", "dra
 _POLL: Final = 0.05  # Seconds between checks of the cancel signal and the timeouts, as in Strands.
 _LONGEST_STEP: Final = 2 * _POLL  # Seconds that count between two checks at most.
 _DRAIN: Final = 1.0  # Seconds for the rest of the body, such as guardrail results, after [DONE].
-# The timeouts of each phase, besides `total`. `idle` measures the wait for one piece, the others the whole phase.
+# The timeouts of each phase, besides `total`. `idle` measures the wait for one piece of the body, `stall` that for one
+# that says something, the others the whole phase.
 _CLOCKS: Final[dict[Phase, tuple[str, ...]]] = {
     "keys": ("first_byte",),
     "retry": (),
     "connect": ("connect", "first_byte"),
     "first_byte": ("first_byte",),
-    "stream": ("idle",),
+    "stream": ("idle", "stall"),
     "body": ("idle", "first_byte"),
     "drain": ("drain",),
 }
-_LATE: Final[dict[Phase, str]] = {
+_LATE: Final[dict[str, str]] = {  # By phase, or by the clock itself.
     "keys": "a function in client_args, such as one for a key, did not return within",
     "connect": "there was no connection to the gateway, through the proxy if one is set, within",
+    "stall": "nothing but keep-alives came for",
 }
 
 
@@ -51,18 +53,22 @@ class Watch:
 
     All timeouts except ``total`` use a clock that each check advances by at most `_LONGEST_STEP`. While the caller's
     code blocks the event loop nothing can be read, so that time must not count in full.
+
+    Attributes:
+        progress: Returns how much the answer has said so far. It is asked at each check.
     """
 
     def __init__(self, clocks: Clocks, cancel_signal: threading.Event | None) -> None:
         self._clocks = clocks
         self._signal = cancel_signal
+        self.progress: Callable[[], int] = lambda: 0
         self._loop = asyncio.get_running_loop()
         self._task: asyncio.Task[object] | None = None
         self._cause: PortkeyTimeoutError | RequestCancelledError | None = None
         self._phase: Phase = "keys"
-        self._phases = self._waits = 0  # Numbers of those begun so far, and at the last check.
-        self._counts_at_check = 0, 0
-        self._time = self._phase_began = self._wait_began = 0.0
+        self._phases = self._waits = 0  # Numbers of those begun so far.
+        self._counts_at_check = 0, 0, 0
+        self._time = self._phase_began = self._wait_began = self._said_at = 0.0
         self._began = self._checked_at = self.now()
 
     def __enter__(self) -> Self:
@@ -125,21 +131,29 @@ class Watch:
         before = self._advance()
         limits: dict[str, float | None] = {**vars(self._clocks), "drain": _DRAIN}
         # Compared with the time of the previous check: what had arrived by then has been read since.
-        passed = {"idle": before - self._wait_began, "total": self._checked_at - self._began}
+        passed = {
+            "idle": before - self._wait_began,
+            "stall": before - self._said_at,
+            "total": self._checked_at - self._began,
+        }
         for clock in (*_CLOCKS[self._phase], "total"):
             limit = limits[clock]
             if limit is not None and passed.get(clock, before - self._phase_began) >= limit:
-                message = f"{_LATE.get(self._phase, 'the answer took longer than')} {limit:g} s ({clock})"
+                message = (
+                    f"{_LATE.get(clock) or _LATE.get(self._phase, 'the answer took longer than')} {limit:g} s ({clock})"
+                )
                 return PortkeyTimeoutError(message, clock=clock, seconds=limit)
         return None
 
     def _advance(self) -> float:
         """Advance the clock, and return its time before that."""
-        now, before, (phases, waits) = self.now(), self._time, self._counts_at_check
+        now, before, (phases, waits, progress) = self.now(), self._time, self._counts_at_check
         self._time += min(now - self._checked_at, _LONGEST_STEP)
-        self._checked_at, self._counts_at_check = now, (self._phases, self._waits)
+        self._checked_at, self._counts_at_check = now, (self._phases, self._waits, self.progress())
         if phases != self._phases:
             self._phase_began = self._time
         if waits != self._waits:
             self._wait_began = self._time
+        if (phases, progress) != self._counts_at_check[::2]:
+            self._said_at = self._time
         return before

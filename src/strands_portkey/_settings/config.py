@@ -12,7 +12,7 @@ import os
 import re
 import warnings
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ssl import SSLContext
 from typing import Annotated, Final, Literal, Protocol, TypeAlias, runtime_checkable
 from urllib.parse import urlsplit
@@ -59,6 +59,10 @@ class Timeouts(TypedDict, total=False):
     """
     idle: float | None
     """Between two pieces of a body, including SSE comments. Default 300, like the gateway's own limit."""
+    stall: float | None
+    """Between two pieces of a stream that say something: comments and empty chunks do not count. Default 600, or
+    ``idle`` if that is longer.
+    """
     total: float | None
     """For the whole call, retries and the waits before them included. Default None."""
 
@@ -117,8 +121,8 @@ class ClientArgs(TypedDict, total=False):
     headers: Headers | None
     """Further headers, sent unchanged: a mapping, or a function that returns one. They override settings."""
     timeout: float | Timeouts | HttpxTimeout | None
-    """The client's timeouts: `Timeouts`, one number of seconds for all but ``total``, an ``httpx.Timeout``, or None for
-    no limits.
+    """The client's timeouts: `Timeouts`, one number of seconds for the first three of these, an ``httpx.Timeout``, or
+    None for no limits.
     """
     verify: bool | str | SSLContext
     """Whether and how to verify the gateway's certificate: a bool, a path to CA certificates, or an SSLContext."""
@@ -190,6 +194,7 @@ class Clocks:
     connect: float | None = 10.0
     first_byte: float | None = 600.0
     idle: float | None = 300.0
+    stall: float | None = 600.0
     total: float | None = None
 
 
@@ -233,7 +238,7 @@ _RETRIES: Final[TypeAdapter[int]] = TypeAdapter(_Retries)
 _ENDPOINT_ARGS: Final = TypeAdapter(_EndpointArgs)
 _WANTED: Final = {
     "base_url": f"the gateway's http(s) URL, such as {LOCAL_BASE_URL!r}",
-    "timeout": "seconds, Timeouts (connect, first_byte, idle, total), an httpx.Timeout, or None",
+    "timeout": "seconds, Timeouts (connect, first_byte, idle, stall, total), an httpx.Timeout, or None",
     "verify": "a bool, a path to CA certificates, or an SSLContext",
     "cert": "a path, or a tuple of the paths of certificate and key and perhaps a password",
     "proxy": "the proxy's URL, with http, https, socks5 or socks5h",
@@ -345,14 +350,15 @@ def _read_base_url(url: str) -> str | None:
 def to_clocks(timeout: float | Timeouts | HttpxTimeout | None) -> Clocks:
     """Return the clocks for a `timeout` in any of its forms."""
     if timeout is None:
-        clocks = Clocks(None, None, None, None)
+        timeout = {"connect": None, "first_byte": None, "idle": None}
     elif isinstance(timeout, HttpxTimeout):
-        clocks = Clocks(connect=timeout.connect, first_byte=timeout.read, idle=timeout.read)
+        timeout = {"connect": timeout.connect, "first_byte": timeout.read, "idle": timeout.read}
     elif isinstance(timeout, (int, float)):
-        clocks = Clocks(connect=timeout, first_byte=timeout, idle=timeout)
-    else:
-        clocks = Clocks(**timeout)
-    for seconds in (clocks.connect, clocks.first_byte, clocks.idle, clocks.total):
+        timeout = {"connect": timeout, "first_byte": timeout, "idle": timeout}
+    clocks = Clocks(**timeout)
+    if "stall" not in timeout and clocks.stall is not None:  # A longer silence is wanted.
+        clocks = replace(clocks, stall=None if clocks.idle is None else max(clocks.stall, clocks.idle))
+    for seconds in vars(clocks).values():
         if seconds is not None and not 0 <= seconds < math.inf:
             raise PortkeyConfigError(f"client_args['timeout'] must be {_WANTED['timeout']}; got {seconds!r}")
     return clocks

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from contextlib import suppress
 from typing import Final
 
@@ -17,7 +17,6 @@ from strands.types.event_loop import StopReason
 from strands.types.streaming import MessageStopEvent, MetadataEvent, StreamEvent
 from typing_extensions import override
 
-from strands_portkey._answer.blocks import BlockQueue
 from strands_portkey._answer.citations import to_citation
 from strands_portkey._answer.counts import Counts
 from strands_portkey._answer.error_details import Complaint, to_complaint
@@ -101,7 +100,6 @@ class ChatTranslator(Translator):
         self._refused = False
         self._choice: int | None = None  # The number of the choice that counts.
         self._calls = ToolCalls()
-        self._blocks = BlockQueue()
         self._warned: set[str] = set()
 
     @property
@@ -115,11 +113,6 @@ class ChatTranslator(Translator):
     def is_finished(self) -> bool:
         """Whether a finish reason came. Without one the answer is not whole."""
         return self._finish_reason is not None
-
-    @property
-    @override
-    def signatures(self) -> Sequence[str | bytes]:
-        return self._blocks.signatures
 
     @override
     def feed(self, event: str | None, data: str) -> list[StreamEvent]:
@@ -143,7 +136,7 @@ class ChatTranslator(Translator):
                 if error := choice.get("error"):
                     raise self._error(to_complaint({"error": error}))
                 self._take_choice(choice, chunk.get("provider"), is_whole=event is None)
-        events, self._blocks.events = self._blocks.events, []
+        events, self.blocks.events = self.blocks.events, []
         return events if self.has_begun else self.begin(events)
 
     def read(self, event: str | None, data: str) -> ChatCompletionChunk | None:
@@ -194,19 +187,19 @@ class ChatTranslator(Translator):
         stop_reason = self._stop_reason(self._finish_reason)
         if stop_reason != "max_tokens":  # Strands drops the calls of an answer that was cut by its length.
             self._check_calls()
-        self._blocks.close()
+        self.blocks.close()
         metadata: MetadataEvent = {"metrics": self.stopwatch.metrics()}
         if counts := self.counts:
             metadata["usage"] = counts.to_usage()
-        return self.begin([*self._blocks.events, _message_stop(stop_reason, response), {"metadata": metadata}])
+        return self.begin([*self.blocks.events, _message_stop(stop_reason, response), {"metadata": metadata}])
 
     @override
     def deny(self, error: PortkeyGuardrailError, response: ResponseMetadata | None = None) -> list[StreamEvent]:
         """End an answer that a guardrail denied, also one that has begun: the gateway's message, and why it stopped."""
-        self._blocks.close()
+        self.blocks.close()
         return self.begin(
             [
-                *self._blocks.events,
+                *self.blocks.events,
                 {"contentBlockStart": {"start": {}}},
                 {"contentBlockDelta": {"delta": {"text": error.denial or str(error)}}},
                 {"contentBlockStop": {}},
@@ -236,7 +229,7 @@ class ChatTranslator(Translator):
         # What stands in `content_blocks` may stand elsewhere as well; it counts once.
         reasoning = delta.get("reasoning_content") or delta.get("reasoning")
         if reasoning and not (parts and any(part.get("thinking") for _, part in parts)):
-            self._blocks.reasoning(None, reasoning)
+            self.blocks.reasoning(None, reasoning)
         for index, part in parts:
             self._take_part(index, part)
         content = delta.get("content")
@@ -266,21 +259,21 @@ class ChatTranslator(Translator):
         if isinstance(thinking, list):
             thinking = "".join(thought.get("text") or "" for thought in thinking)
         if thinking:
-            self._blocks.reasoning(index, thinking)
+            self.blocks.reasoning(index, thinking)
         if signature := part.get("signature"):
-            self._blocks.signature(index, signature)
+            self.blocks.signature(index, signature)
         if data := part.get("data"):
-            self._blocks.redacted(data)
+            self.blocks.redacted(data)
         if part.get("image_url"):
             self._warn("block=<image> | the model sent an image, which a Strands message cannot hold")
         if text := part.get("text"):
-            self._blocks.text(index, text)
+            self.blocks.text(index, text)
         citation = part.get("citation")
         for each in [citation] if citation else part.get("citations") or ():
             source = to_citation(each)
             if "location" not in source:
                 self._warn("citation=<unknown type> | its place is lost")
-            self._blocks.citation(index, source)
+            self.blocks.citation(index, source)
 
     def _warn(self, message: str) -> None:
         """Log a warning, once an answer."""
@@ -290,7 +283,7 @@ class ChatTranslator(Translator):
 
     def _take_content(self, content: str | list[ContentPart]) -> None:
         if isinstance(content, str):
-            self._blocks.text(None, content)
+            self.blocks.text(None, content)
         else:
             for part in content:
                 self._take_part(None, part)
@@ -303,7 +296,7 @@ class ChatTranslator(Translator):
             if call is None:
                 logger.debug("index=<%s> | input of a provider's own tool, or a repeated call", tool_call.get("index"))
             else:
-                self._blocks.tool_input(call, (tool_call.get("function") or {}).get("arguments") or "")
+                self.blocks.tool_input(call, (tool_call.get("function") or {}).get("arguments") or "")
 
     def _count(self, usage: CompletionUsage) -> None:
         """Keep the last counts that came; an upstream may repeat them with the details absent or null."""
