@@ -64,6 +64,7 @@ class Plan:
         wire: The protocol that it speaks.
         upstreams: Who is taken to answer: see `find_upstreams`.
         latest: Who of these was the last to answer, if any is known: what not all of them accept is sent in that form.
+        providers: The gateway's names of their providers, where the setting `upstream` names another family.
         route: What decides who answers.
         mechanisms: How the answer is held to a schema, with the others to try after it; None where there is none.
         left_out: Thoughts of the conversation that are not replayed.
@@ -82,6 +83,7 @@ class Plan:
     wire: Wire = WIRES["chat"]
     upstreams: frozenset[str] = frozenset()
     latest: frozenset[str] = frozenset()
+    providers: frozenset[str] = frozenset()
     route: Route = ()
     mechanisms: Sequence[Mechanism | None] = (None,)
     left_out: frozenset[Signature] = frozenset()
@@ -101,13 +103,15 @@ def first_plan(call: Call, called: Mapping[str, object], learned: Learned) -> Pl
     question = call.question
     route = to_route(called, question.model_id)
     names = learned.names(route)
-    upstreams = find_upstreams(call.config.get("upstream"), called, question.model_id, names)
+    upstream = call.config.get("upstream")
+    upstreams = find_upstreams(upstream, called, question.model_id, names)
     plan = Plan(
         called,
         upstreams=upstreams,
         latest=frozenset(names[-1:]) & upstreams,
+        providers=find_upstreams(None, called, question.model_id, names) if upstream else frozenset(),
         route=route,
-        may_change_form=bool(question.messages) and call.config.get("upstream") is None,
+        may_change_form=bool(question.messages) and upstream is None,
         may_renew_keys=any(callable(value) for value in call.routing.values()),
         max_retries=call.max_retries,
     )
@@ -173,7 +177,7 @@ def _find_mechanisms(
     """Return the ways to hold the answer to a schema: those of the upstream that are allowed, or all."""
     if question.output_model is None:
         return (None,)
-    found = plan.wire.mechanisms(replace(question, upstreams=plan.upstreams))
+    found = plan.wire.mechanisms(replace(question, upstreams=plan.upstreams, providers=plan.providers))
     return [each for each in found if each in allowed] or found
 
 
@@ -236,6 +240,7 @@ def to_request(call: Call, plan: Plan) -> Request:
         question,
         messages=without_thoughts(question.messages, plan.left_out),
         upstreams=plan.upstreams,
+        providers=plan.providers,
         tool_specs=() if by_schema else question.tool_specs,
         tool_choice=question.tool_choice if mechanism in (None, "forced") else None,
         output_schema=to_output_schema(by_schema) if by_schema else None,

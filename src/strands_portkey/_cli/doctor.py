@@ -278,8 +278,8 @@ def _check_tools(answer: _Answer) -> Check:
     if any("get_weather" in names for names in _calls(answer)):
         return Check("tools", "ok", "a tool was called, and an answer came after its result")
     fix = (
-        "use a model with tools; the open-source gateway drops the tools of deepseek and perplexity, and --upstream"
-        " names what answers where a saved config hides it"
+        "use a model with tools; the open-source gateway drops the tools of some providers, such as deepseek, and"
+        " --upstream names what answers where a saved config hides it"
     )
     return Check("tools", "not seen", "the model answered without calling the tool", fix)
 

@@ -21,6 +21,7 @@ class Question:
         messages: The conversation.
         model_id: The model's id.
         upstreams: Names of the upstreams that may answer: see `find_upstreams`.
+        providers: The gateway's names of their providers, where the setting `upstream` names another family.
         params: Parameters of the request, as the user gave them.
         stream: Whether the answer is streamed.
         cache_config: The settings for prompt caching.
@@ -36,6 +37,7 @@ class Question:
     messages: Sequence[Message]
     model_id: str
     upstreams: frozenset[str] = frozenset()
+    providers: frozenset[str] = frozenset()
     params: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
     stream: bool = True
     cache_config: CacheConfig | None = None

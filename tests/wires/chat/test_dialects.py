@@ -30,6 +30,38 @@ def test_a_request_is_written_in_the_dialect_of_who_may_answer(upstream, routing
     assert find_dialect(find_upstreams(upstream, routing, model_id)) == dialect
 
 
+DROPPED = ["302ai", "ai21", "deepinfra", "deepseek", "moonshot", "perplexity-ai", "sambanova", "siliconflow", "zhipu"]
+
+
+@pytest.mark.parametrize("provider", [*DROPPED, "workers-ai"])
+def test_the_gateway_drops_the_tools_of_some_providers(provider):
+    dialect = find_dialect(find_upstreams(None, {"provider": provider}, "m"))
+
+    assert (dialect.tools, dialect.tool_choice) == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("upstream", "routing", "has_tools"),
+    [
+        pytest.param(
+            "deepseek", {"provider": "openai", "custom_host": "https://api.deepseek.com"}, True, id="its own API"
+        ),
+        pytest.param("perplexity", {"provider": "openai"}, True, id="another family's own API"),
+        pytest.param("deepseek", {"provider": "deepseek"}, False, id="the same"),
+        pytest.param("deepseek", {"provider": "@our-slug"}, False, id="an unknown provider"),
+        pytest.param("openai", {"provider": "moonshot"}, False, id="a provider that copies OpenAI"),
+        pytest.param(
+            "openai", {"config": {"targets": [{"provider": "groq"}, {"provider": "zhipu"}]}}, False, id="one of two"
+        ),
+        pytest.param("openai", {"provider": "groq"}, True, id="tools everywhere"),
+    ],
+)
+def test_the_provider_and_not_the_upstream_decides_whether_tools_arrive(upstream, routing, has_tools):
+    dialect = find_dialect(find_upstreams(upstream, routing, "m"), find_upstreams(None, routing, "m"))
+
+    assert (dialect.tools, dialect.tool_choice) == (has_tools, has_tools)
+
+
 def test_each_family_of_upstreams_has_a_dialect():
     assert set(FAMILIES.values()) == set(DIALECTS)
 

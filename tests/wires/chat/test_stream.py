@@ -607,6 +607,32 @@ def test_an_unknown_finish_reason_without_any_content_is_an_error():
         translator.finish()
 
 
+@pytest.mark.parametrize("reason", ["tool_calls", "tool_use", "TOOL_CALL", "function_call"])
+def test_an_end_for_a_call_without_call_or_content_is_an_error_that_may_pass(reason):
+    translator = make_translator()
+    feed(translator, chunk(reason))
+
+    with pytest.raises(PortkeyStreamError, match=f"ended for a tool call, but has none \\({reason}\\)") as caught:
+        translator.finish()
+
+    assert (caught.value.origin, caught.value.retryable, caught.value.hint) == ("provider", True, None)
+
+
+@pytest.mark.parametrize("said", [{}, {"content": "Let me see."}], ids=["nothing", "text"])
+def test_a_stream_whose_calls_the_gateway_drops_says_how_to_get_them(said):
+    judge = Judge()
+    judge.answered(200, {"x-portkey-provider": "together-ai"})
+    translator = make_translator(judge)
+    feed(translator, chunk(role="assistant", **said))
+    feed(translator, chunk("tool_calls"))
+
+    with pytest.raises(PortkeyStreamError) as caught:
+        translator.finish()
+
+    assert (caught.value.origin, caught.value.retryable) == ("gateway", False)
+    assert caught.value.hint == "set stream=False; the gateway drops the tool calls of this provider's streams"
+
+
 @pytest.mark.parametrize(
     ("first", "second", "stop_reason"),
     [

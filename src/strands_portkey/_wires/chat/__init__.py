@@ -14,11 +14,11 @@ from strands_portkey._wires.wire import Wire
 
 
 def _to_body(question: Question) -> Body:
-    return to_body(question, find_dialect(question.upstreams))
+    return to_body(question, find_dialect(question.upstreams, question.providers))
 
 
 def _mechanisms(question: Question) -> list[Mechanism]:
-    return find_mechanisms(find_dialect(question.upstreams), question.params)
+    return find_mechanisms(find_dialect(question.upstreams, question.providers), question.params)
 
 
 CHAT: Final = Wire("chat", "/chat/completions", _to_body, ChatTranslator, _mechanisms)

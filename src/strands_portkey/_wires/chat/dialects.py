@@ -14,6 +14,7 @@ from pydantic import JsonValue
 
 from strands_portkey._request.caching import CacheKind
 from strands_portkey._request.schemas import Mechanism
+from strands_portkey._settings.upstreams import UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -158,6 +159,14 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
     )
 }
 
+# Providers besides these whose tools the gateway drops.
+_WITHOUT_TOOLS: Final = frozenset(
+    {
+        *("302ai", "ai21", "bytez", "deepinfra", "lemonfox-ai", "lingyi", "monsterapi", "moonshot", "ncompass"),
+        *("nscale", "palm", "predibase", "reka-ai", "sambanova", "siliconflow", "workers-ai", "zhipu"),
+    }
+)
+
 # The values that all upstreams accept, for requests whose targets have different dialects.
 _LEAST: Final = vars(
     Dialect(
@@ -184,14 +193,26 @@ _LEAST: Final = vars(
 )
 
 
-def find_dialect(upstreams: Collection[str]) -> Dialect:
+def find_dialect(upstreams: Collection[str], providers: Collection[str] = ()) -> Dialect:
     """Return the dialect for the upstreams that may answer: see `find_upstreams`.
 
     An upstream that is unknown or in no family has OpenAI's dialect. For upstreams with different dialects the result
-    only has what all of them accept.
+    only has what all of them accept. What the gateway does with tools is decided by its names of the providers, where
+    they are others.
     """
-    dialects = {DIALECTS.get(name, OPENAI) for name in upstreams} or {OPENAI}
-    return _common(sorted(dialects, key=lambda dialect: dialect.name))
+    dialects = {_dialect_of(name) for name in upstreams} or {OPENAI}
+    dialect = _common(sorted(dialects, key=lambda dialect: dialect.name))
+    if not providers or UNKNOWN in providers:
+        return dialect
+    given = [_dialect_of(name) for name in providers]
+    return replace(
+        dialect, tools=all(each.tools for each in given), tool_choice=all(each.tool_choice for each in given)
+    )
+
+
+def _dialect_of(upstream: str) -> Dialect:
+    dialect = DIALECTS.get(upstream, OPENAI)
+    return replace(dialect, name=upstream, tools=False, tool_choice=False) if upstream in _WITHOUT_TOOLS else dialect
 
 
 def find_mechanisms(dialect: Dialect, params: Mapping[str, JsonValue]) -> list[Mechanism]:

@@ -86,6 +86,7 @@ _STOP_REASONS: Final[dict[str, StopReason]] = {
 
 
 _KEEP_ALIVE: Final = re.compile("[A-Za-z_-]{1,20}")  # Such as `data: ping`.
+_WITHOUT_STREAMED_CALLS: Final = "together-ai"
 _GRAVITY: Final[dict[StopReason, int]] = {"content_filtered": 2, "guardrail_intervened": 2, "max_tokens": 1}
 
 
@@ -324,7 +325,8 @@ class ChatTranslator(Translator):
 
     def _stop_reason(self, finish_reason: str) -> StopReason:
         stop_reason = _to_stop_reason(finish_reason)
-        if stop_reason is None and not (self.has_begun or self._calls.all):
+        is_empty = not (self.has_begun or self._calls.all)
+        if stop_reason is None and is_empty:
             message = f"the answer ended for an unknown reason, without any content: {self.judge.quote(finish_reason)}"
             raise PortkeyStreamError(message, origin="provider", received=self.received, retryable=True)
         if stop_reason is None or finish_reason.lower() == "pause_turn":
@@ -335,6 +337,17 @@ class ChatTranslator(Translator):
         if self._calls.all and stop_reason in ("end_turn", "stop_sequence"):
             return "tool_use"  # Gemini and others end a turn with calls as any other.
         if not self._calls.all and stop_reason == "tool_use":
+            is_dropped = self.judge.provider == _WITHOUT_STREAMED_CALLS
+            if is_empty or is_dropped:
+                message = f"the answer ended for a tool call, but has none ({self.judge.quote(finish_reason)})"
+                hint = "set stream=False; the gateway drops the tool calls of this provider's streams"
+                raise PortkeyStreamError(
+                    message,
+                    origin="gateway" if is_dropped else "provider",
+                    received=self.received,
+                    hint=hint if is_dropped else None,
+                    retryable=not is_dropped,
+                )
             logger.warning("finish_reason=<%s> | no tool call came with it", finish_reason)
             return "end_turn"  # Strands would go on with an empty user turn.
         return stop_reason
