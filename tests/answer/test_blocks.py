@@ -128,10 +128,39 @@ def test_a_signed_call_says_so_at_its_start():
     call = tool("f")
     call.signature = "TSIG=="
 
-    queue.tool_input(call, "")
+    put(queue, call, "{}")
 
     assert queue.events == [
-        {"contentBlockStart": {"start": {"toolUse": {"toolUseId": "f", "name": "f", "reasoningSignature": "TSIG=="}}}}
+        {"contentBlockStart": {"start": {"toolUse": {"toolUseId": "f", "name": "f", "reasoningSignature": "TSIG=="}}}},
+        delta(toolUse={"input": "{}"}),
+    ]
+
+
+def test_a_call_begins_with_its_arguments_when_its_name_is_whole():
+    queue = BlockQueue()
+    call = tool("get_")
+    queue.tool_input(call, "")
+    before, queue.events = queue.events, []
+    call.name = "get_weather"
+
+    put(queue, call, "{}")
+
+    assert before == []
+    assert queue.events == [start(call), delta(toolUse={"input": "{}"})]
+
+
+def test_a_call_that_only_repeats_an_earlier_one_is_no_block():
+    queue = BlockQueue()
+    first, echo, last = tool("f"), tool("f"), tool("g")
+    echo.is_echo = True
+    put(queue, first, "{}")
+    queue.tool_input(echo, "")
+    put(queue, last, "{}")
+    queue.close()
+
+    assert queue.events == [
+        *(start(first), delta(toolUse={"input": "{}"}), STOP),
+        *(start(last), delta(toolUse={"input": "{}"}), STOP),
     ]
 
 
@@ -190,8 +219,8 @@ def test_a_call_that_the_wire_has_ended_lets_the_next_block_begin():
 
     queue.end(first)
 
-    assert waiting == [start(first)]
-    assert queue.events == [delta(toolUse={"input": ""}), STOP, START, delta(text="b")]
+    assert waiting == []
+    assert queue.events == [start(first), delta(toolUse={"input": ""}), STOP, START, delta(text="b")]
 
 
 def test_a_call_that_the_wire_has_ended_alone_stays_open_for_what_follows_it():

@@ -31,9 +31,13 @@ class ToolCall:
         name: Name of the tool, or "" until it comes.
         signature: Gemini's signature of the thought that led to the call.
         arguments: The fragments of its JSON so far.
+        is_echo: Whether it is an earlier call once more, and no call at all, if it gets no arguments.
     """
 
-    __slots__ = ("_end", "_has_ended", "_is_whole", "_read", "arguments", "id", "index", "name", "signature", "wire_id")
+    __slots__ = (
+        *("_end", "_has_ended", "_is_whole", "_read", "arguments", "id", "index", "is_echo", "name", "signature"),
+        "wire_id",
+    )
 
     def __init__(self, index: int | None, wire_id: str | None, call_id: str) -> None:
         """Begin a call that has neither name nor arguments yet."""
@@ -43,6 +47,7 @@ class ToolCall:
         self.name = ""
         self.signature: str | None = None
         self.arguments: list[str] = []
+        self.is_echo = False
         self._end = _ObjectEnd()
         self._read = 0
         self._is_whole: bool | None = None  # None while more may make it so.
@@ -98,13 +103,14 @@ class _ObjectEnd:
 class _Block:
     """A content block that is open, or waits for the one before it to close."""
 
-    __slots__ = ("call", "deltas", "index", "kind", "signed")
+    __slots__ = ("call", "deltas", "index", "is_open", "kind", "signed")
 
     def __init__(self, kind: _Kind, index: int | None = None, call: ToolCall | None = None) -> None:
         self.kind = kind
         self.index = index
         self.call = call
         self.signed = False
+        self.is_open = False
         self.deltas: list[ContentBlockDelta] = []
 
     def is_whole(self) -> bool:
@@ -175,7 +181,7 @@ class BlockQueue:
         self.signatures.append(data.encode())
 
     def tool_input(self, call: ToolCall, arguments: str) -> None:
-        """Add a fragment of a call's arguments. The block begins when the call's name is known."""
+        """Add a fragment of a call's arguments. The block has its place from when the call's name is known."""
         if not call.name:
             return
         block = self._tools.get(call)
@@ -187,12 +193,14 @@ class BlockQueue:
             return
         self.received += 1
         delta: ContentBlockDelta = {"toolUse": {"input": arguments}}
-        if block is not self._line[0]:
-            block.deltas.append(delta)
-        else:
+        if block.is_open:
             self.events.append({"contentBlockDelta": {"delta": delta}})
-            if len(self._line) > 1:
-                self._advance()
+        else:
+            block.deltas.append(delta)
+            if block is self._line[0]:
+                self._open()
+        if len(self._line) > 1:
+            self._advance()
 
     def end(self, call: ToolCall) -> None:
         """End a call, on a wire that says where each ends, so that one without arguments holds back nothing."""
@@ -218,7 +226,7 @@ class BlockQueue:
 
     def _put(self, block: _Block, delta: ContentBlockDelta) -> None:
         self.received += 1
-        if self._line and block is self._line[0]:
+        if block.is_open:
             self.events.append({"contentBlockDelta": {"delta": delta}})
         else:
             block.deltas.append(delta)
@@ -236,14 +244,23 @@ class BlockQueue:
 
     def _open(self) -> None:
         block = self._line[0]
+        if block.call and not block.call.arguments:  # More of its name may come.
+            return
+        block.is_open = True
         self.events.append({"contentBlockStart": {"start": block.start()}})
         self.events.extend({"contentBlockDelta": {"delta": delta}} for delta in block.deltas)
 
     def _close(self) -> None:
         block = self._line.popleft()
-        if block.call and not block.call.arguments:  # Strands reports a tool to callbacks when an input comes.
-            self.events.append({"contentBlockDelta": {"delta": {"toolUse": {"input": ""}}}})
-        self.events.append({"contentBlockStop": {}})
+        if block.is_open:
+            self.events.append({"contentBlockStop": {}})
+        elif block.call and not block.call.is_echo:  # Strands reports a tool to callbacks when an input comes.
+            no_input: ContentBlockDelta = {"toolUse": {"input": ""}}
+            self.events += [
+                {"contentBlockStart": {"start": block.start()}},
+                {"contentBlockDelta": {"delta": no_input}},
+                {"contentBlockStop": {}},
+            ]
         if self._line:
             self._open()
 

@@ -54,6 +54,34 @@ def read(*pieces):
             id="google: indexes start over in each chunk",
         ),
         pytest.param(
+            [piece("", name="get_", id="a", index=0), piece("", name="weather", index=0), piece("{}", index=0)],
+            [("a", "get_weather", "{}")],
+            id="a name in pieces",
+        ),
+        pytest.param(
+            [piece(name="get", id="a", index=0), piece(name="_wea", id="a", index=0), piece("{}", name="ther", id="a")],
+            [("a", "get_weather", "{}")],
+            id="a name in pieces, with the id each time, the last with the arguments",
+        ),
+        pytest.param(
+            [
+                *(piece(name="get_", id="a", index=0), piece(name="do_", id="b", index=1)),
+                *(piece(name="x", index=0), piece(name="y", index=1), piece("{}", index=0), piece("{ }", index=1)),
+            ],
+            [("a", "get_x", "{}"), ("b", "do_y", "{ }")],
+            id="two names in pieces",
+        ),
+        pytest.param(
+            [piece(name="get", id="a", index=0), piece(name="get_x", id="a", index=0), piece("{}", index=0)],
+            [("a", "get_x", "{}")],
+            id="a name that grows",
+        ),
+        pytest.param(
+            [piece(name="f", id="a", index=0), piece("{}", index=0), piece("{}", name="g", index=0)],
+            [("a", "f", "{}"), ("made up", "g", "{}")],
+            id="another name after arguments",
+        ),
+        pytest.param(
             [piece(name="f", id="a", index=0), piece(name="g", id="b", index=0)],
             [("a", "f", ""), ("b", "g", "")],
             id="google: no arguments at all",
@@ -140,6 +168,36 @@ def read(*pieces):
 )
 def test_fragments_find_their_call(pieces, calls):
     assert read(*pieces) == calls
+
+
+@pytest.mark.parametrize(
+    ("pieces", "echoes"),
+    [
+        pytest.param([piece("{}", name="f", id="a", index=0), piece("", name="f", index=1)], [False, True], id="no id"),
+        pytest.param(
+            [piece("{}", name="f", id="a", index=0), piece(name="f", id="a", index=1)], [False, True], id="same id"
+        ),
+        pytest.param(
+            [piece("{}", name="f", id="a", index=0), piece(name="f", id="", index=1)], [False, True], id="empty id"
+        ),
+        pytest.param(
+            [piece("{}", name="f", id="a", index=0), piece(name="f", id="b", index=1)], [False, False], id="new id"
+        ),
+        pytest.param(
+            [piece("{}", name="f", id="a", index=0), piece(name="g", index=1)], [False, False], id="other name"
+        ),
+        pytest.param(
+            [piece("{", name="f", id="a", index=0), piece(name="f", index=1)], [False, False], id="not whole yet"
+        ),
+        pytest.param([piece("{}", name="f", index=0), piece(name="f", index=1)], [False, False], id="no ids at all"),
+    ],
+)
+def test_a_call_that_is_announced_again_is_an_echo_of_the_first(pieces, echoes):
+    calls = ToolCalls()
+    for each in pieces:
+        calls.take(each)
+
+    assert [call.is_echo for call in calls.all] == echoes
 
 
 def test_made_up_ids_are_unique():

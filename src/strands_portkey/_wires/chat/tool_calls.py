@@ -20,6 +20,7 @@ class ToolCalls:
         self.all: list[ToolCall] = []
         self._by_index: dict[int | None, ToolCall] = {}
         self._by_id: dict[str, ToolCall] = {}
+        self._by_name: dict[str, ToolCall] = {}  # The first of each.
 
     def take(self, tool_call: ToolCallDelta) -> ToolCall | None:
         """Add a fragment to the call that it belongs to, which may be a new one, and return that call.
@@ -37,8 +38,10 @@ class ToolCalls:
             if call and index is not None and _is_repeated(call, wire_id, name, arguments):
                 return None
             if call is None or _begins(call, wire_id, name, arguments):
-                call = self._begin(wire_id, index)
-            call.name = call.name or name
+                call = self._begin(wire_id, index, name)
+            elif not name.startswith(call.name):
+                name = call.name + name  # It comes in pieces.
+            call.name = name or call.name
             call.wire_id = call.wire_id or wire_id
         elif call is None:
             if index is None or index < 0:
@@ -63,10 +66,12 @@ class ToolCalls:
         last = self.all[-1] if self.all else None
         return last if last and not last.arguments else self._begin(None, None)
 
-    def _begin(self, wire_id: str | None, index: int | None) -> ToolCall:
+    def _begin(self, wire_id: str | None, index: int | None, name: str = "") -> ToolCall:
         wire_id = wire_id or None
         unique = wire_id if wire_id and wire_id not in self._by_id else f"call_{uuid4().hex}"
         call = ToolCall(index, wire_id, unique)
+        first = self._by_name.setdefault(name, call)
+        call.is_echo = bool(first.wire_id) and wire_id in (None, first.wire_id) and first.is_whole()
         self.all.append(call)
         self._by_index[index] = self._by_id[unique] = call
         return call
@@ -83,9 +88,10 @@ def _begins(call: ToolCall, wire_id: str | None, name: str, arguments: str) -> b
 
     A name together with a new id, or another name, does. A bare new id or a repeated name only does after whole
     arguments: vLLM has sent a new id with every fragment, others repeat the name. The first id of a call that began
-    without one is no new id.
+    without one is no new id, and another name before any arguments of a call with an id is a piece of its name.
     """
     new_id = bool(wire_id and call.wire_id) and wire_id != call.wire_id
-    if name and call.name and (new_id or name != call.name):
+    is_piece = bool(call.wire_id) and not call.arguments
+    if name and call.name and (new_id or (name != call.name and not is_piece)):
         return True
     return (new_id or bool(name)) and bool(arguments) and call.is_whole()
