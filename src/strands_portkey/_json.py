@@ -18,6 +18,7 @@ Body = dict[str, JsonValue]
 LONG: Final = 100_000
 """Length of a JSON text, in characters, above which `has_too_many_parts` is called."""
 
+_MOST_ENCODED: Final = 4  # Times that an object may have been encoded.
 _MOST_PARTS: Final = 50_000  # Lists and objects that an answer of any length may have.
 _CHARACTERS: Final = 20  # Above that: fewest characters for each list or object. Log probabilities have more.
 _BODY_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
@@ -36,6 +37,21 @@ def is_list(value: object) -> TypeIs[Sequence[object]]:
 def is_set(value: object) -> TypeIs[AbstractSet[object]]:
     """Whether a value is a set, of any content."""
     return isinstance(value, AbstractSet)
+
+
+def to_object(value: object) -> Mapping[object, object] | None:
+    """Return the object that a value is, or whose JSON it is, perhaps encoded several times; else None.
+
+    Null and blank text count as an empty object.
+    """
+    for _ in range(_MOST_ENCODED):
+        if not isinstance(value, str):
+            break
+        try:
+            value = json.loads(value) if value.strip() else None
+        except (ValueError, RecursionError):
+            return None
+    return {} if value is None else value if is_mapping(value) else None
 
 
 def has_too_many_parts(text: str | bytes) -> bool:

@@ -149,6 +149,29 @@ def test_a_call_begins_with_its_arguments_when_its_name_is_whole():
     assert queue.events == [start(call), delta(toolUse={"input": "{}"})]
 
 
+@pytest.mark.parametrize(
+    ("pieces", "given"),
+    [
+        pytest.param(['"{\\"x\\":', ' 1}"'], '{"x": 1}', id="an object encoded twice, in pieces"),
+        pytest.param([" ", '"\\"{}\\""'], "{}", id="an object encoded three times, after a blank"),
+        pytest.param(["nu", "ll"], "{}", id="null"),
+        pytest.param(['""'], "{}", id="an empty text"),
+        pytest.param(["[", "1]"], "[1]", id="a list, which Strands refuses with a result"),
+        pytest.param(["5"], "5", id="a number, likewise"),
+        pytest.param(['"x"'], '"x"', id="a text, likewise"),
+    ],
+)
+def test_arguments_that_are_no_object_are_handed_over_whole(pieces, given):
+    queue = BlockQueue()
+    call = tool("f")
+    for piece in pieces:
+        put(queue, call, piece)
+    before, queue.events = queue.events, []
+    queue.close()
+
+    assert (before, queue.events) == ([], [start(call), delta(toolUse={"input": given}), STOP])
+
+
 def test_a_call_that_only_repeats_an_earlier_one_is_no_block():
     queue = BlockQueue()
     first, echo, last = tool("f"), tool("f"), tool("g")

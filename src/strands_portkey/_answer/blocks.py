@@ -16,6 +16,8 @@ from typing import Final, Literal
 from strands.types.content import ContentBlockStart
 from strands.types.streaming import CitationsDelta, ContentBlockDelta, StreamEvent
 
+from strands_portkey._json import to_object
+
 _Kind = Literal["text", "reasoning", "redacted", "tool"]
 
 
@@ -31,7 +33,7 @@ class ToolCall:
         name: Name of the tool, or "" until it comes.
         signature: Gemini's signature of the thought that led to the call.
         arguments: The fragments of its JSON so far.
-        is_echo: Whether it is an earlier call once more, and no call at all, if it gets no arguments.
+        is_echo: Whether it is an earlier call once more, if it gets no arguments.
     """
 
     __slots__ = (
@@ -70,6 +72,12 @@ class ToolCall:
         """Take the arguments as they are: no more come."""
         self._has_ended = True
 
+    def input(self) -> str:
+        """Return the JSON of the whole arguments, decoded where an object was encoded more than once."""
+        arguments = "".join(self.arguments)
+        found = to_object(arguments) if arguments else None
+        return arguments if found is None else json.dumps(found, ensure_ascii=False)
+
     def is_broken(self) -> bool:
         """Whether the arguments, if they end here, are something else than JSON or nothing."""
         arguments = "".join(self.arguments).strip()
@@ -103,7 +111,7 @@ class _ObjectEnd:
 class _Block:
     """A content block that is open, or waits for the one before it to close."""
 
-    __slots__ = ("call", "deltas", "index", "is_open", "kind", "signed")
+    __slots__ = ("begin", "call", "deltas", "index", "is_open", "kind", "signed")
 
     def __init__(self, kind: _Kind, index: int | None = None, call: ToolCall | None = None) -> None:
         self.kind = kind
@@ -111,6 +119,7 @@ class _Block:
         self.call = call
         self.signed = False
         self.is_open = False
+        self.begin = ""  # The first character of a call's arguments.
         self.deltas: list[ContentBlockDelta] = []
 
     def is_whole(self) -> bool:
@@ -197,6 +206,7 @@ class BlockQueue:
             self.events.append({"contentBlockDelta": {"delta": delta}})
         else:
             block.deltas.append(delta)
+            block.begin = block.begin or arguments.lstrip(_JSON_WHITESPACE)[:1]
             if block is self._line[0]:
                 self._open()
         if len(self._line) > 1:
@@ -244,7 +254,8 @@ class BlockQueue:
 
     def _open(self) -> None:
         block = self._line[0]
-        if block.call and not block.call.arguments:  # More of its name may come.
+        # More of its name may come; what is no object may be one that was encoded twice.
+        if block.call and block.begin != "{":
             return
         block.is_open = True
         self.events.append({"contentBlockStart": {"start": block.start()}})
@@ -255,10 +266,9 @@ class BlockQueue:
         if block.is_open:
             self.events.append({"contentBlockStop": {}})
         elif block.call and not block.call.is_echo:  # Strands reports a tool to callbacks when an input comes.
-            no_input: ContentBlockDelta = {"toolUse": {"input": ""}}
             self.events += [
                 {"contentBlockStart": {"start": block.start()}},
-                {"contentBlockDelta": {"delta": no_input}},
+                {"contentBlockDelta": {"delta": {"toolUse": {"input": block.call.input()}}}},
                 {"contentBlockStop": {}},
             ]
         if self._line:

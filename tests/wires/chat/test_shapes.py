@@ -48,16 +48,63 @@ def test_tool_calls_come_in_several_shapes(tool_calls):
         ("", "the chunk: Invalid JSON"),
         ("[1]", "the chunk: Input should be"),
         ('{"choices":3}', "choices: Input should be"),
-        ('{"choices":[{"delta":{"content":{}}}]}', "choices.0.delta.content"),
+        ('{"choices":[{"delta":{"content":5}}]}', "choices.0.delta.content"),
+        ('{"choices":[{"delta":{"content":{}}},{"delta":{"content":5}}]}', "choices.1.delta.content"),
+        ('{"choices":[{"delta":{"tool_calls":[{"function":{"arguments":[1]}}]}}]}', "function.arguments"),
+        ('{"choices":[{"delta":{"tool_calls":[{"function":{"arguments":5}}]}}]}', "function.arguments"),
+        ('{"choices":[{"delta":{"tool_calls":[5]}}]}', "choices.0.delta.tool_calls"),
+        ('{"choices":[{"delta":5},7]}', "choices.0.delta"),
         (b'{"model":"\xff"}', "Invalid JSON"),
     ],
-    ids=["broken JSON", "nothing", "no object", "wrong type", "wrong type inside", "no UTF-8"],
+    ids=[
+        *("broken JSON", "nothing", "no object", "wrong type", "content", "second content", "arguments as a list"),
+        *("arguments as a number", "a call", "a delta and a choice", "no UTF-8"),
+    ],
 )
 def test_what_cannot_be_read_raises_and_says_where(data, where):
     with pytest.raises(UnreadableChunkError) as caught:
         parse_chunk(data)
 
     assert where in str(caught.value)
+
+
+@pytest.mark.parametrize("part", ["delta", "message"])
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [
+        pytest.param({"content": {"type": "text", "text": "a"}}, {"content": [{"text": "a"}]}, id="one part"),
+        pytest.param({"content": ["a", "b"]}, {"content": [{"text": "a"}, {"text": "b"}]}, id="texts"),
+        pytest.param(
+            {"content": ["a", {"text": "b"}]}, {"content": [{"text": "a"}, {"text": "b"}]}, id="text and part"
+        ),
+        pytest.param({"content": {"city": "Ä"}}, {"content": '{"city": "Ä"}'}, id="an object that was asked for"),
+        pytest.param({"content": {}}, {"content": ""}, id="an empty object"),
+        pytest.param(
+            {"tool_calls": [{"id": "a", "function": {"name": "f", "arguments": {"x": [1]}}}]},
+            {"tool_calls": [{"id": "a", "function": {"name": "f", "arguments": '{"x": [1]}'}}]},
+            id="arguments",
+        ),
+        pytest.param(
+            {"tool_calls": [None, {"function": {"arguments": {}}}, {"function": None}]},
+            {"tool_calls": [None, {"function": {"arguments": ""}}, {"function": None}]},
+            id="no arguments",
+        ),
+        pytest.param(
+            {"content": ["a"], "tool_calls": {"function": {"arguments": {"x": 1}}}},
+            {"content": [{"text": "a"}], "tool_calls": {"function": {"arguments": '{"x": 1}'}}},
+            id="both, one call",
+        ),
+        pytest.param(
+            {"content": {"text": "a"}, "reasoning": {}},
+            {"content": [{"text": "a"}]},
+            id="beside a field that is ignored",
+        ),
+    ],
+)
+def test_objects_are_taken_in_place_of_texts(part, given, taken):
+    data = json.dumps({"choices": [{part: given}, {part: None}]})
+
+    assert parse_chunk(data) == {"choices": [{part: taken}, {part: None}]}
 
 
 @pytest.mark.parametrize(

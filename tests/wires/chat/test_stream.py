@@ -607,6 +607,21 @@ def test_an_unknown_finish_reason_without_any_content_is_an_error():
         translator.finish()
 
 
+@pytest.mark.parametrize(
+    ("choice", "where"),
+    [
+        ({"message": {"content": 5}}, "choices.0.message.content"),
+        ({"message": {"tool_calls": [{"function": {"arguments": [1]}}]}}, "function.arguments"),
+        ({"finish_reason": {}}, "choices.0.finish_reason"),
+    ],
+)
+def test_what_is_refused_in_a_json_answer_says_which_field(choice, where):
+    with pytest.raises(PortkeyStreamError) as caught:
+        make_translator().feed(None, json.dumps({"choices": [choice]}))
+
+    assert where in str(caught.value)
+
+
 @pytest.mark.parametrize("reason", ["tool_calls", "tool_use", "TOOL_CALL", "function_call"])
 def test_an_end_for_a_call_without_call_or_content_is_an_error_that_may_pass(reason):
     translator = make_translator()

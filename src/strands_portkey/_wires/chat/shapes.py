@@ -171,6 +171,7 @@ def parse_chunk(data: str | bytes, repairs: int = _REPAIRS) -> ChatCompletionChu
         problems = error.errors(include_url=False, include_input=False)
     else:
         return chunk if chunk.get("choices") else _with_error(chunk, data)
+    # Other servers' forms of essential fields are rare, so they cost something only where they come.
     if repairs and (repaired := _repaired(data, [problem["loc"] for problem in problems])):
         return parse_chunk(repaired, repairs - 1)
     # Raised outside the handler, since pydantic's exception quotes the data.
@@ -197,14 +198,15 @@ def _with_error(chunk: ChatCompletionChunk, data: str | bytes) -> ChatCompletion
 
 
 def _repaired(data: str | bytes, places: Sequence[tuple[int | str, ...]]) -> str | None:
-    """Return the JSON without optional fields of wrong types and without lone surrogates; None if more is wrong."""
-    if not all(not place or place[0] in _OPTIONAL or place[-1] in _OPTIONAL_OF_MESSAGE for place in places):
-        return None
+    """Return the JSON without wrong types and lone surrogates; None if an essential field has no usual form."""
     try:
         chunk = json.loads(data)  # Accepts lone surrogates, which JavaScript may send.
     except (ValueError, RecursionError):
         return None
-    for *path, name in filter(None, places):
+    optional = [place for place in places if place and (place[0] in _OPTIONAL or place[-1] in _OPTIONAL_OF_MESSAGE)]
+    if len(optional) < len([place for place in places if place]) and not _reform(chunk):
+        return None
+    for *path, name in optional:
         logger.warning("field=<%s> | ignored because of its wrong type", name)
         reduce(getitem, path, chunk).pop(name)
     repaired = json.dumps(chunk, ensure_ascii=False).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
@@ -213,3 +215,40 @@ def _repaired(data: str | bytes, places: Sequence[tuple[int | str, ...]]) -> str
             return None
         logger.warning("chunk=<lone surrogate> | replaced by U+FFFD")
     return None if repaired == data else repaired
+
+
+def _reform(chunk: object) -> bool:
+    """Put contents and arguments that are objects into the usual form; return whether there are any."""
+    choices = chunk.get("choices") if isinstance(chunk, dict) else None
+    messages = [
+        message
+        for choice in (choices if isinstance(choices, list) else ())
+        if isinstance(choice, dict)
+        for message in (choice.get("delta"), choice.get("message"))
+        if isinstance(message, dict)
+    ]
+    return sum(_reform_content(message) + _reform_arguments(message) for message in messages) > 0
+
+
+def _reform_content(message: dict[str, JsonValue]) -> bool:
+    content = message.get("content")
+    if isinstance(content, dict):
+        message["content"] = [content] if isinstance(content.get("text"), str) else _json_of(content)
+    elif isinstance(content, list) and any(isinstance(part, str) for part in content):
+        message["content"] = [{"text": part} if isinstance(part, str) else part for part in content]
+    return message.get("content") is not content
+
+
+def _reform_arguments(message: dict[str, JsonValue]) -> bool:
+    calls = message.get("tool_calls")
+    found = False
+    for call in calls if isinstance(calls, list) else [calls]:
+        function = call.get("function") if isinstance(call, dict) else None
+        if isinstance(function, dict) and isinstance(arguments := function.get("arguments"), dict):
+            function["arguments"] = _json_of(arguments)
+            found = True
+    return found
+
+
+def _json_of(value: JsonValue) -> str:
+    return json.dumps(value, ensure_ascii=False) if value else ""  # Pieces of text may follow an empty one.

@@ -160,7 +160,7 @@ class ChatTranslator(Translator):
             if event is not None and _KEEP_ALIVE.fullmatch(data):
                 logger.debug("data=<%s> | a keep-alive", self.judge.quote(data))
                 return None
-            if event is not None:
+            if event is not None or error.problem.startswith("choices."):
                 failure: PortkeyError = self.unreadable(error.problem, data)
             else:
                 failure = self.judge.answer_error(data)

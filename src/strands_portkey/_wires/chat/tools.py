@@ -16,7 +16,7 @@ from strands.types.tools import ToolResult, ToolResultContent, ToolSpec, ToolUse
 from typing_extensions import Required, TypedDict
 
 from strands_portkey._errors import PortkeyConfigError
-from strands_portkey._json import Body, is_mapping
+from strands_portkey._json import Body, is_mapping, to_object
 from strands_portkey._request.anthropic import anthropic_media
 from strands_portkey._request.caching import Caching
 from strands_portkey._request.gemini_schema import to_gemini_schema
@@ -27,7 +27,6 @@ _NO_OUTPUT: Final = "(no output)"  # Upstreams refuse an empty result.
 _NATIVE_TYPES: Final = ("image", "document")  # Types of Anthropic's blocks.
 _CHOICE_WORDS: Final = {"any": "required", "auto": "auto", "none": "none"}
 _STUB_SCHEMA: Final[Body] = {"json": {"type": "object", "properties": {}}}
-_MOST_ENCODED: Final = 4  # Times that an input may have been encoded.
 _MOST_NESTED: Final = 200  # Levels of an input that are searched for numbers that JSON does not have.
 # Created once, since that takes as long as to encode a small tool call.
 _INPUT_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
@@ -113,19 +112,8 @@ def _to_arguments(tool_use: ToolUse) -> str:
 
 def _to_input(given: object) -> object:
     """Return an input that is an object: one encoded twice is decoded, any other value becomes its only member."""
-    value = given
-    for _ in range(_MOST_ENCODED):
-        if is_mapping(value):
-            return value
-        if not isinstance(value, str):
-            break
-        if not value.strip():
-            return {}
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
-            break
-    return value if is_mapping(value) else {} if value is None else {"input": given}
+    found = to_object(given)
+    return {"input": given} if found is None else found
 
 
 def _finite(value: object, levels: int) -> object:
