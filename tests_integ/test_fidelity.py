@@ -11,12 +11,15 @@ import copy
 import difflib
 import itertools
 import json
+import math
 import re
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from pydantic import BaseModel
@@ -25,7 +28,7 @@ from strands.models.model import CacheConfig
 from strands.types.content import ContentBlock, Messages, SystemContentBlock
 from strands.types.tools import ToolSpec
 
-from strands_portkey import PortkeyConfigError, PortkeyModel
+from strands_portkey import PortkeyConfigError, PortkeyModel, PortkeyStreamError
 from strands_portkey._settings.upstreams import find_upstreams
 from strands_portkey._wires.chat.dialects import DIALECTS, find_dialect
 from tests_integ.enforcing import enforcing, rules
@@ -43,6 +46,7 @@ from tests_integ.record.providers import (
     OPENAI,
     OPENROUTER,
     PERPLEXITY,
+    TOGETHER,
     VERTEX,
     VERTEX_CLAUDE,
     Provider,
@@ -207,7 +211,7 @@ class Way:
         client_args = {
             "base_url": self.gateway.base_url,
             "provider": provider.slug,
-            "custom_host": self.upstream.url + PATHS[provider],
+            "custom_host": self.upstream.url + PATHS.get(provider, "/v1"),
             "Authorization": "key",
             **more,
         }
@@ -257,6 +261,10 @@ def ask(model: PortkeyModel, messages: Messages, tools: list[ToolSpec] | None = 
         # That caching or tools have no effect with some upstreams is tested elsewhere.
         warnings.filterwarnings("ignore", "the (upstream|gateway) .*")
         asyncio.run(send())
+
+
+async def _ended(events: AsyncIterable[Any]) -> list[Any]:
+    return [event async for event in events]
 
 
 def answering(provider: Provider) -> Callable[[Request], Reply]:
@@ -484,6 +492,80 @@ def test_a_tool_may_return_nothing_and_show_nothing(way: Way, provider: Provider
 def test_calls_of_another_upstream_go_back(way: Way, provider: Provider) -> None:
     # Kimi numbers its calls like this; others call them `call_` and 24 letters, or a UUID.
     take(way, provider, after_a_call("functions.get_time:0", {"text": "12:00"}))
+
+
+@providers(WITH_TOOLS)
+def test_calls_of_gemini_go_back_to_others(way: Way, provider: Provider) -> None:
+    # The gateway makes these ids, which OpenAI finds too long.
+    take(way, provider, after_a_call(f"portkey-{UUID(int=7)}", {"text": "12:00"}))
+
+
+ODD_INPUTS = (["x"], 5, True, "x", '{"city": "Zürich"}', None, {"heat": math.nan})
+
+
+@pytest.mark.parametrize("given", ODD_INPUTS, ids=repr)
+@providers(WITH_TOOLS)
+def test_an_input_that_upstreams_would_refuse_goes_back_as_an_object(
+    way: Way, provider: Provider, given: object
+) -> None:
+    messages: Any = after_a_call("callone11", {"text": "12:00"})
+    messages[1]["content"][0]["toolUse"]["input"] = given
+
+    take(way, provider, messages)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "found"),
+    [
+        ('"{\\"city\\": \\"Bern\\"}"', "rain in Bern"),
+        ('["Bern"]', "Error"),
+        ('"Bern"', "Error"),
+        ("5", "Error"),
+        ("null", "Error"),
+        ('{"city": NaN}', "Error"),
+    ],
+)
+@providers([OPENAI, ANTHROPIC, MISTRAL])
+def test_an_agent_goes_on_after_odd_arguments(way: Way, provider: Provider, arguments: str, found: str) -> None:
+    replies = [
+        provider.stream([call("callone11", "get_weather", arguments)], provider.reasons["tool"], Counts()),
+        provider.stream([text("Rain.")], provider.reasons["end"], Counts()),
+    ]
+    way.upstream.script = enforcing(provider, lambda _: replies.pop(0))
+    agent = Agent(way.model(provider), tools=[get_weather], callback_handler=None, retry_strategy=None)
+
+    result = agent("What is the weather in Bern?")
+
+    answer: Any = agent.messages[2]["content"][0]
+    assert result.message["content"] == [{"text": "Rain."}]
+    assert answer["toolResult"]["content"][0]["text"].startswith(found)
+
+
+@pytest.mark.parametrize(
+    "provider",
+    ["302ai", "ai21", "deepinfra", "deepseek", "moonshot", "sambanova", "siliconflow", "zhipu"],
+)
+def test_tools_that_the_gateway_drops_are_told_of(way: Way, provider: str) -> None:
+    way.upstream.script = answering(OPENAI)
+    model = way.model(replace(OPENAI, slug=provider))
+
+    with pytest.warns(UserWarning, match="the gateway may drop the tools"):
+        asyncio.run(_ended(model.stream(QUESTION, TOOLS)))
+
+    assert "tools" not in way.upstream.requests[0].json
+
+
+def test_a_stream_whose_calls_the_gateway_drops_raises_and_a_json_answer_has_them(way: Way) -> None:
+    said = [call("callone11", "get_time")]
+    way.upstream.script = lambda request: (TOGETHER.stream if request.json["stream"] else TOGETHER.answer)(
+        said, TOGETHER.reasons["tool"], Counts()
+    )
+
+    with pytest.raises(PortkeyStreamError, match="set stream=False"):
+        asyncio.run(_ended(way.model(TOGETHER).stream(QUESTION, TOOLS)))
+    events = asyncio.run(_ended(way.model(TOGETHER, stream=False).stream(QUESTION, TOOLS)))
+
+    assert [event["messageStop"]["stopReason"] for event in events if "messageStop" in event] == ["tool_use"]
 
 
 @providers(GEMINIS)

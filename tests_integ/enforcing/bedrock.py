@@ -84,6 +84,8 @@ def _block(kind: str, block: Body, here: str, role: str) -> Iterator[str]:
         yield f"The text field in the ContentBlock object at {here} is blank. {words}"
     elif kind == "toolUse" and not re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", block["toolUse"]["toolUseId"]):
         yield f"Value at '{here}.toolUse.toolUseId' failed to satisfy constraint: [a-zA-Z0-9_-]+"
+    elif kind == "toolUse" and not isinstance(block["toolUse"]["input"], dict):
+        yield f"The format of the value at {here}.toolUse.input is invalid. Provide a json object for the field"
     elif kind == "toolResult":
         yield from _result(block["toolResult"], here)
     elif kind == "reasoningContent":

@@ -29,6 +29,7 @@ _PARTS_OF_ROLES = {
     "developer": {"text"},
     "tool": {"text"},
 }
+_LONGEST_ID = 40
 _BODY = {
     "model", "messages", "tools", "tool_choice", "stream", "stream_options", "response_format", "prompt_cache_key",
     "prompt_cache_retention", "max_completion_tokens", "max_tokens", "temperature", "top_p", "reasoning_effort",
@@ -40,6 +41,7 @@ def faults(body: Any) -> Iterator[str]:
     """Yield what OpenAI would refuse."""
     yield from _unknown_keys(body)
     yield from _messages(body["messages"])
+    yield from _long_ids(body["messages"])
     yield from _files(body["messages"])
     yield from _schema(body.get("response_format"))
 
@@ -196,6 +198,16 @@ def _calls(message: Body, where: str) -> Iterator[str]:
             yield f"Invalid type for '{here}.function.arguments': expected a string, but got an object instead."
         elif not call["function"]["arguments"]:
             yield f"Invalid '{here}.function.arguments': empty string (our words)"
+
+
+def _long_ids(messages: Sequence[Body]) -> Iterator[str]:
+    for number, message in enumerate(messages):
+        for index, call in enumerate(message.get("tool_calls") or ()):
+            if len(call["id"]) > _LONGEST_ID:
+                yield (
+                    f"Invalid 'messages[{number}].tool_calls[{index}].id': string too long. Expected a string with"
+                    f" maximum length {_LONGEST_ID}, but got a string with length {len(call['id'])} instead."
+                )
 
 
 def _unanswered(waiting: Sequence[str]) -> str:

@@ -108,6 +108,9 @@ TEXT = {"type": "text", "text": "Hi"}
 MARKED_TEXT = {**TEXT, "cache_control": EPHEMERAL}
 HOUR_TEXT = {**TEXT, "cache_control": {"type": "ephemeral", "ttl": "1h"}}
 BAD: Sequence[tuple[Provider, str, Sequence[Change]]] = [
+    # Ids and inputs of calls.
+    (OPENAI, "got a string with length 44", [put("messages", 2, "tool_calls", 0, "id", value="portkey-" + "0" * 36)]),
+    (BEDROCK, "Provide a json object", [put("messages", 1, "content", -1, "toolUse", "input", value=["x"])]),
     # Claude on Anthropic's servers. Message 1 has thinking and calls, 2 and 3 are their results.
     (ANTHROPIC, "max_tokens: Field required", [cut("max_tokens")]),
     (ANTHROPIC, "must be greater than `thinking.budget_tokens`", [put("max_tokens", value=1024)]),
