@@ -98,28 +98,28 @@ class GatewayResponse:
             PortkeyStreamError: If the body breaks off, or a message is longer than the limit.
             PortkeyTimeoutError: If a clock runs out.
         """
-        pieces = await self._typed_pieces()
+        pieces = self.pieces()
+        head = await self._find_type(pieces)
         if not self.is_stream:
-            yield None, await self._whole(pieces)
+            yield None, await self._whole(head, pieces)
             return
-        async with aclosing(EventSource(EventText(pieces, self.broken)).aiter_sse()) as sses:
+        async with aclosing(EventSource(EventText(head, pieces, self.broken)).aiter_sse()) as sses:
             async for sse in sses:
                 self._pending = 0
                 if data := sse.data:
                     self._received += 1
                     yield sse.event, data
 
-    async def _typed_pieces(self) -> AsyncGenerator[bytes, None]:
-        """Return the body's pieces once it is known whether they are a stream.
+    async def _find_type(self, pieces: AsyncGenerator[bytes, None]) -> bytes:
+        """Find out whether the body is a stream, and return what was read of it for that.
 
         The gateway hands on the type that the upstream names: a stream that goes by another name than JSON is known by
         its beginning, and so is an error in JSON or HTML that goes by the name of a stream.
         """
-        pieces = self.pieces()
         if self.status_code not in _OK or "json" in self.headers.get("content-type", "").lower():
-            return pieces
-        self.is_stream, pieces = await find_events(pieces, is_named=self.is_stream)
-        return pieces
+            return b""
+        self.is_stream, head = await find_events(pieces, is_named=self.is_stream)
+        return head
 
     async def json(self) -> JsonValue:
         """Return the JSON of an answer that is no completion, None where it is empty.
@@ -127,7 +127,7 @@ class GatewayResponse:
         Raises:
             PortkeyAPIError: If it is an error or no JSON.
         """
-        body = await self._body(self.pieces())
+        body = await self._body(b"", self.pieces())
         if self.status_code in _OK:
             if not body.strip():
                 return None
@@ -138,9 +138,9 @@ class GatewayResponse:
                 return value
         raise self._error(body)
 
-    async def _whole(self, pieces: AsyncGenerator[bytes, None]) -> str:
+    async def _whole(self, head: bytes, pieces: AsyncGenerator[bytes, None]) -> str:
         """Return the body of an answer that is no stream."""
-        body = await self._body(pieces)
+        body = await self._body(head, pieces)
         if self.status_code in _OK:
             if not body.strip():
                 raise self.broken("it is empty")
@@ -148,9 +148,9 @@ class GatewayResponse:
                 return body.decode()
         raise self._error(body)
 
-    async def _body(self, pieces: AsyncGenerator[bytes, None]) -> bytes:
+    async def _body(self, head: bytes, pieces: AsyncGenerator[bytes, None]) -> bytes:
         """Return the whole body; of an error only its beginning, or what came of it."""
-        body = bytearray()
+        body = bytearray(head)
         try:
             async with aclosing(pieces):
                 async for piece in pieces:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Final
 
 import httpx
@@ -19,10 +19,8 @@ _ERROR_EVENT: Final = r"\1event: error\ndata: "
 _BLANK: Final = b" \t\r\n\xef\xbb\xbf"  # A byte order mark counts as blank.
 
 
-async def find_events(
-    pieces: AsyncGenerator[bytes, None], *, is_named: bool
-) -> tuple[bool, AsyncGenerator[bytes, None]]:
-    """Return whether a body is a stream of events, by its beginning, and the whole body.
+async def find_events(pieces: AsyncGenerator[bytes, None], *, is_named: bool) -> tuple[bool, bytes]:
+    """Return whether a body is a stream of events, by its beginning, and what was read of it.
 
     One that is named so is one unless it begins as something else.
     """
@@ -32,60 +30,56 @@ async def find_events(
         is_stream = not head.startswith(_OTHER_BEGINS) if is_named else head.startswith(_EVENT_BEGINS)
         if head and (is_named or is_stream or len(head) >= _BEGIN):
             break
-    return is_stream, _joined(head, pieces)
-
-
-async def _joined(head: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-    """Yield what has been read of a body, then the rest."""
-    async with aclosing(rest):
-        yield head
-        async for piece in rest:
-            yield piece
+    return is_stream, head
 
 
 class EventText(httpx.Response):
     """A body as httpx-sse takes it: text that arrives piece by piece, all lines ended."""
 
-    def __init__(self, pieces: AsyncGenerator[bytes, None], broken: Callable[[str], Exception]) -> None:
-        """Begin; `broken` makes the error for bytes that are no text."""
+    def __init__(self, head: bytes, pieces: AsyncGenerator[bytes, None], broken: Callable[[str], Exception]) -> None:
+        """Begin with what was read before the pieces; `broken` makes the error for bytes that are no text."""
         super().__init__(200, headers={"content-type": "text/event-stream"})
+        self._head = head
         self._pieces = pieces
         self._broken = broken
-        self._held: str | None = ""  # What is held back of the line that has begun; None if it cannot be an error.
 
     async def aiter_text(self, chunk_size: int | None = None) -> AsyncIterator[str]:  # noqa: ARG002 - httpx's signature
         """Yield the text."""
-        why, rest, is_first = "", b"", True
+        why, rest, piece = "", b"", self._head
+        # What is held back of the line that has begun; None if it cannot be an error.
+        held: str | None = ""
         async with aclosing(self._pieces):
-            async for piece in self._pieces:
-                data = rest + piece if rest else piece
-                try:
-                    text, read = codecs.utf_8_decode(data)
-                except UnicodeDecodeError as error:
-                    why = f"it holds bytes that are no UTF-8: {error.reason}"
-                    break
-                rest = data[read:]
-                if text:
-                    text = self._readable(text.removeprefix("\ufeff") if is_first else text)
-                    is_first = False  # A byte order mark may come first.
-                if text:
-                    yield text
+            with suppress(StopAsyncIteration):
+                while True:
+                    data = rest + piece if rest else piece
+                    try:
+                        text, read = codecs.utf_8_decode(data)
+                    except UnicodeDecodeError as error:
+                        why = f"it holds bytes that are no UTF-8: {error.reason}"
+                        break
+                    rest = data[read:]
+                    if held or text[-1:] != "\n" or _ERROR in text:
+                        text, held = _readable(text, held)
+                    else:
+                        held = ""
+                    if text:
+                        yield text
+                    piece = await self._pieces.__anext__()
         if why:  # Raised out here, since what Python says of it quotes the bytes.
             raise self._broken(why)
-        yield (self._held or "") + "\n\n"  # The last event may lack its blank line.
+        yield (held or "") + "\n\n"  # The last event may lack its blank line.
 
-    def _readable(self, text: str) -> str:
-        """Return text with llama.cpp's errors as events; a last line that may become one is held back."""
-        begins_line = self._held is not None
-        if self._held:
-            text = self._held + text
-        if _ERROR in text:
-            # What goes before text within a line is no line's end.
-            text = _ERROR_LINE.sub(_ERROR_EVENT, text) if begins_line else _ERROR_LINE.sub(_ERROR_EVENT, f" {text}")[1:]
-        end = max(text.rfind("\n"), text.rfind("\r")) + 1
-        last = text[end:]
-        if (end or begins_line) and _ERROR.startswith(last):
-            self._held = last
-            return text[:end]
-        self._held = None
-        return text
+
+def _readable(text: str, held: str | None) -> tuple[str, str | None]:
+    """Return text with llama.cpp's errors as events, and what is held back: a last line that may become one."""
+    begins_line = held is not None
+    if held:
+        text = held + text
+    if _ERROR in text:
+        # What goes before text within a line is no line's end.
+        text = _ERROR_LINE.sub(_ERROR_EVENT, text) if begins_line else _ERROR_LINE.sub(_ERROR_EVENT, f" {text}")[1:]
+    end = max(text.rfind("\n"), text.rfind("\r")) + 1
+    last = text[end:]
+    if (end or begins_line) and _ERROR.startswith(last):
+        return text[:end], last
+    return text, None

@@ -134,8 +134,6 @@ class ChatTranslator(Translator):
             for choice in choices:
                 if choice.get("index") != self._choice and not self._counts(choice, chunk.get("provider")):
                     continue
-                if error := choice.get("error"):
-                    raise self._error(to_complaint({"error": error}))
                 self._take_choice(choice, chunk.get("provider"), is_whole=event is None)
         events, self.blocks.events = self.blocks.events, []
         return events if self.has_begun else self.begin(events)
@@ -244,10 +242,13 @@ class ChatTranslator(Translator):
         if delta.get("finish_reason"):
             said = "the upstream ended the stream with an exception, whose text the gateway drops"
             raise self._error(Complaint(said, type="stream_error", provider=provider or "bedrock"))
-        if finish_reason := choice.get("finish_reason"):
-            self._take_finish_reason(finish_reason, provider)
+        if choice.get("finish_reason") or choice.get("error"):
+            self._take_end(choice, provider)
 
-    def _take_finish_reason(self, finish_reason: str, provider: str | None) -> None:
+    def _take_end(self, choice: Choice, provider: str | None) -> None:
+        if error := choice.get("error"):
+            raise self._error(to_complaint({"error": error}))
+        finish_reason = choice.get("finish_reason") or ""
         if is_failure(finish_reason):
             said = "the upstream ended the answer with an error, whose text the gateway drops"
             raise self._error(Complaint(said, type=finish_reason, provider=provider))
