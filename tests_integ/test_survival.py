@@ -391,7 +391,7 @@ async def test_an_error_that_time_does_not_mend_ends_the_tries(server: Upstream)
 BEGUN: Final[dict[str, list[openai.Delta]]] = {
     "a word": openai.text("Hel"),
     "a thought": openai.reasoning("Hm"),
-    "a tool's name": openai.tool_call(0, "c1", "get_weather"),
+    "a tool's name and the begin of its arguments": openai.tool_call(0, "c1", "get_weather", "{"),
 }
 
 
@@ -432,6 +432,7 @@ EMPTY: Final[dict[str, Reply]] = {
     "an end without reason after an empty delta": streamed(ROLE, openai.chunk({"content": ""}), openai.chunk({})),
     "an end without reason and without anything": streamed(),
     "only the last event": streamed(ROLE, openai.DONE),
+    "a tool's name, of which more may come": streamed(ROLE, *map(openai.chunk, openai.tool_call(0, "c1", "get_"))),
     "a closed connection": streamed(ROLE, ending="cut"),
     "a reset connection": streamed(ROLE, ending="abort"),
     "a keep-alive and a closed connection": streamed(b": OPENROUTER PROCESSING\n\n", ending="cut"),

@@ -24,7 +24,13 @@ from strands_portkey._request.schemas import Mechanism, is_rejection, to_output_
 from strands_portkey._request.thoughts import Signature, is_refusal, signatures_of, without_thoughts
 from strands_portkey._settings.config import PortkeyConfig
 from strands_portkey._settings.headers import request_headers
-from strands_portkey._settings.upstreams import Route, answering_upstream, find_upstreams, to_route
+from strands_portkey._settings.upstreams import (
+    Route,
+    answering_upstream,
+    find_upstreams,
+    may_have_thinking_tags,
+    to_route,
+)
 from strands_portkey._wires import WIRES
 from strands_portkey._wires.wire import Wire
 
@@ -69,6 +75,7 @@ class Plan:
         mechanisms: How the answer is held to a schema, with the others to try after it; None where there is none.
         left_out: Thoughts of the conversation that are not replayed.
         refused: Those of them that the upstream has refused in this call.
+        has_thinking_tags: Whether the answer may begin with reasoning in tags.
         is_edited: Whether the conversation has been edited, so that thoughts of it were refused.
         may_change_form: Whether it may be sent once more in the form of the upstream that has refused it.
         may_renew_keys: Whether keys come from functions and have not been fetched anew.
@@ -88,6 +95,7 @@ class Plan:
     mechanisms: Sequence[Mechanism | None] = (None,)
     left_out: frozenset[Signature] = frozenset()
     refused: frozenset[Signature] = frozenset()
+    has_thinking_tags: bool = False
     is_edited: bool = False
     may_change_form: bool = True
     may_renew_keys: bool = False
@@ -115,6 +123,8 @@ def first_plan(call: Call, called: Mapping[str, object], learned: Learned) -> Pl
         may_renew_keys=any(callable(value) for value in call.routing.values()),
         max_retries=call.max_retries,
     )
+    has_tags = call.config.get("thinking_tags", may_have_thinking_tags(plan.providers or upstreams, called))
+    plan = replace(plan, has_thinking_tags=has_tags)
     if question.output_model is not None:
         plan = replace(plan, mechanisms=_find_mechanisms(plan, question, learned.allowed(question.model_id)))
     if learned.is_edited(question):

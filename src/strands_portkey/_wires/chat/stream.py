@@ -326,8 +326,7 @@ class ChatTranslator(Translator):
 
     def _stop_reason(self, finish_reason: str) -> StopReason:
         stop_reason = _to_stop_reason(finish_reason)
-        is_empty = not (self.has_begun or self._calls.all)
-        if stop_reason is None and is_empty:
+        if stop_reason is None and not (self.has_begun or self._calls.all):
             message = f"the answer ended for an unknown reason, without any content: {self.judge.quote(finish_reason)}"
             raise PortkeyStreamError(message, origin="provider", received=self.received, retryable=True)
         if stop_reason is None or finish_reason.lower() == "pause_turn":
@@ -338,17 +337,10 @@ class ChatTranslator(Translator):
         if self._calls.all and stop_reason in ("end_turn", "stop_sequence"):
             return "tool_use"  # Gemini and others end a turn with calls as any other.
         if not self._calls.all and stop_reason == "tool_use":
-            is_dropped = self.judge.provider == _WITHOUT_STREAMED_CALLS
-            if is_empty or is_dropped:
+            if self.judge.provider == _WITHOUT_STREAMED_CALLS:
                 message = f"the answer ended for a tool call, but has none ({self.judge.quote(finish_reason)})"
                 hint = "set stream=False; the gateway drops the tool calls of this provider's streams"
-                raise PortkeyStreamError(
-                    message,
-                    origin="gateway" if is_dropped else "provider",
-                    received=self.received,
-                    hint=hint if is_dropped else None,
-                    retryable=not is_dropped,
-                )
+                raise PortkeyStreamError(message, origin="gateway", received=self.received, hint=hint)
             logger.warning("finish_reason=<%s> | no tool call came with it", finish_reason)
             return "end_turn"  # Strands would go on with an empty user turn.
         return stop_reason
