@@ -63,6 +63,7 @@ class ContentPart(TypedDict, total=False):
 
     text: str | None
     thinking: str | _BoundedList[Thought] | None
+    summary: _BoundedList[Thought] | None  # Databricks
     signature: str | None
     data: str | None  # redacted thinking
     citation: Citation | None

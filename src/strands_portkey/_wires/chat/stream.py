@@ -17,7 +17,7 @@ from strands.types.event_loop import StopReason
 from strands.types.streaming import MessageStopEvent, MetadataEvent, StreamEvent
 from typing_extensions import override
 
-from strands_portkey._answer.citations import to_citation
+from strands_portkey._answer.citations import Citation, to_citation
 from strands_portkey._answer.counts import Counts
 from strands_portkey._answer.error_details import Complaint, to_complaint
 from strands_portkey._answer.judgement import Judge, is_failure
@@ -36,6 +36,7 @@ from strands_portkey._wires.chat.shapes import (
     UnreadableChunkError,
     parse_chunk,
 )
+from strands_portkey._wires.chat.sources import find_sources
 from strands_portkey._wires.chat.tool_calls import ToolCalls
 from strands_portkey._wires.chat.usage import merge_usage, to_counts
 
@@ -101,6 +102,7 @@ class ChatTranslator(Translator):
         self._refused = False
         self._choice: int | None = None  # The number of the choice that counts.
         self._calls = ToolCalls()
+        self._sources: dict[str, Citation] = {}
         self._warned: set[str] = set()
 
     @property
@@ -136,6 +138,8 @@ class ChatTranslator(Translator):
                     continue
                 self._take_choice(choice, chunk.get("provider"), is_whole=event is None)
         events, self.blocks.events = self.blocks.events, []
+        if not events or self._finish_reason is not None:  # Sources come beside nothing else, or at the end.
+            self._sources |= find_sources(data)
         return events if self.has_begun else self.begin(events)
 
     def read(self, event: str | None, data: str) -> ChatCompletionChunk | None:
@@ -186,6 +190,7 @@ class ChatTranslator(Translator):
         stop_reason = self._stop_reason(self._finish_reason)
         if stop_reason != "max_tokens":  # Strands drops the calls of an answer that was cut by its length.
             self._check_calls()
+        self.blocks.sources(map(to_citation, self._sources.values()))
         self.blocks.close()
         metadata: MetadataEvent = {"metrics": self.stopwatch.metrics()}
         if counts := self.counts:
@@ -257,7 +262,7 @@ class ChatTranslator(Translator):
             self._finish_reason = finish_reason
 
     def _take_part(self, index: int | None, part: ContentPart) -> None:
-        thinking = part.get("thinking")
+        thinking = part.get("thinking") or part.get("summary")
         if isinstance(thinking, list):
             thinking = "".join(thought.get("text") or "" for thought in thinking)
         if thinking:
