@@ -51,7 +51,8 @@ from tests_integ.record.providers import (
     VERTEX_CLAUDE,
     Provider,
 )
-from tests_integ.upstream import Reply, Request, Upstream
+from tests_integ.upstream import Reply, Request, Upstream, json_reply, sse_reply
+from tests_integ.wires import openai
 from tests_integ.wires.said import Counts, Redacted, Said, call, text, thinking
 
 KEPT = Path(__file__).resolve().parents[1] / "tests" / "requests"
@@ -566,6 +567,47 @@ def test_a_stream_whose_calls_the_gateway_drops_raises_and_a_json_answer_has_the
     events = asyncio.run(_ended(way.model(TOGETHER, stream=False).stream(QUESTION, TOOLS)))
 
     assert [event["messageStop"]["stopReason"] for event in events if "messageStop" in event] == ["tool_use"]
+
+
+SIGNED_DETAILS = [
+    {"type": "reasoning.text", "text": "The time is wanted.", "format": "anthropic-claude-v1", "index": 0},
+    {"type": "reasoning.text", "signature": "SIG==", "format": "anthropic-claude-v1", "index": 0},
+]
+ENCRYPTED_DETAILS = [{"type": "reasoning.encrypted", "data": "DATA==", "id": "callone11", "index": 0}]
+GOOGLES = {"extra_content": {"google": {"thought_signature": "SIG=="}}}
+
+
+@pytest.mark.parametrize("way_of_answering", ["stream", "JSON"])
+@pytest.mark.parametrize(
+    ("provider", "marks", "back"),
+    [
+        (OPENROUTER, {"reasoning_details": SIGNED_DETAILS}, [SIGNED_DETAILS[0] | SIGNED_DETAILS[1]]),
+        (OPENROUTER, {"reasoning_details": ENCRYPTED_DETAILS}, ENCRYPTED_DETAILS),
+        (OPENAI, GOOGLES, None),
+    ],
+    ids=["claude by openrouter", "gemini by openrouter", "google as a copy of openai"],
+)
+def test_marks_of_reasoning_go_back_as_they_came(
+    way: Way, provider: Provider, marks: Any, back: Any, way_of_answering: str
+) -> None:
+    stream, on_call = way_of_answering == "stream", marks if back is None else {}
+    delta = {} if on_call else marks
+    made = {"index": 0, "id": "callone11", "type": "function", "function": {"name": "get_time", "arguments": "{}"}}
+    said = {"role": "assistant", "content": None, **delta, "tool_calls": [{**made, **on_call}]}
+    usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
+    end = {"object": "chat.completion", "usage": usage, "choices": [{"message": said, "finish_reason": "tool_calls"}]}
+    replies = [
+        sse_reply([openai.chunk(said), openai.chunk({}, "tool_calls"), openai.DONE]) if stream else json_reply(end),
+        (provider.stream if stream else provider.answer)([text("Noon.")], provider.reasons["end"], Counts()),
+    ]
+    way.upstream.script = lambda _: replies.pop(0)
+    agent = Agent(way.model(provider, stream=stream), tools=[get_time], callback_handler=None, retry_strategy=None)
+    agent("What time is it?")
+
+    message = way.upstream.requests[1].json["messages"][1]
+    (sent,) = message["tool_calls"]
+    assert {name: value for name, value in sent.items() if name == "extra_content"} == on_call
+    assert message.get("reasoning_details") == back
 
 
 @providers(GEMINIS)

@@ -20,6 +20,10 @@ Signature = str | bytes
 
 RESPONSES_ENVELOPE: Final = "openai-responses:"
 """How the signature of a thought begins that is an item of the Responses protocol, which nobody else can read."""
+OPENROUTER_ENVELOPE: Final = "openrouter:"
+"""How the signature of a thought begins that holds OpenRouter's `reasoning_details`, likewise."""
+ENVELOPES: Final = (RESPONSES_ENVELOPE, OPENROUTER_ENVELOPE)
+"""How signatures begin that Claude cannot read."""
 
 _REFUSED_STATUS: Final = frozenset({400, 404, 422, None})  # None: in a stream.
 _REFUSED: Final = re.compile(

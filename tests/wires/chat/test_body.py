@@ -58,6 +58,11 @@ def user(*blocks, dialect="openai", **more):
     return body_of([{"role": "user", "content": list(blocks)}], dialect, **more)["messages"]
 
 
+EXTRA = "extra_content.google.thought_signature"
+DETAILS = [{"type": "reasoning.text", "text": "hm", "signature": "S==", "index": 0}]
+DETAILED = {"reasoningContent": {"reasoningText": {"text": "", "signature": f"openrouter:1:{json.dumps(DETAILS)}"}}}
+
+
 def assistant(*blocks, dialect="openai"):
     """Return how an assistant's message is replayed, ahead of a user's."""
     messages = [{"role": "assistant", "content": list(blocks)}, {"role": "user", "content": [{"text": "go on"}]}]
@@ -692,6 +697,65 @@ def test_a_users_message_is_converted(blocks, dialect, messages):
                 }
             ],
             id="gemini: the call's signature goes back",
+        ),
+        *(
+            pytest.param(
+                [{"toolUse": {**USE["toolUse"], "reasoningSignature": f"{place}:s"}}],
+                dialect,
+                [{"role": "assistant", "content": None, "tool_calls": [call]}],
+                id=f"{dialect}: a signature that stood in {place}",
+            )
+            for place, dialect, call in [
+                (EXTRA, "openai", {**CALL, "extra_content": {"google": {"thought_signature": "s"}}}),
+                (EXTRA, "gemini", {**CALL, "function": {**CALL["function"], "thought_signature": "s"}}),
+                (EXTRA, "anthropic", CALL),
+                (EXTRA, "groq", CALL),
+                ("thoughtSignature", "openai", {**CALL, "thoughtSignature": "s"}),
+                (
+                    "function.thoughtSignature",
+                    "openai",
+                    {**CALL, "function": {**CALL["function"], "thoughtSignature": "s"}},
+                ),
+            ]
+        ),
+        pytest.param(
+            [{"toolUse": {**USE["toolUse"], "reasoningSignature": "s"}}],
+            "openai",
+            [{"role": "assistant", "content": None, "tool_calls": [CALL]}],
+            id="openai: a signature of the gateway's form is Gemini's",
+        ),
+        pytest.param(
+            [UNSIGNED, USE, DETAILED],
+            "openrouter",
+            [{"role": "assistant", "content": None, "reasoning_details": DETAILS, "tool_calls": [CALL]}],
+            id="openrouter: its details hold the words too",
+        ),
+        pytest.param(
+            [UNSIGNED, {"text": "a"}, DETAILED],
+            "openrouter",
+            [{"role": "assistant", "content": "a", "reasoning_details": DETAILS}],
+            id="openrouter: its details behind the text",
+        ),
+        pytest.param(
+            [DETAILED, {"text": "a"}, DETAILED],
+            "openrouter",
+            [{"role": "assistant", "content": "a", "reasoning_details": [*DETAILS, *DETAILS]}],
+            id="openrouter: details of several messages that were joined",
+        ),
+        pytest.param(
+            [{"reasoningContent": {"reasoningText": {"text": "", "signature": "openrouter:1:[broken"}}}, {"text": "a"}],
+            "openrouter",
+            [{"role": "assistant", "content": "a"}],
+            id="openrouter: details that were cut",
+        ),
+        *(
+            pytest.param(
+                [DETAILED, {"text": "a"}],
+                dialect,
+                [{"role": "assistant", "content": "a"}],
+                id=f"{dialect}: the details of openrouter are foreign",
+            )
+            for dialect in ("openai", "anthropic", "bedrock", "deepseek", "gemini", "groq")
         ),
         pytest.param(
             [{"toolUse": {**USE["toolUse"], "reasoningSignature": "s"}}],

@@ -37,7 +37,8 @@ class FunctionDelta(TypedDict, total=False):
 
     name: str | None
     arguments: str | None
-    thought_signature: str | None  # Gemini's, tied to this call
+    thought_signature: str | None  # Gemini's, tied to this call, as the gateway puts it
+    thoughtSignature: JsonValue  # As Gemini itself names it
 
 
 class ToolCallDelta(TypedDict, total=False):
@@ -46,6 +47,8 @@ class ToolCallDelta(TypedDict, total=False):
     index: int | None
     id: str | None
     function: FunctionDelta | None
+    thoughtSignature: JsonValue
+    extra_content: JsonValue  # Google's, where it copies OpenAI
 
 
 class Thought(TypedDict, total=False):
@@ -85,6 +88,7 @@ class Delta(TypedDict, total=False):
     content_blocks: _BoundedList[ContentBlock] | None
     reasoning_content: str | None
     reasoning: str | None
+    reasoning_details: JsonValue  # OpenRouter
     refusal: str | None
     tool_calls: _First[_BoundedList[ToolCallDelta | None] | ToolCallDelta | None]  # Cohere sends one object
     finish_reason: str | None  # Bedrock's exceptions put it here

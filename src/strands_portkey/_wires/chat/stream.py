@@ -26,12 +26,14 @@ from strands_portkey._answer.quoting import LONGEST_QUOTE
 from strands_portkey._answer.translator import Translator
 from strands_portkey._errors import PortkeyAPIError, PortkeyError, PortkeyGuardrailError, PortkeyStreamError
 from strands_portkey._json import LONG, has_too_many_parts
+from strands_portkey._wires.chat.reasoning_details import ReasoningDetails
 from strands_portkey._wires.chat.shapes import (
     ChatCompletionChunk,
     Choice,
     CompletionUsage,
     ContentBlock,
     ContentPart,
+    Delta,
     ToolCallDelta,
     UnreadableChunkError,
     parse_chunk,
@@ -101,6 +103,7 @@ class ChatTranslator(Translator):
         self._finish_reason: str | None = None
         self._refused = False
         self._choice: int | None = None  # The number of the choice that counts.
+        self._details = ReasoningDetails()
         self._calls = ToolCalls()
         self._sources: dict[str, Citation] = {}
         self._warned: set[str] = set()
@@ -191,6 +194,8 @@ class ChatTranslator(Translator):
         if stop_reason != "max_tokens":  # Strands drops the calls of an answer that was cut by its length.
             self._check_calls()
         self.blocks.sources(map(to_citation, self._sources.values()))
+        if signature := self._details.to_signature():
+            self.blocks.signature(None, signature)
         self.blocks.close()
         metadata: MetadataEvent = {"metrics": self.stopwatch.metrics()}
         if counts := self.counts:
@@ -232,6 +237,8 @@ class ChatTranslator(Translator):
         parts = _to_parts(content_blocks) if content_blocks else ()
         # What stands in `content_blocks` may stand elsewhere as well; it counts once.
         reasoning = delta.get("reasoning_content") or delta.get("reasoning")
+        if details := delta.get("reasoning_details"):
+            self._details.take(details)  # Their words stand in `reasoning` too.
         if reasoning and not (parts and any(part.get("thinking") for _, part in parts)):
             self.blocks.reasoning(None, reasoning)
         for index, part in parts:
@@ -244,13 +251,13 @@ class ChatTranslator(Translator):
             self._take_content(refusal)
         if tool_calls := delta.get("tool_calls"):
             self._take_tool_calls(tool_calls)
+        if choice.get("finish_reason") or choice.get("error") or delta.get("finish_reason"):
+            self._take_end(choice, delta, provider)
+
+    def _take_end(self, choice: Choice, delta: Delta, provider: str | None) -> None:
         if delta.get("finish_reason"):
             said = "the upstream ended the stream with an exception, whose text the gateway drops"
             raise self._error(Complaint(said, type="stream_error", provider=provider or "bedrock"))
-        if choice.get("finish_reason") or choice.get("error"):
-            self._take_end(choice, provider)
-
-    def _take_end(self, choice: Choice, provider: str | None) -> None:
         if error := choice.get("error"):
             raise self._error(to_complaint({"error": error}))
         finish_reason = choice.get("finish_reason") or ""
