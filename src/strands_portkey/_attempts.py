@@ -19,6 +19,7 @@ from strands_portkey._errors import (
 from strands_portkey._http.client import Request, StaleConnectionError
 from strands_portkey._json import dump_body
 from strands_portkey._learned import Learned
+from strands_portkey._request.pairs import in_pairs
 from strands_portkey._request.question import Question
 from strands_portkey._request.schemas import Mechanism, is_rejection, to_output_schema
 from strands_portkey._request.thoughts import Signature, is_refusal, signatures_of, without_thoughts
@@ -238,7 +239,7 @@ def to_request(call: Call, plan: Plan) -> Request:
     by_schema = question.output_model if mechanism == "schema" else None
     question = replace(
         question,
-        messages=without_thoughts(question.messages, plan.left_out),
+        messages=in_pairs(without_thoughts(question.messages, plan.left_out)),
         upstreams=plan.upstreams,
         providers=plan.providers,
         tool_specs=() if by_schema else question.tool_specs,
