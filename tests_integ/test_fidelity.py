@@ -501,6 +501,49 @@ def test_calls_of_gemini_go_back_to_others(way: Way, provider: Provider) -> None
     take(way, provider, after_a_call(f"portkey-{UUID(int=7)}", {"text": "12:00"}))
 
 
+NOON: Messages = [{"role": "assistant", "content": [{"text": "Noon."}]}]
+PAIR = after_a_call("callone11", {"text": "12:00"})[1:]
+PICTURED = after_a_call("callone11", {"text": "12:00"}, {"image": {"format": "png", "source": {"bytes": PNG}}})[1:]
+OTHER_PAIR = after_a_call("calltwo22", {"text": "12:01"})[1:]
+TRIMMED: Mapping[str, Messages] = {
+    "a result without its call": [PAIR[1], *NOON, *QUESTION],
+    "a result with an image without its call": [PICTURED[1], *NOON, *QUESTION],
+    "a result without its call in the middle": [*QUESTION, *NOON, PAIR[1], *NOON, *QUESTION],
+    "a result of another call": [*QUESTION, PAIR[0], OTHER_PAIR[1]],
+    "two results for one call": [*QUESTION, *PAIR, PAIR[1]],
+    "a call without a result": [*QUESTION, PAIR[0], *QUESTION],
+    "a call without a result at the end": [*QUESTION, PAIR[0]],
+    "one of two calls without a result": [
+        *QUESTION,
+        {"role": "assistant", "content": [*PAIR[0]["content"], *OTHER_PAIR[0]["content"]]},
+        OTHER_PAIR[1],
+    ],
+    "calls in two messages": [
+        *QUESTION,
+        PAIR[0],
+        OTHER_PAIR[0],
+        {"role": "user", "content": [*OTHER_PAIR[1]["content"], *PAIR[1]["content"]]},
+    ],
+    "results in two messages": [
+        *QUESTION,
+        {"role": "assistant", "content": [*PAIR[0]["content"], *OTHER_PAIR[0]["content"]]},
+        PAIR[1],
+        OTHER_PAIR[1],
+    ],
+    "an answer right after a call": [*QUESTION, PAIR[0], *NOON, *QUESTION],
+}
+
+
+@pytest.mark.parametrize("name", TRIMMED)
+@providers(WITH_TOOLS)
+def test_a_conversation_that_was_cut_between_calls_and_results_is_accepted(
+    way: Way, provider: Provider, name: str
+) -> None:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "the conversation was cut between calls and results")
+        take(way, provider, TRIMMED[name])
+
+
 ODD_INPUTS = (["x"], 5, True, "x", '{"city": "Zürich"}', None, {"heat": math.nan})
 
 

@@ -17,6 +17,7 @@ from strands.models.model import CacheConfig
 from strands_portkey import PortkeyConfigError
 from strands_portkey._json import dump_body
 from strands_portkey._request.question import Question
+from strands_portkey._wires.chat import CHAT
 from strands_portkey._wires.chat.body import to_body
 from strands_portkey._wires.chat.dialects import DIALECTS, OPENAI, find_dialect
 
@@ -1208,3 +1209,26 @@ def test_a_question_for_an_unknown_upstream_is_plain_chat():
         user({"text": "Hi"})
         == to_body(Question([{"role": "user", "content": [{"text": "Hi"}]}], "m"), OPENAI)["messages"]
     )
+
+
+@pytest.mark.parametrize(
+    ("said", "sent"),
+    [
+        pytest.param([UNSIGNED, USE], {"content": None, "reasoning_content": "hm", "tool_calls": [CALL]}, id="a call"),
+        pytest.param([UNSIGNED, {"text": "a"}], {"content": "a", "reasoning_content": "hm"}, id="text"),
+        pytest.param([USE], {"content": None, "reasoning_content": " ", "tool_calls": [CALL]}, id="none at a call"),
+        pytest.param([{"text": "a"}], {"content": "a", "reasoning_content": " "}, id="none at a text"),
+        pytest.param([SIGNED, {"text": "a"}], {"content": "a", "reasoning_content": " "}, id="none but Claude's"),
+    ],
+)
+@pytest.mark.parametrize("upstream", ["openai", "deepseek", "groq", "openrouter", "moonshot"])
+def test_an_upstream_that_wants_reasoning_has_it_in_each_message_of_the_model(said, sent, upstream):
+    messages: Any = [
+        {"role": "user", "content": [{"text": "q"}]},
+        {"role": "assistant", "content": said},
+        {"role": "user", "content": [{"text": "q"}]},
+    ]
+
+    body: Any = CHAT.to_body(Question(messages, "m", upstreams=frozenset({upstream}), wants_reasoning=True))
+
+    assert body["messages"][1] == {"role": "assistant", **sent}

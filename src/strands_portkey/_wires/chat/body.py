@@ -31,6 +31,7 @@ from strands_portkey._wires.chat.tools import (
 
 _MARKABLE: Final = ("text", "image_url")  # The gateway drops a cache mark on other parts.
 _THINKING: Final = ("thinking", "redacted_thinking", "reasoning_details")
+_NO_REASONING: Final = " "  # An empty text may count as missing.
 _BLANK_TEXT: Final = "[blank text]"  # Strands' own placeholder in the model's messages; upstreams refuse blank text.
 
 
@@ -136,6 +137,10 @@ class _Conversation:
                 self._add_assistant(blocks)
             else:
                 self._add_user(in_order(blocks, self._called))
+        if self._dialect.reasoning_required:
+            for body in self.bodies:
+                if body["role"] == "assistant":
+                    body.setdefault("reasoning_content", _NO_REASONING)
 
     def _add_user(self, blocks: Sequence[ContentBlock]) -> None:
         """Add all tool results, then one message with the media moved out of them and the user's own content."""
