@@ -298,11 +298,10 @@ class BlockQueue:
         if block.is_open:
             self.events.append({"contentBlockStop": {}})
         elif block.call and not block.call.is_echo:  # Strands reports a tool to callbacks when an input comes.
-            self.events += [
-                {"contentBlockStart": {"start": block.start()}},
-                {"contentBlockDelta": {"delta": {"toolUse": {"input": block.call.input()}}}},
-                {"contentBlockStop": {}},
-            ]
+            whole: ContentBlockDelta = {"toolUse": {"input": block.call.input()}}
+            self.events.append({"contentBlockStart": {"start": block.start()}})
+            self.events.append({"contentBlockDelta": {"delta": whole}})
+            self.events.append({"contentBlockStop": {}})
         if self._line:
             self._open()
 

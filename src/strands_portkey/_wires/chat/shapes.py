@@ -222,17 +222,16 @@ def _repaired(data: str | bytes, places: Sequence[tuple[int | str, ...]]) -> str
     return None if repaired == data else repaired
 
 
-def _reform(chunk: object) -> bool:
+def _reform(chunk: JsonValue) -> bool:
     """Put contents and arguments that are objects into the usual form; return whether there are any."""
+    found = 0
     choices = chunk.get("choices") if isinstance(chunk, dict) else None
-    messages = [
-        message
-        for choice in (choices if isinstance(choices, list) else ())
-        if isinstance(choice, dict)
-        for message in (choice.get("delta"), choice.get("message"))
-        if isinstance(message, dict)
-    ]
-    return sum(_reform_content(message) + _reform_arguments(message) for message in messages) > 0
+    for choice in choices if isinstance(choices, list) else ():
+        for name in ("delta", "message"):
+            message = choice.get(name) if isinstance(choice, dict) else None
+            if isinstance(message, dict):
+                found += _reform_content(message) + _reform_arguments(message)
+    return found > 0
 
 
 def _reform_content(message: dict[str, JsonValue]) -> bool:

@@ -16,7 +16,7 @@ from strands.types.tools import ToolResult, ToolResultContent, ToolSpec, ToolUse
 from typing_extensions import Required, TypedDict
 
 from strands_portkey._errors import PortkeyConfigError
-from strands_portkey._json import Body, is_mapping, to_object
+from strands_portkey._json import Body, is_list, is_mapping, to_object
 from strands_portkey._request.anthropic import anthropic_media
 from strands_portkey._request.caching import Caching
 from strands_portkey._request.gemini_schema import to_gemini_schema
@@ -133,7 +133,7 @@ def _finite(value: object, levels: int) -> object:
         return "NaN" if isnan(value) else "Infinity" if value > 0 else "-Infinity"
     if levels and is_mapping(value):
         return {key: _finite(each, levels - 1) for key, each in value.items()}
-    if levels and isinstance(value, (list, tuple)):
+    if levels and is_list(value):
         return [_finite(each, levels - 1) for each in value]
     return value
 
