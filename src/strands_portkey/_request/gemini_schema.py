@@ -226,8 +226,8 @@ def _both(keyword: str, first: JsonValue, second: JsonValue) -> JsonValue:
         if keyword == "properties":
             both = _merged_properties(first, second)
         elif keyword == "items" and first != second:
-            pair: list[JsonValue] = [first, second]
-            both = {"allOf": pair}
+            joined: _Schema = {"allOf": [first, second]}
+            both = joined
     elif keyword == "required" and isinstance(first, list) and isinstance(second, list):
         both = [*first, *(name for name in second if name not in first)]
     elif keyword == "enum" and isinstance(first, list) and isinstance(second, list):
