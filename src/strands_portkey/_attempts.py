@@ -24,8 +24,8 @@ from strands_portkey._request.schemas import Mechanism, is_rejection, to_output_
 from strands_portkey._request.thoughts import Signature, is_refusal, signatures_of, without_thoughts
 from strands_portkey._settings.config import PortkeyConfig
 from strands_portkey._settings.headers import request_headers
-from strands_portkey._settings.upstreams import Route, answering_upstream, find_upstreams, to_route
-from strands_portkey._wires import WIRES
+from strands_portkey._settings.upstreams import Route, answering_upstream, find_targets, find_upstreams, to_route
+from strands_portkey._wires import WIRES, choose_wire
 from strands_portkey._wires.wire import Wire
 
 _LONGEST_WAIT: Final = 60.0  # Seconds that an answer may ask for.
@@ -102,8 +102,10 @@ def first_plan(call: Call, called: Mapping[str, object], learned: Learned) -> Pl
     route = to_route(called, question.model_id)
     names = learned.names(route)
     upstreams = find_upstreams(call.config.get("upstream"), called, question.model_id, names)
+    targets = find_targets(call.config.get("upstream"), called, question.model_id, names)
     plan = Plan(
         called,
+        wire=choose_wire(call.config.get("api", "auto"), question, called, targets),
         upstreams=upstreams,
         latest=frozenset(names[-1:]) & upstreams,
         route=route,

@@ -488,6 +488,7 @@ class PortkeyModel(Model):
             model=judge.hide(translator.model) if translator.model else None,
             hook_results=judge.hide_within({**translator.hook_results, **response.hook_results}),
             counts=translator.counts,
+            api=plan.wire.name,
             attempt=plan.attempt,
         )
         if name := answering_upstream(metadata.provider, translator.model or call.config["model_id"]):

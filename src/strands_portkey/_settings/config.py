@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from ssl import SSLContext
-from typing import Annotated, Final, Literal, Protocol, TypeAlias, runtime_checkable
+from typing import Annotated, Final, Literal, Protocol, TypeAlias, get_args, runtime_checkable
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -44,6 +44,10 @@ Text = str | Callable[[], str | Awaitable[str]]
 
 Headers = Mapping[str, str] | Callable[[], Mapping[str, str] | Awaitable[Mapping[str, str]]]
 """Headers, or a sync or async function that returns them, called for each call of the model."""
+
+
+Api = Literal["auto", "chat", "responses", "messages"]
+"""Which of the gateway's protocols is used: see `PortkeyConfig`."""
 
 
 @with_config(ConfigDict(extra="forbid", strict=True))
@@ -158,6 +162,13 @@ class PortkeyConfig(BaseModelConfig, total=False):
     """What answers behind the gateway, such as ``anthropic`` or ``gemini``. The form of the request body depends on it.
     Default: found from `config`, `provider`, those who have answered before, and the model's id; a first request in
     another form than the upstream takes is sent once more.
+    """
+    api: Api
+    """The gateway's protocol that requests are sent with: ``"chat"`` for chat completions, ``"responses"`` for OpenAI's
+    Responses, ``"messages"`` for Anthropic's Messages. Default ``"auto"``: chat, save where it is certain who answers
+    and chat would refuse or spoil the request. That is Responses for OpenAI's models that take tools only there, unless
+    guardrails are asked for, and Messages for Claude that thinks and has tools. It is decided before anything is sent,
+    never after an error.
     """
     on_guardrail: Literal["stop", "raise"]
     """How a denial by a guardrail (446) is handled: ``"stop"``, the default, ends the turn with the gateway's message
@@ -435,6 +446,7 @@ def _wants(wanted: str, fits: Callable[[object], bool]) -> Callable[[object], st
 _BOOL: Final = _wants("True or False", lambda value: isinstance(value, bool))
 # Each returns a description of valid values, or None if the value is valid.
 _CHECKS: Final[Mapping[str, Callable[[object], str | None]]] = {
+    "api": _wants("'auto', 'chat', 'responses' or 'messages'", lambda value: value in get_args(Api)),
     "cache_config": _wants(
         "Strands' CacheConfig, or None", lambda value: value is None or isinstance(value, CacheConfig)
     ),
