@@ -30,7 +30,7 @@ class Question:
         output_model: The model that the answer must match.
         output_schema: The schema that the upstream must enforce: ``name``, ``schema``, and whether it is ``strict``.
         session_id: The agent's session, the default key of the prompt cache.
-        omitted: Names of optional parts of the body that the upstream has refused.
+        omitted: Names of optional parts of the body, as the protocol has them, that the upstream has refused.
         trailing_blocks: How many blocks at the end of the last message change with every call.
     """
 

@@ -43,6 +43,9 @@ from strands_portkey._wires.responses.params import to_params
 INCLUDE: Final = "include"
 """The optional part of the body that asks for reasoning in its ciphertext; some models refuse it."""
 
+BREAKPOINTS: Final = "breakpoints"
+"""The optional marks for cache points."""
+
 _CIPHERTEXT: Final = "reasoning.encrypted_content"
 _IDS: Final = r"[\s\S]{1,64}"
 _CHOICE_NAMES: Final = {"any": "required", "auto": "auto", "none": "none"}
@@ -105,7 +108,7 @@ class _Input:
 
     def __init__(self, question: Question) -> None:
         self.items: list[Body] = []
-        self._takes_breakpoints = takes_breakpoints(question.model_id)
+        self._takes_breakpoints = takes_breakpoints(question.model_id) and BREAKPOINTS not in question.omitted
         self._takes_phases = takes_phases(question.model_id)
         self._lifetime: str | None = getattr(question.cache_config, "ttl", None)
         self._marked: list[Body] = []
