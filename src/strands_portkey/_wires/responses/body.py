@@ -231,7 +231,7 @@ def _to_reasoning(thought: ReasoningContentBlock) -> tuple[list[Body], str | Non
     item: Body = {"type": "reasoning"}
     if "id" in envelope:
         item["id"] = envelope["id"]
-    item["summary"] = split_parts(text.get("text", ""), envelope.get("parts", ()))
+    item["summary"] = split_parts(text.get("text", ""), envelope.get("parts"))
     item["encrypted_content"] = envelope["encrypted_content"]
     return [item], phase
 

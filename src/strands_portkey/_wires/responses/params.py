@@ -24,6 +24,7 @@ _FIXED: Final = {
     "input": "the agent keeps the conversation",
     "instructions": "use the agent's system_prompt",
     "previous_response_id": "the agent keeps the conversation",
+    "store": "the agent keeps the conversation",
 }
 _LENGTHS: Final = ("max_tokens", "max_completion_tokens")
 _LOG_PROBABILITIES: Final = "message.output_text.logprobs"
@@ -37,11 +38,12 @@ def to_params(params: Mapping[str, JsonValue]) -> Body:
     """
     given = {word: value for word, value in params.items() if value is not None}
     body: Body = {}
-    for word in given.keys() - _OWN:
-        _translate(word, given[word], body)
-    for word in given.keys() & _OWN:
-        value, known = given[word], body.get(word)
-        body[word] = {**known, **value} if _is_object(known) and _is_object(value) else value
+    for word, value in given.items():
+        if word not in _OWN:
+            _translate(word, value, body)
+    for word, value in given.items():
+        if word in _OWN:
+            body[word] = _merged(body.get(word), value)
     if isinstance(tools := body.get("tools"), list):
         body["tools"] = [_flat(tool) for tool in tools]
     if "tool_choice" in body:
@@ -63,12 +65,19 @@ def _translate(word: str, value: JsonValue, body: Body) -> None:
             text |= {"verbosity": value} if word == "verbosity" else {"format": _flat(value)}
     elif word == "logprobs" and isinstance(value, bool):
         body |= {"include": [_LOG_PROBABILITIES]} if value else {}
-    elif word not in ("n", "store") or value not in (1, False):
+    elif (word, value) not in (("n", 1), ("store", False)):
         hint = f"leave it out: {_FIXED[word]}" if word in _FIXED else "leave it out, or set api='chat'"
-        if word == "store":
-            hint = "leave it out: the answer is never stored, since the agent keeps the conversation"
         message = "params for api='responses' must have a counterpart in that protocol, and not be set by this package"
         raise PortkeyConfigError(f"{message}; got {name_of(word)}", hint=hint)
+
+
+def _merged(translated: JsonValue, own: JsonValue) -> JsonValue:
+    """Return a parameter that was given in both vocabularies; the protocol's own takes precedence."""
+    if _is_object(translated) and _is_object(own):
+        return translated | own
+    if isinstance(translated, list) and isinstance(own, list):
+        return [*own, *(each for each in translated if each not in own)]
+    return own
 
 
 def _flat(value: JsonValue) -> JsonValue:

@@ -153,13 +153,13 @@ class ResponsesTranslator(Translator):
         # Raised out here, so that it carries no other exception.
         raise self.judge.answer_error(data) if event is None else self.unreadable(unreadable, data)
 
-    def _kind_of(self, data: str) -> str | None:
-        """Return the name of an event that has none beside its data."""
+    def _kind_of(self, data: str) -> str:
+        """Return the name of an event that has none beside its data; an empty text where that names none either."""
         if data.startswith("[DONE]"):
-            return None
+            return ""
         with suppress(UnreadableEventError):
             kind = parse_kind(data)
-            return "error" if kind.get("error") else kind.get("type")
+            return "error" if kind.get("error") else kind.get("type") or ""
         raise self.unreadable("it is no event", data)
 
     @override
