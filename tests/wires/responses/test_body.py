@@ -75,7 +75,7 @@ HI_ITEM = user_item(text("hi"))
 
 
 def test_a_question_is_stateless_and_asks_for_reasoning_that_can_go_back():
-    assert body_of([HI], system=[{"text": "Be brief."}, {"text": "Be kind."}], tool_specs=[SPEC]) == {
+    assert body_of([HI], system=[{"text": "Be brief."}, {"text": " "}, {"text": "Be kind."}], tool_specs=[SPEC]) == {
         "model": "gpt-5.6",
         "instructions": "Be brief.\nBe kind.",
         "input": [HI_ITEM],
@@ -112,6 +112,7 @@ def test_without_tools_and_system_prompt_nothing_is_said_of_them():
         ("gpt-5.6", (), {"include": ["a"]}, ["a", "reasoning.encrypted_content"]),
         ("gpt-5.6", (), {"include": ["reasoning.encrypted_content"]}, ["reasoning.encrypted_content"]),
         ("gpt-4o", (), {"logprobs": True}, ["message.output_text.logprobs"]),
+        ("gpt-4o", (), {"logprobs": True, "include": ["a"]}, ["a", "message.output_text.logprobs"]),
     ],
 )
 def test_include_is_for_models_that_may_reason_and_have_not_refused_it(model_id, omitted, params, include):
