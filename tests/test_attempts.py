@@ -434,7 +434,8 @@ TURN: list[Message] = [
 
 def on_responses(model_id: str = "gpt-5.6", learned: Learned | None = None, **config: Any) -> tuple[Call, Plan]:
     call = make_call(Question([*TURN, user("and?")], model_id))
-    call = replace(call, config={**call.config, "api": "responses", **config})
+    settings: Any = {**call.config, "api": "responses", **config}
+    call = replace(call, config=settings)
     return call, first_plan(call, call.routing, learned or Learned())
 
 
