@@ -443,7 +443,7 @@ class ResponsesTranslator(Translator):
             self.hook_results.update(results)
 
     # What reads each event that matters, and a JSON answer, which has no event.
-    _READERS: ClassVar[Mapping[str | None, Callable[[ResponsesTranslator, str], None]]] = {
+    _READERS: ClassVar[Mapping[str | None, Callable[..., None]]] = {
         None: _take_answer,
         "response.output_text.delta": _take_text,
         "response.refusal.delta": _take_refusal,
