@@ -6,7 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 from pydantic import JsonValue
-from strands.types.streaming import StreamEvent
+from strands.types.event_loop import StopReason
+from strands.types.streaming import MessageStopEvent, MetadataEvent, StreamEvent
 
 from strands_portkey._answer.counts import Counts, Stopwatch
 from strands_portkey._answer.judgement import Judge
@@ -71,8 +72,28 @@ class Translator(ABC):
         """
 
     @abstractmethod
+    def close(self) -> list[StreamEvent]:
+        """Close the blocks that are open; return the events that this and earlier messages have brought about."""
+
     def deny(self, error: PortkeyGuardrailError, response: ResponseMetadata | None = None) -> list[StreamEvent]:
         """End an answer that a guardrail denied, also one that has begun: the gateway's message, and why it stopped."""
+        return self.begin(
+            [
+                *self.close(),
+                {"contentBlockStart": {"start": {}}},
+                {"contentBlockDelta": {"delta": {"text": error.denial or str(error)}}},
+                {"contentBlockStop": {}},
+                _message_stop("guardrail_intervened", response),
+                {"metadata": {"metrics": self.stopwatch.metrics()}},
+            ]
+        )
+
+    def end(self, stop_reason: StopReason, response: ResponseMetadata | None) -> list[StreamEvent]:
+        """Return the last events of an answer that is whole."""
+        metadata: MetadataEvent = {"metrics": self.stopwatch.metrics()}
+        if counts := self.counts:
+            metadata["usage"] = counts.to_usage()
+        return self.begin([*self.close(), _message_stop(stop_reason, response), {"metadata": metadata}])
 
     def begin(self, events: list[StreamEvent]) -> list[StreamEvent]:
         """Return events, with the message's begin before the first."""
@@ -91,3 +112,12 @@ class Translator(ABC):
             received=self.received + 1,
             retryable=retryable,
         )
+
+
+def _message_stop(stop_reason: StopReason, response: ResponseMetadata | None) -> StreamEvent:
+    """Return the last event of a message, with the gateway's facts where callback handlers can read them."""
+    stop: MessageStopEvent = {"stopReason": stop_reason}
+    if response is not None:
+        facts = {name: getattr(response, name) for name in ResponseMetadata.__dataclass_fields__}
+        stop["additionalModelResponseFields"] = {"portkey": facts}  # Not copied: verdicts may be large.
+    return {"messageStop": stop}

@@ -14,7 +14,7 @@ from typing import Final
 from pydantic import JsonValue
 from pydantic_core import from_json
 from strands.types.event_loop import StopReason
-from strands.types.streaming import MessageStopEvent, MetadataEvent, StreamEvent
+from strands.types.streaming import StreamEvent
 from typing_extensions import override
 
 from strands_portkey._answer.blocks import BlockQueue
@@ -25,7 +25,7 @@ from strands_portkey._answer.judgement import Judge, is_failure
 from strands_portkey._answer.metadata import ResponseMetadata
 from strands_portkey._answer.quoting import LONGEST_QUOTE
 from strands_portkey._answer.translator import Translator
-from strands_portkey._errors import PortkeyAPIError, PortkeyError, PortkeyGuardrailError, PortkeyStreamError
+from strands_portkey._errors import PortkeyAPIError, PortkeyError, PortkeyStreamError
 from strands_portkey._json import LONG, has_too_many_parts
 from strands_portkey._wires.chat.shapes import (
     ChatCompletionChunk,
@@ -194,26 +194,12 @@ class ChatTranslator(Translator):
         stop_reason = self._stop_reason(self._finish_reason)
         if stop_reason != "max_tokens":  # Strands drops the calls of an answer that was cut by its length.
             self._check_calls()
-        self._blocks.close()
-        metadata: MetadataEvent = {"metrics": self.stopwatch.metrics()}
-        if counts := self.counts:
-            metadata["usage"] = counts.to_usage()
-        return self.begin([*self._blocks.events, _message_stop(stop_reason, response), {"metadata": metadata}])
+        return self.end(stop_reason, response)
 
     @override
-    def deny(self, error: PortkeyGuardrailError, response: ResponseMetadata | None = None) -> list[StreamEvent]:
-        """End an answer that a guardrail denied, also one that has begun: the gateway's message, and why it stopped."""
+    def close(self) -> list[StreamEvent]:
         self._blocks.close()
-        return self.begin(
-            [
-                *self._blocks.events,
-                {"contentBlockStart": {"start": {}}},
-                {"contentBlockDelta": {"delta": {"text": error.denial or str(error)}}},
-                {"contentBlockStop": {}},
-                _message_stop("guardrail_intervened", response),
-                {"metadata": {"metrics": self.stopwatch.metrics()}},
-            ]
-        )
+        return self._blocks.events
 
     def _counts(self, choice: Choice, provider: str | None) -> bool:
         """Whether a choice is of the answer: the first, if the gateway's config asks for several."""
@@ -375,12 +361,3 @@ def _to_parts(content_blocks: Collection[ContentBlock]) -> list[tuple[int | None
         (position, block) if (delta := block.get("delta")) is None else (block.get("index"), delta)
         for position, block in enumerate(content_blocks)
     ]
-
-
-def _message_stop(stop_reason: StopReason, response: ResponseMetadata | None) -> StreamEvent:
-    """Return the last event of a message, with the gateway's facts where callback handlers can read them."""
-    stop: MessageStopEvent = {"stopReason": stop_reason}
-    if response is not None:
-        facts = {name: getattr(response, name) for name in ResponseMetadata.__dataclass_fields__}
-        stop["additionalModelResponseFields"] = {"portkey": facts}  # Not copied: verdicts may be large.
-    return {"messageStop": stop}
