@@ -13,7 +13,7 @@ from strands.types.tools import ToolSpec, ToolUse
 from typing_extensions import Required, TypedDict
 
 from strands_portkey._errors import PortkeyConfigError
-from strands_portkey._json import Body, is_mapping
+from strands_portkey._json import Body, is_list, is_mapping
 
 NO_OUTPUT: Final = "(no output)"
 """The text of a result that is empty, which upstreams refuse."""
@@ -101,7 +101,7 @@ def _finite(value: object, levels: int) -> object:
         return "NaN" if isnan(value) else "Infinity" if value > 0 else "-Infinity"
     if levels and is_mapping(value):
         return {key: _finite(each, levels - 1) for key, each in value.items()}
-    if levels and isinstance(value, (list, tuple)):
+    if levels and is_list(value):
         return [_finite(each, levels - 1) for each in value]
     return value
 

@@ -13,9 +13,10 @@ from strands_portkey._request.question import Question
 from strands_portkey._settings.config import Api
 from strands_portkey._settings.upstreams import UNKNOWN, asks_for_guardrails
 from strands_portkey._wires.chat import CHAT
+from strands_portkey._wires.messages import MESSAGES
 from strands_portkey._wires.wire import Wire
 
-WIRES: Final[Mapping[str, Wire]] = {wire.name: wire for wire in (CHAT,)}
+WIRES: Final[Mapping[str, Wire]] = {wire.name: wire for wire in (CHAT, MESSAGES)}
 """All wires by name."""
 
 # Who answers on a wire that is not everybody's. The open-source gateway has no others; hosted ones fake them.

@@ -48,6 +48,8 @@ def to_body(question: Question) -> Body:
     conversation.add_messages(question.messages, question.trailing_blocks)
     if not conversation.bodies:
         raise PortkeyConfigError("messages must hold content other than blank text; got only blank text")
+    if question.said:
+        conversation.bodies.append({"role": "assistant", "content": list(question.said)})
     params = to_params({name: value for name, value in question.params.items() if name not in _OF_TOOLS})
     body: Body = {"model": question.model_id, "messages": list(conversation.bodies)}
     if system := conversation.to_system(caching.system_blocks(question.system)):
@@ -79,20 +81,22 @@ def _to_tools(question: Question, caching: Caching) -> list[JsonValue]:
 
 def _to_native(spec: ToolSpec) -> Body:
     given, schema = to_spec(spec)
-    described: Body = {"description": given["description"]} if given.get("description") else {}
-    return {"name": given["name"], **described, "input_schema": schema}
+    tool: Body = {"name": given["name"]}
+    if description := given.get("description"):
+        tool["description"] = description
+    return {**tool, "input_schema": schema}
 
 
-def _to_choice(question: Question) -> JsonValue:
+def _to_choice(question: Question) -> Body:
     """Return which tools the model must call, and whether one after the other; this call's choice goes first."""
-    choice = to_native_choice(question.params["tool_choice"]) if question.params.get("tool_choice") else None
+    choice: Body = {}
     if question.tool_choice:
         kind, name = read_tool_choice(question.tool_choice)
         choice = {"type": kind, "name": name} if name else {"type": kind}
-    if question.params.get("parallel_tool_calls") is False:
-        choice = choice or {"type": "auto"}
-        if isinstance(choice, dict) and choice["type"] != "none":
-            choice = {**choice, "disable_parallel_tool_use": True}
+    elif given := question.params.get("tool_choice"):
+        choice = to_native_choice(given)
+    if question.params.get("parallel_tool_calls") is False and choice.get("type") != "none":
+        choice = {"type": "auto", **choice, "disable_parallel_tool_use": True}
     return choice
 
 
@@ -128,11 +132,10 @@ class _Conversation:
             blocks = self._caching.content(messages, index, trailing_blocks)
             role = message["role"]
             content = self._to_content(blocks)
-            if role == "assistant":
-                while content and content[-1]["type"] in _THINKING:  # Claude refuses thinking at the end.
-                    content.pop()
-            else:  # Without this message the model's own would be the last, which it would continue.
-                content = content or [{"type": "text", "text": BLANK_TEXT}]
+            # Claude refuses thinking at the end of a message. Without a message of the user, the model's own would be
+            # the last, which it would continue.
+            if (content and content[-1]["type"] in _THINKING) or (role == "user" and not content):
+                content.append({"type": "text", "text": BLANK_TEXT})
             self._add(role, content)
 
     def _add(self, role: str, content: list[Body]) -> None:

@@ -15,6 +15,7 @@ from strands_portkey._request.anthropic import MAX_TOKENS, thinking_budget
 _THOUGHTS: Final = 16_384  # Tokens for thinking whose length Claude decides, so that a text can follow.
 _OTHER_NAMES: Final = {"max_completion_tokens": "max_tokens", "stop": "stop_sequences"}
 _CHOICES_OF_CHAT: Final = {"auto": "auto", "required": "any", "none": "none"}
+_CHOICES_OF_CLAUDE: Final = ("auto", "any", "none", "tool")
 # Words of chat completions that say what is so here in any case.
 _IMPLIED: Final = frozenset({"stream_options"})
 # Words of chat completions that this protocol has no counterpart for, and what there is instead.
@@ -90,18 +91,18 @@ def to_native_tool(tool: JsonValue) -> JsonValue:
     return {**described, "input_schema": settings.get("parameters") or {"type": "object", "properties": {}}, **kept}
 
 
-def to_native_choice(choice: JsonValue) -> JsonValue:
+def to_native_choice(choice: JsonValue) -> Body:
     """Return a choice of tools of `params` in Anthropic's form; one that has it already stays as it is.
 
     Raises:
         PortkeyConfigError: If it is none.
     """
-    match choice:
-        case str() if choice in _CHOICES_OF_CHAT:
-            return {"type": _CHOICES_OF_CHAT[choice]}
-        case {"type": "function", "function": {"name": name}}:
+    if isinstance(choice, str) and choice in _CHOICES_OF_CHAT:
+        return {"type": _CHOICES_OF_CHAT[choice]}
+    if isinstance(choice, dict):
+        function = choice.get("function")
+        if isinstance(function, dict) and (name := function.get("name")):
             return {"type": "tool", "name": name}
-        case {"type": "auto" | "any" | "none" | "tool"}:
+        if choice.get("type") in _CHOICES_OF_CLAUDE:
             return choice
-        case _:
-            raise PortkeyConfigError("params['tool_choice'] must be a choice of chat completions or of Anthropic")
+    raise PortkeyConfigError("params['tool_choice'] must be a choice of chat completions or of Anthropic")
