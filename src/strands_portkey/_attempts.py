@@ -72,6 +72,7 @@ class Plan:
         mechanisms: How the answer is held to a schema, with the others to try after it; None where there is none.
         left_out: Thoughts of the conversation that are not replayed.
         refused: Those of them that the upstream has refused in this call.
+        omitted: Optional parts of the body that are left out since they were refused.
         is_edited: Whether the conversation has been edited, so that thoughts of it were refused.
         said: What the model has said in this turn before it paused, as the wire has it.
         pauses: How often it has paused.
@@ -92,6 +93,7 @@ class Plan:
     mechanisms: Sequence[Mechanism | None] = (None,)
     left_out: frozenset[Signature] = frozenset()
     refused: frozenset[Signature] = frozenset()
+    omitted: frozenset[str] = frozenset()
     is_edited: bool = False
     said: Sequence[JsonValue] = ()
     pauses: int = 0
@@ -111,9 +113,11 @@ def first_plan(call: Call, called: Mapping[str, object], learned: Learned) -> Pl
     names = learned.names(route)
     upstreams = find_upstreams(call.config.get("upstream"), called, question.model_id, names)
     targets = find_targets(call.config.get("upstream"), called, question.model_id, names)
+    wire = choose_wire(call.config.get("api", "auto"), question, called, targets)
     plan = Plan(
         called,
-        wire=choose_wire(call.config.get("api", "auto"), question, called, targets),
+        wire=wire,
+        omitted=learned.rejected(question.model_id, wire.optional),
         upstreams=upstreams,
         latest=frozenset(names[-1:]) & upstreams,
         route=route,
@@ -162,12 +166,22 @@ def _changed(plan: Plan, error: PortkeyAPIError, call: Call) -> Plan | None:
     """Return a request without what an upstream has refused, or in the form that it takes."""
     if is_refusal(error) and (replayed := frozenset(signatures_of(call.question.messages)) - plan.left_out):
         return replace(plan, refused=replayed, left_out=plan.left_out | replayed, is_edited=True)
+    if omitted := _refused_parts(plan, error):
+        return replace(plan, omitted=plan.omitted | omitted)
     if plan.may_change_form and (reformed := _reformed(plan, error, call)):
         return reformed
     mechanism = plan.mechanisms[0]
     if mechanism and is_rejection(error, mechanism):
         return replace(plan, mechanisms=plan.mechanisms[1:])
     return None
+
+
+def _refused_parts(plan: Plan, error: PortkeyAPIError) -> frozenset[str]:
+    """Return the optional parts of the body that an upstream refuses, and has not refused before."""
+    if error.status_code not in _MISUNDERSTOOD:
+        return frozenset()
+    said = f"{error.param} {error}"
+    return frozenset(name for name, pattern in plan.wire.optional.items() if pattern.search(said)) - plan.omitted
 
 
 def _reformed(plan: Plan, error: PortkeyAPIError, call: Call) -> Plan | None:
@@ -225,7 +239,9 @@ def _is_passing(error: PortkeyError, headers: Mapping[str, str]) -> bool:
 
 
 def remember(learned: Learned, plan: Plan, following: Plan, model_id: str) -> None:
-    """Remember which mechanism an upstream has refused, as the request that follows leaves it out."""
+    """Remember what an upstream has refused: a mechanism or parts that the request that follows leaves out."""
+    for part in following.omitted - plan.omitted:
+        learned.reject(model_id, part)
     refused = plan.mechanisms[0]
     if refused and refused not in following.mechanisms and following.upstreams == plan.upstreams:
         learned.reject(model_id, refused)
@@ -254,6 +270,7 @@ def to_request(call: Call, plan: Plan) -> Request:
         question,
         messages=without_thoughts(question.messages, plan.left_out),
         said=plan.said,
+        omitted=plan.omitted,
         upstreams=plan.upstreams,
         tool_specs=() if by_schema else question.tool_specs,
         tool_choice=question.tool_choice if mechanism in (None, "forced") else None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Collection, Mapping
 from typing import Final
@@ -11,12 +10,14 @@ from strands_portkey._errors import PortkeyConfigError
 from strands_portkey._json import is_mapping
 from strands_portkey._request.question import Question
 from strands_portkey._settings.config import Api
+from strands_portkey._settings.openai_models import is_responses_only, refuses_tools_on_chat
 from strands_portkey._settings.upstreams import UNKNOWN, asks_for_guardrails
 from strands_portkey._wires.chat import CHAT
 from strands_portkey._wires.messages import MESSAGES
+from strands_portkey._wires.responses import RESPONSES
 from strands_portkey._wires.wire import Wire
 
-WIRES: Final[Mapping[str, Wire]] = {wire.name: wire for wire in (CHAT, MESSAGES)}
+WIRES: Final[Mapping[str, Wire]] = {wire.name: wire for wire in (CHAT, RESPONSES, MESSAGES)}
 """All wires by name."""
 
 # Who answers on a wire that is not everybody's. The open-source gateway has no others; hosted ones fake them.
@@ -25,10 +26,6 @@ _NATIVE: Final = {
     "messages": frozenset({"anthropic", "bedrock", "azure-ai"}),
 }
 _NATIVE_HOSTED: Final = {"responses": frozenset({"groq", "openrouter", "x-ai"}), "messages": frozenset[str]()}
-_BEFORE_ID: Final = re.compile(r"^(?:@[^/]*/)?(?:[^/]*/)*(?:[a-z-]+\.)*(?=gpt-|o\d|codex|computer)")
-_GENERATION: Final = re.compile(r"gpt-(\d|[1-2]\d)(?:\.(\d+))?(?![\d.])")
-_TOOLS_SINCE: Final = (5, 4)  # The generation whose tools chat completions refuse beside reasoning.
-_RESPONSES_ONLY: Final = re.compile(r"(?:gpt-\d|o\d)[\w.-]*-(?:codex|pro|deep-research)\b|codex-|computer-use-")
 
 
 def choose_wire(
@@ -50,7 +47,7 @@ def choose_wire(
     names = {name for name, _ in targets}
     if api == "auto":
         if names <= _NATIVE["responses"] and _needs_responses(question, targets) and not asks_for_guardrails(routing):
-            return WIRES.get("responses", CHAT)
+            return RESPONSES
         if names == {"anthropic"} and _thinks_with_tools(question):
             return WIRES.get("messages", CHAT)
         return CHAT
@@ -71,16 +68,11 @@ def choose_wire(
 
 def _needs_responses(question: Question, targets: Collection[tuple[str, str]]) -> bool:
     """Whether chat completions would refuse the request for one of the models."""
-    models = {_BEFORE_ID.sub("", model.lower()) for _, model in targets}
-    if any(_RESPONSES_ONLY.match(model) for model in models):
+    models = {model for _, model in targets}
+    if any(map(is_responses_only, models)):
         return True
     has_tools = bool(question.tool_specs or question.params.get("tools"))
-    return has_tools and _effort(question) != "none" and any(map(_takes_tools_only_there, models))
-
-
-def _takes_tools_only_there(model: str) -> bool:
-    found = _GENERATION.match(model)
-    return found is not None and (int(found[1]), int(found[2] or 0)) >= _TOOLS_SINCE
+    return has_tools and _effort(question) != "none" and any(map(refuses_tools_on_chat, models))
 
 
 def _effort(question: Question) -> object:

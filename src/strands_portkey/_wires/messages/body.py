@@ -29,7 +29,10 @@ from strands_portkey._request.tools import (
 )
 from strands_portkey._wires.messages.params import to_native_choice, to_native_tool, to_params
 
-_THINKING: Final = ("thinking", "redacted_thinking")  # Blocks that carry no cache mark, and do not end a message.
+_UNMARKED: Final = (
+    "thinking",
+    "redacted_thinking",
+)  # Blocks that carry no cache mark, and do not end a message.
 _OF_TOOLS: Final = ("tools", "tool_choice", "parallel_tool_calls")
 # What adds to the tokens of a request: https://platform.claude.com/docs/en/api/messages/count_tokens.
 _COUNTED: Final = ("model", "messages", "system", "tools", "tool_choice", "thinking")
@@ -44,7 +47,7 @@ def to_body(question: Question) -> Body:
     # The gateway translates for Bedrock, and drops what it does not know; others get the body as it is.
     translated = "bedrock" in question.upstreams
     caching = Caching(question.cache_config, "cache_control", "messages", session_id=question.session_id)
-    conversation = _Conversation(caching, translated=translated)
+    conversation = _Dialogue(caching, translated=translated)
     conversation.add_messages(question.messages, question.trailing_blocks)
     if not conversation.bodies:
         raise PortkeyConfigError("messages must hold content other than blank text; got only blank text")
@@ -100,7 +103,7 @@ def _to_choice(question: Question) -> Body:
     return choice
 
 
-class _Conversation:
+class _Dialogue:
     """Builds the messages of a body in one pass.
 
     Attributes:
@@ -134,7 +137,7 @@ class _Conversation:
             content = self._to_content(blocks)
             # Claude refuses thinking at the end of a message. Without a message of the user, the model's own would be
             # the last, which it would continue.
-            if (content and content[-1]["type"] in _THINKING) or (role == "user" and not content):
+            if (content and content[-1]["type"] in _UNMARKED) or (role == "user" and not content):
                 content.append({"type": "text", "text": BLANK_TEXT})
             self._add(role, content)
 
@@ -223,7 +226,7 @@ class _Conversation:
     def _mark(self, blocks: Sequence[Body], point: CachePoint) -> None:
         """Put a cache mark on the last block that carries one."""
         control = self._caching.control(point.get("ttl"))
-        marked = next((block for block in reversed(blocks) if block["type"] not in _THINKING), None)
+        marked = next((block for block in reversed(blocks) if block["type"] not in _UNMARKED), None)
         if marked is None:
             warnings.warn("a cache point has no effect: there is nothing before it that carries one", stacklevel=2)
         else:

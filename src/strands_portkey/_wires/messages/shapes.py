@@ -6,22 +6,20 @@ answer can do without it.
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, Final
 
-from pydantic import Field, JsonValue, TypeAdapter, ValidationError
+from pydantic import Field, JsonValue
 
 # Before Python 3.12, pydantic requires this TypedDict instead of that of typing.
 from typing_extensions import TypedDict
 
 from strands_portkey._answer.citations import Citation
+from strands_portkey._answer.parsing import Shape, UnreadableEventError, make_parser, make_reader
 from strands_portkey._json import Body
 
 logger = logging.getLogger(__name__)
-
-_Shape = TypeVar("_Shape")
 
 
 class Delta(TypedDict, total=False):
@@ -102,91 +100,27 @@ class Block(TypedDict, total=False):
     citations: Annotated[list[Body], Field(fail_fast=True, max_length=10_000)] | None
 
 
-class UnreadableEventError(ValueError):
-    """Data that is not a valid event.
-
-    Attributes:
-        problem: The first problem and its location. It may quote names from the data.
-    """
-
-    def __init__(self, problem: str) -> None:
-        """Initialize the error."""
-        super().__init__(problem)
-        self.problem = problem
-
-
-def _parser(shape: type[_Shape]) -> Callable[[str], _Shape]:
-    """Return a parser of JSON text."""
-    validate = TypeAdapter(shape).validator.validate_json  # Called for each event, so without the adapter's overhead.
-
-    def parse(data: str) -> _Shape:
-        try:
-            parsed: _Shape = validate(data)
-        except ValidationError as error:
-            problem = _problem_of(error)
-        else:
-            return parsed
-        if (repaired := _without_surrogates(data)) is not None:
-            return parse(repaired)
-        raise UnreadableEventError(problem)  # Out here, since pydantic's exception quotes the data.
-
-    return parse
-
-
-def _problem_of(error: ValidationError) -> str:
-    first = error.errors(include_url=False, include_input=False)[0]
-    return f"{'.'.join(map(str, first['loc'])) or 'the event'}: {first['msg']}"
-
-
-def _without_surrogates(data: str) -> str | None:
-    """Return JSON with lone surrogates replaced by U+FFFD; None where there are none, or in the input of a tool."""
-    if '"partial_json"' in data or '"tool_use"' in data:
-        return None
-    try:
-        text = json.dumps(json.loads(data), ensure_ascii=False)  # Accepts them, which JavaScript may send.
-    except (ValueError, RecursionError):
-        return None
-    repaired = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    if repaired == text:
-        return None
-    logger.warning("event=<lone surrogate> | replaced by U+FFFD")
-    return repaired
-
-
-parse_delta: Final = _parser(DeltaEvent)
-parse_event: Final = _parser(Event)
-
-_BLOCK: Final = TypeAdapter(Block)
-_USAGE: Final = TypeAdapter(Usage)
-_CITATION: Final = TypeAdapter(Citation)
-
-
-def read_block(block: Body) -> Block:
-    """Return a block of a type that is known.
-
-    Raises:
-        UnreadableEventError: If a field has a wrong type.
-    """
-    try:
-        return _BLOCK.validate_python(block)
-    except ValidationError as error:
-        problem = _problem_of(error)
-    raise UnreadableEventError(problem)
+# The input of a tool comes as `partial_json`, or whole as `input`.
+parse_delta: Final = make_parser(DeltaEvent, exact="partial_json")
+parse_event: Final = make_parser(Event, exact="input")
+read_block: Final = make_reader(Block)
+_read_usage: Final = make_reader(Usage)
+_read_citation: Final = make_reader(Citation)
 
 
 def read_usage(usage: Body) -> Usage:
     """Return the counts that are not null; none where they cannot be read."""
-    return _read_optional(_USAGE, {name: count for name, count in usage.items() if count is not None}, "usage")
+    return _read_optional({name: count for name, count in usage.items() if count is not None}, _read_usage, "usage")
 
 
 def read_citation(citation: Body) -> Citation:
     """Return the source of a claim; an empty one where it cannot be read."""
-    return _read_optional(_CITATION, citation, "citation")
+    return _read_optional(citation, _read_citation, "citation")
 
 
-def _read_optional(shape: TypeAdapter[_Shape], value: Body, name: str) -> _Shape:
+def _read_optional(value: Body, read: Callable[[Body], Shape], name: str) -> Shape:
     try:
-        return shape.validate_python(value)
-    except ValidationError:
+        return read(value)
+    except UnreadableEventError:
         logger.warning("field=<%s> | ignored because of its wrong type", name)
-    return shape.validate_python({})
+    return read({})

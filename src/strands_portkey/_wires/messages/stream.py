@@ -25,13 +25,13 @@ from strands_portkey._answer.counts import Counts
 from strands_portkey._answer.error_details import Complaint, read_complaint
 from strands_portkey._answer.judgement import Judge
 from strands_portkey._answer.metadata import ResponseMetadata
+from strands_portkey._answer.parsing import UnreadableEventError
 from strands_portkey._answer.translator import Translator
 from strands_portkey._errors import PortkeyError, PortkeyStreamError
 from strands_portkey._json import LONG, Body, has_too_many_parts
 from strands_portkey._wires.messages.shapes import (
     Delta,
     Event,
-    UnreadableEventError,
     Usage,
     parse_delta,
     parse_event,
@@ -42,7 +42,7 @@ from strands_portkey._wires.messages.shapes import (
 
 logger = logging.getLogger(__name__)
 
-_STOP_REASONS: Final[dict[str, StopReason]] = {
+_CLAUDE_STOPS: Final[dict[str, StopReason]] = {
     "end_turn": "end_turn",
     "max_tokens": "max_tokens",
     "model_context_window_exceeded": "max_tokens",
@@ -60,7 +60,7 @@ _READ: Final = frozenset(
 )
 
 
-class _Block:
+class _Said:
     """A block as far as it has come, from which it can be sent back as it came.
 
     Attributes:
@@ -103,7 +103,7 @@ class MessagesTranslator(Translator):
         """Begin a message, whose errors the judge makes."""
         super().__init__(judge)
         self._queue = BlockQueue()
-        self._blocks: dict[int | None, _Block] = {}  # Of this message.
+        self._blocks: dict[int | None, _Said] = {}  # Of this message.
         self._calls: list[ToolCall] = []
         self._usage: Usage = {}
         self._before = Counts()  # What the messages of before took.
@@ -263,7 +263,7 @@ class MessagesTranslator(Translator):
                     self._queue.signature(index, signature)
                 for citation in block.get("citations") or ():
                     self._cite(index, citation)
-        self._blocks[index] = _Block(start, call)
+        self._blocks[index] = _Said(start, call)
 
     def _call(self, index: int | None, wire_id: str | None, name: str | None) -> ToolCall:
         is_new = wire_id and all(wire_id != each.id for each in self._calls)
@@ -277,7 +277,7 @@ class MessagesTranslator(Translator):
         """Add to a block; of one that Strands has no place for only to what is sent back."""
         block = self._blocks.get(index)
         if block is None:  # Its begin was lost, or never sent.
-            block = self._blocks[index] = _Block({"type": "thinking" if delta.get("thinking") else "text"})
+            block = self._blocks[index] = _Said({"type": "thinking" if delta.get("thinking") else "text"})
         if text := delta.get("text"):
             block.pieces.append(text)
             self._queue.text(index, text)
@@ -322,7 +322,7 @@ class MessagesTranslator(Translator):
             logger.warning("stop_details=<%s> | why the model refused", self.judge.quote(json.dumps(details)))
 
     def _to_stop_reason(self, said: str) -> StopReason:
-        stop_reason = _STOP_REASONS.get(said)
+        stop_reason = _CLAUDE_STOPS.get(said)
         if stop_reason is None:
             logger.warning("stop_reason=<%s> | taken for the end of the turn", self.judge.quote(said))
             stop_reason = "end_turn"
