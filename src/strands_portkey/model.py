@@ -25,7 +25,7 @@ from strands_portkey._answer.metadata import ResponseMetadata, response_metadata
 from strands_portkey._answer.output import to_output
 from strands_portkey._answer.translator import Translator
 from strands_portkey._attempts import Call, Plan, first_plan, next_part, next_plan, remember, to_headers, to_request
-from strands_portkey._endpoints import read_count, read_models, read_prompt, to_count_body, to_feedback
+from strands_portkey._endpoints import read_count, read_models, read_prompt, to_feedback
 from strands_portkey._errors import (
     PortkeyAPIError,
     PortkeyConfigError,
@@ -54,7 +54,7 @@ from strands_portkey._settings.invocation import for_call
 from strands_portkey._settings.secrets import masked
 from strands_portkey._settings.upstreams import answering_upstream, find_upstreams
 from strands_portkey._tracing import describe_response, trace_headers
-from strands_portkey._wires import WIRES
+from strands_portkey._wires.messages.body import to_count_body
 
 if TYPE_CHECKING:
     from strands.agent.agent_metadata import AgentMetadata
@@ -345,7 +345,7 @@ class PortkeyModel(Model):
         if config.get("native_token_count") and upstreams == frozenset({"anthropic"}):
             question = to_question(config, messages, tool_specs, system_prompt, system_prompt_content)
             try:
-                body = to_count_body(WIRES["chat"].to_body(replace(question, upstreams=upstreams)))
+                body = to_count_body(replace(question, upstreams=upstreams))
                 return await self._fetch("/messages/count_tokens", read_count, body, max_retries=0)
             except PortkeyError as error:
                 logger.debug("error=<%s> | tokens are estimated", type(error).__name__)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from pydantic import JsonValue
@@ -34,7 +35,7 @@ _UNMARKED: Final = (
     "redacted_thinking",
 )  # Blocks that carry no cache mark, and do not end a message.
 _OF_TOOLS: Final = ("tools", "tool_choice", "parallel_tool_calls")
-# What adds to the tokens of a request: https://platform.claude.com/docs/en/api/messages/count_tokens.
+# What adds to the tokens of a request.
 _COUNTED: Final = ("model", "messages", "system", "tools", "tool_choice", "thinking")
 
 
@@ -68,9 +69,13 @@ def to_body(question: Question) -> Body:
 
 
 def to_count_body(question: Question) -> Body:
-    """Build the body of a count of tokens: without what adds none, which Anthropic refuses there."""
-    body = to_body(question)
-    return {name: body[name] for name in _COUNTED if name in body}
+    """Build the body of a count of tokens, without parameters that add none, which Anthropic refuses there.
+
+    See https://platform.claude.com/docs/en/api/messages/count_tokens.
+    """
+    params = {name: value for name, value in question.params.items() if name in _COUNTED}
+    body = to_body(replace(question, params=params))
+    return {name: value for name, value in body.items() if name in _COUNTED}
 
 
 def _to_tools(question: Question, caching: Caching) -> list[JsonValue]:
@@ -205,13 +210,16 @@ class _Dialogue:
 
     def _to_result(self, result: ToolResult) -> Body:
         """Return a tool's result; what of it cannot be sent becomes a text that says so."""
-        content = [self._to_result_block(block) for block in result["content"]]
-        content = [block for block in content if block["type"] != "text" or str(block["text"]).strip()]
-        body: Body = {
-            "type": "tool_result",
-            "tool_use_id": to_call_id(result["toolUseId"], CLAUDE_IDS),
-            "content": list(content) or NO_OUTPUT,
-        }
+        blocks = [self._to_result_block(block) for block in result["content"]]
+        content: list[JsonValue] = [block for block in blocks if block["type"] != "text" or str(block["text"]).strip()]
+        body: Body = {"type": "tool_result", "tool_use_id": to_call_id(result["toolUseId"], CLAUDE_IDS)}
+        match content:
+            case []:
+                body["content"] = NO_OUTPUT
+            case [{"type": "text", "text": text}]:
+                body["content"] = text
+            case _:
+                body["content"] = content
         return {**body, "is_error": True} if result["status"] == "error" else body
 
     def _to_result_block(self, block: ToolResultContent) -> Body:
