@@ -13,11 +13,12 @@ from strands_portkey._endpoints import read_count
 from strands_portkey._request.question import Question
 from strands_portkey._wires.messages.body import to_body, to_count_body
 
-SPEC: Any = {
+SPEC: Any = {"name": "get_time", "inputSchema": {"json": {"type": "object", "properties": {}}}}
     "name": "get_time",
     "description": "The time.",
     "inputSchema": {"json": {"type": "object", "properties": {}}},
 }
+AUTO: Any = {"auto": {}}
 HELLO: Any = [{"role": "user", "content": [{"text": "Hi"}]}]
 
 
@@ -28,7 +29,7 @@ def test_what_is_counted_is_what_is_sent_without_what_adds_no_tokens():
         "temperature": 1,
     }
     question = Question(
-        HELLO, "claude", system=[{"text": "Be brief."}], tool_specs=[SPEC], tool_choice={"auto": {}}, params=params
+        HELLO, "claude", system=[{"text": "Be brief."}], tool_specs=[SPEC], tool_choice=AUTO, params=params
     )
     sent = to_body(question)
 
