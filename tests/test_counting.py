@@ -14,10 +14,6 @@ from strands_portkey._request.question import Question
 from strands_portkey._wires.messages.body import to_body, to_count_body
 
 SPEC: Any = {"name": "get_time", "inputSchema": {"json": {"type": "object", "properties": {}}}}
-    "name": "get_time",
-    "description": "The time.",
-    "inputSchema": {"json": {"type": "object", "properties": {}}},
-}
 AUTO: Any = {"auto": {}}
 HELLO: Any = [{"role": "user", "content": [{"text": "Hi"}]}]
 
