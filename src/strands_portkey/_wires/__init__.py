@@ -14,6 +14,7 @@ from strands_portkey._settings.openai_models import is_responses_only, refuses_t
 from strands_portkey._settings.upstreams import UNKNOWN, asks_for_guardrails
 from strands_portkey._wires.chat import CHAT
 from strands_portkey._wires.messages import MESSAGES
+from strands_portkey._wires.messages.params import without_counterpart
 from strands_portkey._wires.responses import RESPONSES
 from strands_portkey._wires.wire import Wire
 
@@ -83,4 +84,5 @@ def _effort(question: Question) -> object:
 
 def _thinks_with_tools(question: Question) -> bool:
     thinking = question.params.get("thinking")
-    return bool(question.tool_specs) and is_mapping(thinking) and thinking.get("type") not in (None, "disabled")
+    is_on = is_mapping(thinking) and thinking.get("type") not in (None, "disabled")
+    return is_on and bool(question.tool_specs) and not without_counterpart(question.params)

@@ -38,20 +38,29 @@ _DROPPED: Final = frozenset(
 )
 
 
+def without_counterpart(given: Mapping[str, JsonValue]) -> list[str]:
+    """Return the words of chat completions among parameters that this protocol cannot express."""
+    return [
+        name
+        for name, value in given.items()
+        if name in _NO_COUNTERPART and value is not None and (name, value) != ("response_format", {"type": "text"})
+    ]
+
+
 def to_params(given: Mapping[str, JsonValue]) -> Body:
     """Return the parameters of the body, without those for tools; words that nobody knows stay as they are.
 
     Raises:
         PortkeyConfigError: If a word of chat completions has no counterpart.
     """
+    for name in without_counterpart(given):
+        raise PortkeyConfigError(
+            f"params must have counterparts in the protocol 'messages'; got {name!r}", hint=_NO_COUNTERPART[name]
+        )
     params: Body = {}
     for name, value in given.items():
-        if value is None or name in _IMPLIED or (name == "response_format" and value == {"type": "text"}):
+        if value is None or name in _IMPLIED or name in _NO_COUNTERPART:
             continue
-        if name in _NO_COUNTERPART:
-            raise PortkeyConfigError(
-                f"params must have counterparts in the protocol 'messages'; got {name!r}", hint=_NO_COUNTERPART[name]
-            )
         if name in _DROPPED:
             warnings.warn(f"the open-source gateway drops params[{name!r}] with api='messages'", stacklevel=2)
         params[_OTHER_NAMES.get(name, name)] = value
