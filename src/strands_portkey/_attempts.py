@@ -7,7 +7,10 @@ from dataclasses import dataclass, field, replace
 from http.client import REQUEST_TIMEOUT, UNAUTHORIZED
 from typing import Final
 
+from pydantic import JsonValue
+
 from strands_portkey._answer.judgement import Judge
+from strands_portkey._answer.translator import Translator
 from strands_portkey._errors import (
     PortkeyAPIError,
     PortkeyConfigError,
@@ -31,6 +34,7 @@ from strands_portkey._wires.wire import Wire
 _LONGEST_WAIT: Final = 60.0  # Seconds that an answer may ask for.
 _FIRST_WAIT: Final = 0.5  # Seconds, doubled with each retry.
 _LONGEST_BACKOFF: Final = 8.0
+_MOST_PAUSES: Final = 10  # Of one turn.
 _MISUNDERSTOOD: Final = frozenset({400, 404, 415, 422})  # What an upstream answers to a body in another's form.
 
 
@@ -70,6 +74,8 @@ class Plan:
         refused: Those of them that the upstream has refused in this call.
         omitted: Optional parts of the body that are left out since they were refused.
         is_edited: Whether the conversation has been edited, so that thoughts of it were refused.
+        said: What the model has said in this turn before it paused, as the wire has it.
+        pauses: How often it has paused.
         may_change_form: Whether it may be sent once more in the form of the upstream that has refused it.
         may_renew_keys: Whether keys come from functions and have not been fetched anew.
         may_reuse: Whether a connection that was kept may carry it.
@@ -89,6 +95,8 @@ class Plan:
     refused: frozenset[Signature] = frozenset()
     omitted: frozenset[str] = frozenset()
     is_edited: bool = False
+    said: Sequence[JsonValue] = ()
+    pauses: int = 0
     may_change_form: bool = True
     may_renew_keys: bool = False
     may_reuse: bool = True
@@ -144,6 +152,14 @@ def next_plan(plan: Plan, error: PortkeyError, call: Call, headers: Mapping[str,
     if plan.retries < plan.max_retries and (wait := _wait(plan, error, headers, jitter)) is not None:
         return replace(following, retries=plan.retries + 1, wait=wait)
     return None
+
+
+def next_part(plan: Plan, translator: Translator) -> Plan | None:
+    """Return the request with which a turn goes on that the model has paused; None where it has not, or too often."""
+    said = translator.resume() if plan.pauses < _MOST_PAUSES else []
+    if not said:
+        return None
+    return replace(plan, said=(*plan.said, *said), pauses=plan.pauses + 1, attempt=plan.attempt + 1, wait=0.0)
 
 
 def _changed(plan: Plan, error: PortkeyAPIError, call: Call) -> Plan | None:
@@ -253,6 +269,7 @@ def to_request(call: Call, plan: Plan) -> Request:
     question = replace(
         question,
         messages=without_thoughts(question.messages, plan.left_out),
+        said=plan.said,
         omitted=plan.omitted,
         upstreams=plan.upstreams,
         tool_specs=() if by_schema else question.tool_specs,

@@ -24,8 +24,8 @@ from strands_portkey._answer.judgement import Judge
 from strands_portkey._answer.metadata import ResponseMetadata, response_metadata
 from strands_portkey._answer.output import to_output
 from strands_portkey._answer.translator import Translator
-from strands_portkey._attempts import Call, Plan, first_plan, next_plan, remember, to_headers, to_request
-from strands_portkey._endpoints import read_count, read_models, read_prompt, to_count_body, to_feedback
+from strands_portkey._attempts import Call, Plan, first_plan, next_part, next_plan, remember, to_headers, to_request
+from strands_portkey._endpoints import read_count, read_models, read_prompt, to_feedback
 from strands_portkey._errors import (
     PortkeyAPIError,
     PortkeyConfigError,
@@ -54,7 +54,7 @@ from strands_portkey._settings.invocation import for_call
 from strands_portkey._settings.secrets import masked
 from strands_portkey._settings.upstreams import answering_upstream, find_upstreams
 from strands_portkey._tracing import describe_response, trace_headers
-from strands_portkey._wires import WIRES
+from strands_portkey._wires.messages.body import to_count_body
 
 if TYPE_CHECKING:
     from strands.agent.agent_metadata import AgentMetadata
@@ -242,7 +242,8 @@ class PortkeyModel(Model):
             with suppress(RequestCancelledError), Watch(self._client.endpoint.clocks, cancel_signal) as watch:
                 plan: Plan | None = first_plan(call, await _called(call, watch), self._learned)
                 while plan:
-                    translator = plan.wire.translator(call.judge)
+                    # A turn that was paused goes on in the answer that has begun.
+                    translator = answer.translator if answer and plan.said else plan.wire.translator(call.judge)
                     response = GatewayResponse(self._client, to_request(call, plan), watch, call.judge)
                     answer = _Exchange(translator, response)
                     try:
@@ -344,7 +345,7 @@ class PortkeyModel(Model):
         if config.get("native_token_count") and upstreams == frozenset({"anthropic"}):
             question = to_question(config, messages, tool_specs, system_prompt, system_prompt_content)
             try:
-                body = to_count_body(WIRES["chat"].to_body(replace(question, upstreams=upstreams)))
+                body = to_count_body(replace(question, upstreams=upstreams))
                 return await self._fetch("/messages/count_tokens", read_count, body, max_retries=0)
             except PortkeyError as error:
                 logger.debug("error=<%s> | tokens are estimated", type(error).__name__)
@@ -439,6 +440,8 @@ class PortkeyModel(Model):
         self, answer: _Exchange, call: Call, plan: Plan, watch: Watch
     ) -> tuple[list[StreamEvent], Plan | None]:
         """Return the events that end an answer, or the next request in its place; raise its error if there is none."""
+        if answer.failure is None and (following := next_part(plan, answer.translator)):
+            return [], following
         try:
             last = _last_events(answer, call.config)
         except PortkeyError as error:

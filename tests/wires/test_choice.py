@@ -132,6 +132,13 @@ def test_auto_is_responses_only_for_tools_beside_reasoning(
     ("routing", "params", "tools", "chosen"),
     [
         pytest.param({"provider": "anthropic"}, {"thinking": {"type": "adaptive"}}, True, MESSAGES_OR_CHAT, id="both"),
+        pytest.param(
+            {"provider": "anthropic"},
+            {"thinking": {"type": "adaptive"}, "reasoning_effort": "low"},
+            True,
+            "chat",
+            id="a parameter that only chat has",
+        ),
         pytest.param({"provider": "vertex-ai"}, {"thinking": {"type": "enabled"}}, True, MESSAGES_OR_CHAT, id="Vertex"),
         pytest.param({"provider": "anthropic"}, {"thinking": {"type": "adaptive"}}, False, "chat", id="no tools"),
         pytest.param({"provider": "anthropic"}, {"thinking": {"type": "disabled"}}, True, "chat", id="no thinking"),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from pydantic import JsonValue
 from strands.types.event_loop import StopReason
 from strands.types.streaming import MessageStopEvent, MetadataEvent, StreamEvent
 
+from strands_portkey._answer.blocks import ToolCall
 from strands_portkey._answer.counts import Counts, Stopwatch
 from strands_portkey._answer.judgement import Judge
 from strands_portkey._answer.metadata import ResponseMetadata
@@ -71,6 +72,13 @@ class Translator(ABC):
             PortkeyStreamError: If it is not whole.
         """
 
+    def resume(self) -> list[JsonValue]:
+        """Return the message of a turn that the model has paused, as it is sent back so that it goes on; else nothing.
+
+        What is fed from then on continues the same answer.
+        """
+        return []
+
     @abstractmethod
     def close(self) -> list[StreamEvent]:
         """Close the blocks that are open; return the events that this and earlier messages have brought about."""
@@ -101,6 +109,21 @@ class Translator(ABC):
             return events
         self.has_begun = True
         return [{"messageStart": {"role": "assistant"}}, *events]
+
+    def check_calls(self, calls: Iterable[ToolCall], reason: str, *, retryable: bool) -> None:
+        """Check the calls of an answer that has ended for a reason.
+
+        Raises:
+            PortkeyStreamError: If one is not whole.
+        """
+        for call in calls:
+            if call.is_broken() or not call.name:
+                quote = self.judge.quote
+                message = (
+                    f"the answer ended ({quote(reason)}) with a tool call that is not whole:"
+                    f" {quote(call.name or 'no name')}({quote(''.join(call.arguments), LONGEST_QUOTE)})"
+                )
+                raise PortkeyStreamError(message, origin="provider", received=self.received, retryable=retryable)
 
     def unreadable(self, problem: str, data: str, *, retryable: bool = True) -> PortkeyStreamError:
         """Return the error for a message that cannot be read."""

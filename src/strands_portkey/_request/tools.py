@@ -13,12 +13,12 @@ from strands.types.tools import ToolSpec, ToolUse
 from typing_extensions import Required, TypedDict
 
 from strands_portkey._errors import PortkeyConfigError
-from strands_portkey._json import Body, is_mapping
+from strands_portkey._json import Body, is_list, is_mapping
 
 NO_OUTPUT: Final = "(no output)"
 """The text of a result that is empty, which upstreams refuse."""
 
-_CHOICES: Final = ("any", "auto", "none")
+_PLAIN_CHOICES: Final = ("any", "auto", "none")
 _STUB_SCHEMA: Final[Body] = {"json": {"type": "object", "properties": {}}}
 _MOST_ENCODED: Final = 4  # Times that an input may have been encoded.
 _MOST_NESTED: Final = 200  # Levels of an input that are searched for numbers that JSON does not have.
@@ -59,7 +59,7 @@ def read_tool_choice(tool_choice: object) -> tuple[str, str]:
     if is_mapping(tool_choice):
         if is_mapping(tool := tool_choice.get("tool")) and isinstance(name := tool.get("name"), str):
             return "tool", name
-        for kind in _CHOICES:
+        for kind in _PLAIN_CHOICES:
             if kind in tool_choice:
                 return kind, ""
     got = f"a mapping with {list(tool_choice)}" if is_mapping(tool_choice) else type(tool_choice).__name__
@@ -101,7 +101,7 @@ def _finite(value: object, levels: int) -> object:
         return "NaN" if isnan(value) else "Infinity" if value > 0 else "-Infinity"
     if levels and is_mapping(value):
         return {key: _finite(each, levels - 1) for key, each in value.items()}
-    if levels and isinstance(value, (list, tuple)):
+    if levels and is_list(value):
         return [_finite(each, levels - 1) for each in value]
     return value
 

@@ -13,10 +13,12 @@ from strands_portkey._settings.config import Api
 from strands_portkey._settings.openai_models import is_responses_only, refuses_tools_on_chat
 from strands_portkey._settings.upstreams import UNKNOWN, asks_for_guardrails
 from strands_portkey._wires.chat import CHAT
+from strands_portkey._wires.messages import MESSAGES
+from strands_portkey._wires.messages.params import without_counterpart
 from strands_portkey._wires.responses import RESPONSES
 from strands_portkey._wires.wire import Wire
 
-WIRES: Final[Mapping[str, Wire]] = {wire.name: wire for wire in (CHAT, RESPONSES)}
+WIRES: Final[Mapping[str, Wire]] = {wire.name: wire for wire in (CHAT, RESPONSES, MESSAGES)}
 """All wires by name."""
 
 # Who answers on a wire that is not everybody's. The open-source gateway has no others; hosted ones fake them.
@@ -82,4 +84,5 @@ def _effort(question: Question) -> object:
 
 def _thinks_with_tools(question: Question) -> bool:
     thinking = question.params.get("thinking")
-    return bool(question.tool_specs) and is_mapping(thinking) and thinking.get("type") not in (None, "disabled")
+    is_on = is_mapping(thinking) and thinking.get("type") not in (None, "disabled")
+    return is_on and bool(question.tool_specs) and not without_counterpart(question.params)

@@ -210,7 +210,8 @@ class _Conversation:
             self._has_warned = True
             message = (
                 "the model's reasoning after a tool call of the same message is left out: the gateway would move it"
-                " before the call, and Claude refuses reasoning that was moved"
+                " before the call, and Claude refuses reasoning that was moved; with api='messages' it is sent as it"
+                " came"
             )
             warnings.warn(message, stacklevel=2)
         return []

@@ -23,7 +23,6 @@ from strands_portkey._answer.counts import Counts
 from strands_portkey._answer.error_details import Complaint, to_complaint
 from strands_portkey._answer.judgement import Judge, is_failure
 from strands_portkey._answer.metadata import ResponseMetadata
-from strands_portkey._answer.quoting import LONGEST_QUOTE
 from strands_portkey._answer.translator import Translator
 from strands_portkey._errors import PortkeyAPIError, PortkeyError, PortkeyStreamError
 from strands_portkey._json import LONG, has_too_many_parts
@@ -193,7 +192,8 @@ class ChatTranslator(Translator):
             raise PortkeyStreamError(message, origin="provider", received=self.received, retryable=True)
         stop_reason = self._stop_reason(self._finish_reason)
         if stop_reason != "max_tokens":  # Strands drops the calls of an answer that was cut by its length.
-            self._check_calls()
+            may_pass = _to_stop_reason(self._finish_reason) != "content_filtered"
+            self.check_calls(self._calls.all, self._finish_reason, retryable=may_pass)
         return self.end(stop_reason, response)
 
     @override
@@ -303,17 +303,6 @@ class ChatTranslator(Translator):
         """
         says_something = self.has_begun and self.is_done and self._usage is not None
         return says_something and all(call.name and call.is_whole() for call in self._calls.all)
-
-    def _check_calls(self) -> None:
-        for call in self._calls.all:
-            if call.is_broken() or not call.name:
-                quote = self.judge.quote
-                message = (
-                    f"the answer ended ({quote(self._finish_reason or '')}) with a tool call that is not whole:"
-                    f" {quote(call.name or 'no name')}({quote(''.join(call.arguments), LONGEST_QUOTE)})"
-                )
-                may_pass = _to_stop_reason(self._finish_reason or "") != "content_filtered"
-                raise PortkeyStreamError(message, origin="provider", received=self.received, retryable=may_pass)
 
     def _stop_reason(self, finish_reason: str) -> StopReason:
         stop_reason = _to_stop_reason(finish_reason)

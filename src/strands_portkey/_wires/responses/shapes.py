@@ -6,18 +6,17 @@ known field of a wrong type raises, unless the answer can do without it.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
-from typing import Annotated, Final, TypeAlias, TypeVar
+from typing import Annotated, Final, TypeAlias
 
-from pydantic import Field, JsonValue, TypeAdapter, ValidationError
+from pydantic import Field, JsonValue
 
 # Before Python 3.12, pydantic requires this TypedDict instead of that of typing.
 from typing_extensions import TypedDict
 
-_Shape = TypeVar("_Shape")
-_Parts: TypeAlias = Annotated[list[_Shape], Field(fail_fast=True, max_length=10_000)]
-_Items: TypeAlias = Annotated[list[_Shape], Field(fail_fast=True, max_length=1_000)]
+from strands_portkey._answer.parsing import Shape, make_parser, make_reader
+
+_Parts: TypeAlias = Annotated[list[Shape], Field(fail_fast=True, max_length=10_000)]
+_Items: TypeAlias = Annotated[list[Shape], Field(fail_fast=True, max_length=1_000)]
 
 
 class Kind(TypedDict, total=False):
@@ -113,74 +112,14 @@ class LastEvent(TypedDict, total=False):
     response: Response | None
 
 
-class UnreadableEventError(ValueError):
-    """Data that is not what its event must hold.
-
-    Attributes:
-        problem: The first problem and its location. It may quote names from the data.
-    """
-
-    def __init__(self, problem: str) -> None:
-        """Initialize the error."""
-        super().__init__(problem)
-        self.problem = problem
-
-
-def _parser(kind: type[_Shape]) -> Callable[[str], _Shape]:
-    """Return a parser of JSON text."""
-    validate = TypeAdapter(kind).validator.validate_json  # Called for each event, so without the adapter's overhead.
-
-    def parse(data: str) -> _Shape:
-        try:
-            parsed: _Shape = validate(data)
-        except ValidationError as error:
-            unreadable = _unreadable(error)
-        else:
-            return parsed
-        if "arguments" not in data and (repaired := _without_surrogates(data)) is not None:
-            return parse(repaired)
-        raise unreadable  # Outside the handler, since pydantic's exception quotes the data.
-
-    return parse
-
-
-def _reader(kind: type[_Shape]) -> Callable[[Mapping[str, JsonValue]], _Shape]:
-    """Return a reader of JSON that is parsed already."""
-    adapter = TypeAdapter(kind)
-
-    def read(value: Mapping[str, JsonValue]) -> _Shape:
-        try:
-            return adapter.validate_python(value)
-        except ValidationError as error:
-            unreadable = _unreadable(error)
-        raise unreadable
-
-    return read
-
-
-def _unreadable(error: ValidationError) -> UnreadableEventError:
-    problem = error.errors(include_url=False, include_input=False)[0]
-    return UnreadableEventError(f"{'.'.join(map(str, problem['loc'])) or 'the event'}: {problem['msg']}")
-
-
-def _without_surrogates(data: str) -> str | None:
-    """Return JSON with lone surrogates replaced by U+FFFD; None where there are none. JavaScript may send them."""
-    try:
-        text = json.dumps(json.loads(data), ensure_ascii=False)
-    except (ValueError, RecursionError):
-        return None
-    repaired = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return None if repaired == text else repaired
-
-
-parse_kind: Final = _parser(Kind)
-parse_delta: Final = _parser(Delta)
-parse_summary: Final = _parser(SummaryDelta)
-parse_arguments: Final = _parser(ArgumentsDelta)
-parse_annotation: Final = _parser(AnnotationEvent)
-parse_item: Final = _parser(ItemEvent)
-parse_last: Final = _parser(LastEvent)
-parse_response: Final = _parser(Response)
-read_message: Final = _reader(Message)
-read_reasoning: Final = _reader(Reasoning)
-read_call: Final = _reader(FunctionCall)
+parse_kind: Final = make_parser(Kind, exact="arguments")
+parse_delta: Final = make_parser(Delta, exact="arguments")
+parse_summary: Final = make_parser(SummaryDelta, exact="arguments")
+parse_arguments: Final = make_parser(ArgumentsDelta, exact="arguments")
+parse_annotation: Final = make_parser(AnnotationEvent, exact="arguments")
+parse_item: Final = make_parser(ItemEvent, exact="arguments")
+parse_last: Final = make_parser(LastEvent, exact="arguments")
+parse_response: Final = make_parser(Response, exact="arguments")
+read_message: Final = make_reader(Message)
+read_reasoning: Final = make_reader(Reasoning)
+read_call: Final = make_reader(FunctionCall)

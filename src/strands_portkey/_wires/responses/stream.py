@@ -25,6 +25,7 @@ from strands_portkey._answer.error_details import Complaint, to_complaint
 from strands_portkey._answer.items import Item, ItemQueue
 from strands_portkey._answer.judgement import Judge
 from strands_portkey._answer.metadata import ResponseMetadata
+from strands_portkey._answer.parsing import UnreadableEventError
 from strands_portkey._answer.quoting import LONGEST_QUOTE
 from strands_portkey._answer.translator import Translator
 from strands_portkey._errors import PortkeyAPIError, PortkeyStreamError
@@ -37,7 +38,6 @@ from strands_portkey._wires.responses.shapes import (
     Reasoning,
     Response,
     SummaryDelta,
-    UnreadableEventError,
     parse_annotation,
     parse_arguments,
     parse_delta,
