@@ -42,10 +42,10 @@ def to_params(params: Mapping[str, JsonValue]) -> Body:
     for word, value in given.items():
         if word not in _OWN:
             for name, translated in _translated(word, value).items():
-                body[name] = _joined(body.get(name), translated)
+                body[name] = _combined(body.get(name), translated)
     for word, value in given.items():
         if word in _OWN:
-            body[word] = _joined(body.get(word), value)
+            body[word] = _combined(body.get(word), value)
     if isinstance(tools := body.get("tools"), list):
         body["tools"] = [_flat(tool) for tool in tools]
     if "tool_choice" in body:
@@ -74,7 +74,7 @@ def _translated(word: str, value: JsonValue) -> Body:
     raise PortkeyConfigError(f"{message}; got {name_of(word)}", hint=hint)
 
 
-def _joined(known: JsonValue, latest: JsonValue) -> JsonValue:
+def _combined(known: JsonValue, latest: JsonValue) -> JsonValue:
     """Return a parameter that was given in several words; the latest take precedence."""
     if _is_object(known) and _is_object(latest):
         return known | latest
