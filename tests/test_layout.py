@@ -51,7 +51,7 @@ LAYERS = [
     {"_settings"},
     {"_request", "_answer"},
     {"_tracing", "_endpoints", "_http", "_wires/wire"},
-    {"_wires/chat"},
+    {"_wires/chat", "_wires/responses", "_wires/messages"},
     {"_wires"},
     {"_learned"},
     {"_attempts"},

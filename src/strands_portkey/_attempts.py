@@ -7,7 +7,10 @@ from dataclasses import dataclass, field, replace
 from http.client import REQUEST_TIMEOUT, UNAUTHORIZED
 from typing import Final
 
+from pydantic import JsonValue
+
 from strands_portkey._answer.judgement import Judge
+from strands_portkey._answer.translator import Translator
 from strands_portkey._errors import (
     PortkeyAPIError,
     PortkeyConfigError,
@@ -28,16 +31,18 @@ from strands_portkey._settings.headers import request_headers
 from strands_portkey._settings.upstreams import (
     Route,
     answering_upstream,
+    find_targets,
     find_upstreams,
     may_have_thinking_tags,
     to_route,
 )
-from strands_portkey._wires import WIRES
+from strands_portkey._wires import WIRES, choose_wire
 from strands_portkey._wires.wire import Wire
 
 _LONGEST_WAIT: Final = 60.0  # Seconds that an answer may ask for.
 _FIRST_WAIT: Final = 0.5  # Seconds, doubled with each retry.
 _LONGEST_BACKOFF: Final = 8.0
+_MOST_PAUSES: Final = 10  # Of one turn.
 _MISUNDERSTOOD: Final = frozenset({400, 404, 415, 422})  # What an upstream answers to a body in another's form.
 
 
@@ -76,9 +81,12 @@ class Plan:
         mechanisms: How the answer is held to a schema, with the others to try after it; None where there is none.
         left_out: Thoughts of the conversation that are not replayed.
         refused: Those of them that the upstream has refused in this call.
+        omitted: Optional parts of the body that are left out since they were refused.
         has_thinking_tags: Whether the answer may begin with reasoning in tags.
         is_edited: Whether the conversation has been edited, so that thoughts of it were refused.
         wants_reasoning: Whether the upstream wants the model's reasoning back: see `Question`.
+        said: What the model has said in this turn before it paused, as the wire has it.
+        pauses: How often it has paused.
         may_change_form: Whether it may be sent once more in the form of the upstream that has refused it.
         may_renew_keys: Whether keys come from functions and have not been fetched anew.
         may_reuse: Whether a connection that was kept may carry it.
@@ -97,9 +105,12 @@ class Plan:
     mechanisms: Sequence[Mechanism | None] = (None,)
     left_out: frozenset[Signature] = frozenset()
     refused: frozenset[Signature] = frozenset()
+    omitted: frozenset[str] = frozenset()
     has_thinking_tags: bool = False
     is_edited: bool = False
     wants_reasoning: bool = False
+    said: Sequence[JsonValue] = ()
+    pauses: int = 0
     may_change_form: bool = True
     may_renew_keys: bool = False
     may_reuse: bool = True
@@ -116,8 +127,12 @@ def first_plan(call: Call, called: Mapping[str, object], learned: Learned) -> Pl
     names = learned.names(route)
     upstream = call.config.get("upstream")
     upstreams = find_upstreams(upstream, called, question.model_id, names)
+    targets = find_targets(upstream, called, question.model_id, names)
+    wire = choose_wire(call.config.get("api", "auto"), question, called, targets)
     plan = Plan(
         called,
+        wire=wire,
+        omitted=learned.rejected(question.model_id, wire.optional),
         upstreams=upstreams,
         latest=frozenset(names[-1:]) & upstreams,
         providers=find_upstreams(None, called, question.model_id, names) if upstream else frozenset(),
@@ -158,18 +173,36 @@ def next_plan(plan: Plan, error: PortkeyError, call: Call, headers: Mapping[str,
     return None
 
 
+def next_part(plan: Plan, translator: Translator) -> Plan | None:
+    """Return the request with which a turn goes on that the model has paused; None where it has not, or too often."""
+    said = translator.resume() if plan.pauses < _MOST_PAUSES else []
+    if not said:
+        return None
+    return replace(plan, said=(*plan.said, *said), pauses=plan.pauses + 1, attempt=plan.attempt + 1, wait=0.0)
+
+
 def _changed(plan: Plan, error: PortkeyAPIError, call: Call) -> Plan | None:
     """Return a request without what an upstream has refused, with what it misses, or in the form that it takes."""
     if is_refusal(error) and (replayed := frozenset(signatures_of(call.question.messages)) - plan.left_out):
         return replace(plan, refused=replayed, left_out=plan.left_out | replayed, is_edited=True)
     if is_missed(error) and not plan.wants_reasoning:
         return replace(plan, wants_reasoning=True)
+    if omitted := _refused_parts(plan, error):
+        return replace(plan, omitted=plan.omitted | omitted)
     if plan.may_change_form and (reformed := _reformed(plan, error, call)):
         return reformed
     mechanism = plan.mechanisms[0]
     if mechanism and is_rejection(error, mechanism):
         return replace(plan, mechanisms=plan.mechanisms[1:])
     return None
+
+
+def _refused_parts(plan: Plan, error: PortkeyAPIError) -> frozenset[str]:
+    """Return the optional parts of the body that an upstream refuses, and has not refused before."""
+    if error.status_code not in _MISUNDERSTOOD:
+        return frozenset()
+    said = f"{error.param} {error}"
+    return frozenset(name for name, pattern in plan.wire.optional.items() if pattern.search(said)) - plan.omitted
 
 
 def _reformed(plan: Plan, error: PortkeyAPIError, call: Call) -> Plan | None:
@@ -230,6 +263,8 @@ def remember(learned: Learned, plan: Plan, following: Plan, model_id: str) -> No
     """Remember what an upstream has refused or missed, by which the request that follows differs."""
     if following.wants_reasoning:
         learned.want_reasoning(plan.route)
+    for part in following.omitted - plan.omitted:
+        learned.reject(model_id, part)
     refused = plan.mechanisms[0]
     if refused and refused not in following.mechanisms and following.upstreams == plan.upstreams:
         learned.reject(model_id, refused)
@@ -257,6 +292,8 @@ def to_request(call: Call, plan: Plan) -> Request:
     question = replace(
         question,
         messages=in_pairs(without_thoughts(question.messages, plan.left_out)),
+        said=plan.said,
+        omitted=plan.omitted,
         upstreams=plan.upstreams,
         providers=plan.providers,
         tool_specs=() if by_schema else question.tool_specs,

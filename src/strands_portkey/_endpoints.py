@@ -8,12 +8,12 @@ Invalid arguments raise `PortkeyConfigError`; an answer that does not have the e
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Annotated, Final, TypeAlias, TypeVar
 
 from pydantic import Field, JsonValue, TypeAdapter, ValidationError
-from pydantic_core import from_json, to_json
+from pydantic_core import to_json
 from strands.types.content import ContentBlock, Messages
 from typing_extensions import Required, TypedDict
 
@@ -148,143 +148,17 @@ def _unusable_prompt(what: str) -> PortkeyStreamError:
 
 # -- counts ------------------------------------------------------------------------------------------------------------
 
-# The open-source gateway translates chat completions for Anthropic, but passes ``/messages/count_tokens`` on unchanged.
-# The counted body must equal the one that would be sent, so this applies the gateway's translation.
-# See https://platform.claude.com/docs/en/api/messages/count_tokens.
-
 
 class _Count(TypedDict):
     input_tokens: int
 
 
 _COUNT: Final = TypeAdapter(_Count)
-_TOOL_CHOICES: Final = {"auto": "auto", "required": "any", "none": "none"}
 
 
 def read_count(answer: JsonValue, judge: Judge) -> int:
     """Return the ``input_tokens`` that Anthropic counted."""
     return _read(_COUNT, answer, "a count of input_tokens", judge)["input_tokens"]
-
-
-def to_count_body(body: Body) -> Body:
-    """Return the body of ``POST /messages/count_tokens`` for what `to_body` made for the dialect ``anthropic``.
-
-    Parameters that do not add tokens are left out, since Anthropic refuses them here.
-    """
-    messages = list(_objects(body["messages"]))
-    count: Body = {
-        "model": body["model"],
-        "messages": _merged_by_role([_message(message) for message in messages if not _is_system(message)]),
-    }
-    if system := [part for message in messages if _is_system(message) for part in _blocks(message["content"])]:
-        count["system"] = system
-    if tools := [_tool(tool) for tool in _objects(body.get("tools"))]:
-        count["tools"] = list(tools)
-        if choice := _tool_choice(body.get("tool_choice")):
-            count["tool_choice"] = choice
-    if thinking := body.get("thinking"):
-        count["thinking"] = thinking
-    return count
-
-
-def _objects(items: JsonValue) -> Iterator[Body]:
-    if isinstance(items, list):
-        yield from (item for item in items if isinstance(item, dict))
-
-
-def _object(value: JsonValue) -> Body:
-    return value if isinstance(value, dict) else {}
-
-
-def _is_system(message: Body) -> bool:
-    return message["role"] == "system"
-
-
-def _merged_by_role(messages: list[Body]) -> list[JsonValue]:
-    """Return messages, consecutive ones of the same role merged: Claude requires all tool results in one message."""
-    merged: list[Body] = []
-    for message in messages:
-        if merged and merged[-1]["role"] == message["role"]:
-            content = [*_objects(merged[-1]["content"]), *_objects(message["content"])]
-            merged[-1] = {"role": message["role"], "content": list(content)}
-        else:
-            merged.append(message)
-    return list(merged)
-
-
-def _message(message: Body) -> Body:
-    match message:
-        case {"role": "tool"}:
-            result: Body = {"type": "tool_result", "tool_use_id": message["tool_call_id"]}
-            return {"role": "user", "content": [{**result, "content": message["content"]}]}
-        case {"role": "assistant"}:
-            said = _blocks(message.get("content_blocks") or message["content"])
-            return {"role": "assistant", "content": [*said, *map(_tool_use, _objects(message.get("tool_calls")))]}
-        case _:
-            return {"role": "user", "content": _blocks(message["content"])}
-
-
-def _blocks(content: JsonValue) -> list[JsonValue]:
-    if isinstance(content, str):
-        return [{"type": "text", "text": content}]
-    return [_block(part) for part in _objects(content)]
-
-
-def _block(part: Body) -> Body:
-    """Return a part as Anthropic's block; text and thinking have that form already."""
-    match part:
-        case {"type": "image_url", "image_url": {"url": str(url)}}:
-            kept = {key: value for key, value in part.items() if key == "cache_control"}
-            return {**_media(url), **kept}
-        case _:
-            return part
-
-
-def _media(url: str) -> Body:
-    """Return the image or, as the gateway does, the PDF that an ``image_url`` holds."""
-    if not url.startswith("data:"):
-        return {"type": "image", "source": {"type": "url", "url": url}}
-    media_type, _, data = url.removeprefix("data:").partition(";base64,")
-    kind = "document" if media_type == "application/pdf" else "image"
-    return {"type": kind, "source": {"type": "base64", "media_type": media_type, "data": data}}
-
-
-def _tool_use(call: Body) -> Body:
-    """Return a tool call as a block, with its other fields, such as ``cache_control``."""
-    kept = {key: value for key, value in call.items() if key not in {"type", "function"}}
-    function = _object(call["function"])
-    return {"type": "tool_use", "name": function["name"], "input": from_json(str(function["arguments"])), **kept}
-
-
-def _tool(tool: Body) -> Body:
-    """Return a tool in Anthropic's form.
-
-    `params` may contain the provider's own tools, such as web search. The gateway expects the tool's name as `type`,
-    and under a key of that name its settings, whose `name` is the type for Anthropic.
-    """
-    kept = {key: value for key, value in tool.items() if key == "cache_control"}
-    function, kind = _object(tool.get("function")), str(tool.get("type"))
-    if not function:
-        settings = _object(tool.get(kind))
-        return {**settings, "name": kind, "type": settings.get("name"), **kept}
-    described = {key: value for key, value in function.items() if key in {"name", "description"}}
-    return {**described, "input_schema": _schema(_object(function.get("parameters"))), **kept}
-
-
-def _schema(parameters: Body) -> Body:
-    """Return the part of a schema that the gateway passes on, without the empty ``$defs`` that it adds."""
-    empty: Body = {"type": "object", "properties": {}, "required": []}
-    return empty | {key: parameters[key] for key in (*empty, "$defs") if parameters.get(key)}
-
-
-def _tool_choice(choice: JsonValue) -> Body | None:
-    match choice:
-        case str() if choice in _TOOL_CHOICES:
-            return {"type": _TOOL_CHOICES[choice]}
-        case {"function": {"name": name}}:
-            return {"type": "tool", "name": name}
-        case _:
-            return None
 
 
 # -- answers -----------------------------------------------------------------------------------------------------------

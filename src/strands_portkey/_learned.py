@@ -6,7 +6,7 @@ it; each list has a bound, since a model may live for long.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable
+from collections.abc import Collection, Hashable, Iterable
 from typing import Final, TypeVar
 
 from strands_portkey._request.question import Question
@@ -27,16 +27,20 @@ class Learned:
 
     def __init__(self) -> None:
         """Begin without knowing anything."""
-        self._rejected: set[tuple[str, Mechanism]] = set()
+        self._rejected: set[tuple[str, str]] = set()
         self._names: dict[Route, tuple[str, ...]] = {}
         self._wants_reasoning: dict[Route, None] = {}  # A set with an order.
         self._bound_to: dict[Signature, bytes | None] = {}
 
-    # -- ways to hold an answer to a schema --
+    # -- ways to hold an answer to a schema, and other parts of a request --
 
-    def reject(self, model_id: str, mechanism: Mechanism) -> None:
-        """Remember that a mechanism was refused."""
-        self._rejected.add((model_id, mechanism))
+    def reject(self, model_id: str, part: str) -> None:
+        """Remember that a mechanism, or an optional part of the body, was refused."""
+        self._rejected.add((model_id, part))
+
+    def rejected(self, model_id: str, parts: Iterable[str]) -> frozenset[str]:
+        """Return those of the parts that were refused."""
+        return frozenset(part for part in parts if (model_id, part) in self._rejected)
 
     def allowed(self, model_id: str) -> set[Mechanism]:
         """Return the mechanisms that were not refused."""

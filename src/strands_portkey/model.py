@@ -23,10 +23,9 @@ from typing_extensions import Self, Unpack, override
 from strands_portkey._answer.judgement import Judge
 from strands_portkey._answer.metadata import ResponseMetadata, response_metadata
 from strands_portkey._answer.output import to_output
-from strands_portkey._answer.thinking_tags import ThinkingTags
 from strands_portkey._answer.translator import Translator
-from strands_portkey._attempts import Call, Plan, first_plan, next_plan, remember, to_headers, to_request
-from strands_portkey._endpoints import read_count, read_models, read_prompt, to_count_body, to_feedback
+from strands_portkey._attempts import Call, Plan, first_plan, next_part, next_plan, remember, to_headers, to_request
+from strands_portkey._endpoints import read_count, read_models, read_prompt, to_feedback
 from strands_portkey._errors import (
     PortkeyAPIError,
     PortkeyConfigError,
@@ -55,7 +54,7 @@ from strands_portkey._settings.invocation import for_call
 from strands_portkey._settings.secrets import masked
 from strands_portkey._settings.upstreams import answering_upstream, find_upstreams
 from strands_portkey._tracing import describe_response, trace_headers
-from strands_portkey._wires import WIRES
+from strands_portkey._wires.messages.body import to_count_body
 
 if TYPE_CHECKING:
     from strands.agent.agent_metadata import AgentMetadata
@@ -243,10 +242,11 @@ class PortkeyModel(Model):
             with suppress(RequestCancelledError), Watch(self._client.endpoint.clocks, cancel_signal) as watch:
                 plan: Plan | None = first_plan(call, await _called(call, watch), self._learned)
                 while plan:
-                    translator = plan.wire.translator(call.judge)
+                    # A turn that was paused goes on in the answer that has begun.
+                    translator = answer.translator if answer and plan.said else plan.wire.translator(call.judge)
                     response = GatewayResponse(self._client, to_request(call, plan), watch, call.judge)
                     answer = _Exchange(translator, response)
-                    translator.blocks.tags = ThinkingTags() if plan.has_thinking_tags else None
+                    translator.splits_tags = plan.has_thinking_tags
                     watch.progress = translator.progress
                     try:
                         async with response, aclosing(response.messages()) as received:
@@ -347,7 +347,7 @@ class PortkeyModel(Model):
         if config.get("native_token_count") and upstreams == frozenset({"anthropic"}):
             question = to_question(config, messages, tool_specs, system_prompt, system_prompt_content)
             try:
-                body = to_count_body(WIRES["chat"].to_body(replace(question, upstreams=upstreams)))
+                body = to_count_body(replace(question, upstreams=upstreams))
                 return await self._fetch("/messages/count_tokens", read_count, body, max_retries=0)
             except PortkeyError as error:
                 logger.debug("error=<%s> | tokens are estimated", type(error).__name__)
@@ -442,6 +442,8 @@ class PortkeyModel(Model):
         self, answer: _Exchange, call: Call, plan: Plan, watch: Watch
     ) -> tuple[list[StreamEvent], Plan | None]:
         """Return the events that end an answer, or the next request in its place; raise its error if there is none."""
+        if answer.failure is None and (following := next_part(plan, answer.translator)):
+            return [], following
         try:
             last = _last_events(answer, call.config)
         except PortkeyError as error:
@@ -451,7 +453,7 @@ class PortkeyModel(Model):
             raise
         if plan.is_edited:
             self._learned.refuse(plan.refused)
-            self._learned.bind(call.question, answer.translator.blocks.signatures)
+            self._learned.bind(call.question, answer.translator.signatures)
         return last, None
 
     async def _plan_after(
@@ -491,6 +493,7 @@ class PortkeyModel(Model):
             model=judge.hide(translator.model) if translator.model else None,
             hook_results=judge.hide_within({**translator.hook_results, **response.hook_results}),
             counts=translator.counts,
+            api=plan.wire.name,
             attempt=plan.attempt,
         )
         if name := answering_upstream(metadata.provider, translator.model or call.config["model_id"]):

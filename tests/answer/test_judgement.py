@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from strands_portkey._answer.error_details import Complaint
 from strands_portkey._answer.judgement import Judge, is_failure
 from strands_portkey._errors import (
     PortkeyAPIError,
@@ -378,6 +379,14 @@ def test_a_denial_holds_the_verdicts_and_the_message_alone():
     )
 
 
+ONLY_ON_RESPONSES = "this model, or its tools beside reasoning, are not on /v1/chat/completions: set api='responses'"
+TOOLS_REFUSED = (
+    "Function tools with reasoning_effort are not supported for {} in /v1/chat/completions. To use function tools, use"
+    " /v1/responses or set reasoning_effort to 'none'."
+)
+NO_PROTOCOL = "this provider does not have the protocol that api asks for: set api='chat'"
+
+
 @pytest.mark.parametrize(
     ("status", "body", "headers", "hint"),
     [
@@ -410,13 +419,82 @@ def test_a_denial_holds_the_verdicts_and_the_message_alone():
         (401, {"status": "failure", "message": "Invalid API Key"}, {}, "check client_args['api_key']"),
         (403, error_of("No."), GATEWAY, "check the provider's key"),
         (404, error_of("No."), GATEWAY, "check client_args['base_url'] and model_id"),
-        (400, error_of("function tools with reasoning"), GATEWAY, "this model takes no tools beside reasoning"),
+        (400, error_of("function tools with reasoning"), GATEWAY, ONLY_ON_RESPONSES),
+        (
+            400,
+            error_of(
+                "Function tools with reasoning_effort are not supported for gpt-5.4 in /v1/chat/completions. Please use"
+                " /v1/responses instead."
+            ),
+            GATEWAY,
+            ONLY_ON_RESPONSES,
+        ),
+        *(
+            (
+                400,
+                error_of(TOOLS_REFUSED.format(model)),
+                GATEWAY,
+                hint,
+            )
+            for model, hint in (
+                ("gpt-5.6-terra", "this model takes no tools beside reasoning on /v1/chat/completions: set api='resp"),
+                ("gpt-6-astra", ONLY_ON_RESPONSES),
+                ("gpt-6.1-sol", ONLY_ON_RESPONSES),
+            )
+        ),
+        *(
+            (status, error_of(message), GATEWAY, ONLY_ON_RESPONSES)
+            for status, message in (
+                (404, "This model is only supported in v1/responses and not in v1/chat/completions."),
+                (404, "This is not a chat model and thus not supported in the v1/chat/completions endpoint."),
+                (400, "The model 'openai.gpt-5.6-terra' does not support the '/v1/chat/completions' API"),
+                (400, "model gpt-5.6 is not accessible via the /chat/completions endpoint"),
+                (400, "Unsupported value: 'reasoning_effort' does not support 'none' with this model."),
+            )
+        ),
+        *(
+            (500, {"status": "failure", "message": f"{what} is not supported by groq"}, EXCEPTION, NO_PROTOCOL)
+            for what in ("createModelResponse", "messages", "messagesCountTokens")
+        ),
     ],
 )
 def test_a_hint_says_what_to_do_where_that_is_known(status, body, headers, hint):
     found = judge(status, body, headers).hint
 
     assert found is None if hint is None else (found or "").startswith(hint)
+
+
+def test_a_hint_offers_no_reasoning_only_where_the_text_does():
+    models = ("gpt-5.6", "gpt-6-astra", "gpt-6.1-sol", "gpt-6.1-terra")
+    hints = [judge(400, error_of(TOOLS_REFUSED.format(model)), GATEWAY).hint or "" for model in models]
+
+    assert ["'none'" in hint for hint in hints] == [True, False, False, True]
+
+
+def test_a_protocol_that_a_provider_lacks_is_not_asked_for_again():
+    error = judge(500, {"status": "failure", "message": "createModelResponse is not supported by x-ai"}, EXCEPTION)
+
+    assert (type(error), error.retryable, "x-ai" in str(error)) == (PortkeyAPIError, False, True)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind", "retryable"),
+    [
+        (429, "credit_balance_exhausted", PortkeyAPIError, False),
+        (None, "credit_balance_exhausted", PortkeyAPIError, False),
+        (503, "server_is_overloaded", PortkeyThrottledError, True),
+        (None, "server_is_overloaded", PortkeyThrottledError, True),
+        (None, "too_many_requests", PortkeyThrottledError, True),
+        (None, "server_error", PortkeyAPIError, True),
+        (None, "invalid_prompt", PortkeyAPIError, False),
+        (None, "image_content_policy_violation", PortkeyAPIError, False),
+        (None, "context_length_exceeded", PortkeyContextOverflowError, False),
+    ],
+)
+def test_the_codes_of_a_response_are_judged(status, code, kind, retryable):
+    error = Judge().api_error(Complaint("no", code=code), status_code=status)
+
+    assert (type(error), error.retryable) == (kind, retryable)
 
 
 @pytest.mark.parametrize(

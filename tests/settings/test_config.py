@@ -460,7 +460,7 @@ def test_an_unknown_key_warns_where_the_model_is_made():
     misspelt: Any = {"temprature": 1}
 
     with pytest.warns(
-        UserWarning, match=r"unknown configuration keys 'temprature' are ignored; known are \['cache_c"
+        UserWarning, match=r"unknown configuration keys 'temprature' are ignored; known are \['api', 'cache_c"
     ) as caught:
         PortkeyModel(model_id="m", **misspelt)
 

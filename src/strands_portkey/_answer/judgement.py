@@ -32,7 +32,9 @@ _UNAVAILABLE: Final = 503
 _RETRYABLE: Final = frozenset({_TIMEOUT, 409, 425, 429})
 _LOWEST_SERVER_ERROR: Final = 500
 _THROTTLE_STATUS: Final = frozenset({429, 529})
-_THROTTLE_CODE: Final = frozenset({"overloaded_error", "rate_limit_error", "rate_limit_exceeded"})
+_THROTTLE_CODE: Final = frozenset(
+    {"overloaded_error", "rate_limit_error", "rate_limit_exceeded", "server_is_overloaded", "too_many_requests"}
+)
 # Finish reasons that are errors, beside all that end in `_error` or begin with `malformed_` (Gemini, Bedrock).
 _FAILURES: Final = frozenset(
     {
@@ -54,7 +56,9 @@ _PASSING: Final = re.compile(
     )
 )
 # Codes that a later try cannot mend although they come with 429.
-_FINAL_CODE: Final = frozenset({"insufficient_quota"})
+_FINAL_CODE: Final = frozenset({"credit_balance_exhausted", "insufficient_quota"})
+# How the gateway says that it does not have a protocol for a provider.
+_NO_PROTOCOL: Final = re.compile(r"\b(?:createModelResponse|messages|messagesCountTokens) is not supported by \S")
 _OVERLOADED: Final = re.compile(
     r"\b(is|are) (currently |temporarily )?overloaded\b|^overloaded$|\bhigh demand\b|\brate limit|\btoo many requests",
     re.IGNORECASE,
@@ -82,6 +86,26 @@ _HINTS: Final = {
         " installed by plain `npx` or `npm install`: pin @hono/node-server to 1.13.5 and hono to 4.9.7, use the"
         " Docker image, or set stream=False"
     ),
+    _NO_PROTOCOL.pattern: (
+        "this provider does not have the protocol that api asks for: set api='chat', or take it out of the targets"
+    ),
+    (
+        r"^(?!.*gpt-6(?:-astra|\.1-sol))(?=(.*?v1/responses))\1.*reasoning_effort to .none"
+        r"|^(?!.*gpt-6(?:-astra|\.1-sol))(?=(.*?reasoning_effort to .none))\2.*v1/responses"
+    ): (
+        "this model takes no tools beside reasoning on /v1/chat/completions: set api='responses', or"
+        " params={'reasoning_effort': 'none'}"
+    ),
+    (
+        r"\b(?:use|only supported in) /?v1/responses\b"
+        r"|^(?=(.*?not (?:supported|a chat model|accessible)))\1.*chat/completions"
+        r"|\bdoes not support the '/v1/chat/completions'"
+        r"|^(?=(.*?function tools ))\2.*reasoning"
+        r"|^(?=(.*?unsupported value.{0,40}reasoning.effort))\3.{0,40}does not support .none"
+    ): (
+        "this model, or its tools beside reasoning, are not on /v1/chat/completions: set api='responses', which needs"
+        " the provider openai or azure-openai"
+    ),
     r"\bfetch failed\b": "the gateway did not reach the provider: check its network, and custom_host if it is set",
     r"^408 gateway ": "the provider was slower than request_timeout, in client_args or the gateway's config, allows",
     r"^431 ": "the request's headers are over the gateway's limit of about 16 KB; shorten config or metadata",
@@ -94,13 +118,6 @@ _HINTS: Final = {
     r"^40[13] provider ": "check the provider's key: client_args['Authorization'], or the one that the gateway keeps",
     r"^404 ": "check client_args['base_url'] and model_id",
     r"^30": "the address redirects, and keys do not go along; set client_args['base_url'] to where it leads",
-    (
-        r"^(?=(.*?reasoning_effort))\1.*v1/responses|^(?=(.*?v1/responses))\2.*reasoning_effort"
-        r"|^(?=(.*?function tools ))\3.*reasoning"
-    ): (
-        "this model takes no tools beside reasoning on /v1/chat/completions: set"
-        " params={'reasoning_effort': 'none'}, or use another model"
-    ),
 }
 
 
@@ -245,6 +262,8 @@ class Judge(Quoter):
         else:
             retryable = (status in _RETRYABLE or status >= _LOWEST_SERVER_ERROR) and codes.isdisjoint(_FINAL_CODE)
         is_throttled = codes.isdisjoint(_FINAL_CODE) and _is_throttled(status, codes, complaint.message)
+        if _NO_PROTOCOL.search(complaint.message):
+            return PortkeyAPIError, False
         if status == _DENIED:
             return PortkeyGuardrailError, retryable or is_throttled
         if is_throttled and not started:

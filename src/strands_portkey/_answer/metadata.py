@@ -37,6 +37,8 @@ class ResponseMetadata:
     """Which target of the config answered, such as ``config.targets[1]``."""
     hook_results: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
     """Results of guardrails, as the gateway sent them."""
+    api: str = "chat"
+    """The protocol that it was sent with: ``chat``, ``responses`` or ``messages``."""
     attempt: int = 1
     """Number of the request within the call: above 1 after a retry, or a change that an error has led to."""
     reasoning_tokens: int | None = None
@@ -54,6 +56,7 @@ def response_metadata(
     model: str | None = None,
     hook_results: Mapping[str, JsonValue] | None = None,
     counts: Counts | None = None,
+    api: str = "chat",
     attempt: int = 1,
 ) -> ResponseMetadata:
     """Combine an answer's headers, whose names must be in lower case, with values from its body."""
@@ -68,6 +71,7 @@ def response_metadata(
         retry_attempt_count=int(retries) if _NUMBER.fullmatch(retries) else None,
         last_used_option_index=headers.get("x-portkey-last-used-option-index") or None,
         hook_results=hook_results or {},
+        api=api,
         attempt=attempt,
         reasoning_tokens=counts.reasoning or None,
         cost=counts.cost,

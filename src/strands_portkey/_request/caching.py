@@ -102,17 +102,20 @@ class Caching:
             _warn(f"the upstream {self._upstream!r} takes no cache points; cache_config has no effect")
         if self._config is None or self._cache_kind != "prompt_cache_key":
             return {}
-        params: dict[str, JsonValue] = {}
-        key: str | bool | None = getattr(self._config, "cache_key", None)
-        if key is None and self._session_id is not None:
-            key = f"strands-{self._session_id}"
-        if key:
-            params["prompt_cache_key"] = key
+        params = to_cache_key(self._config, self._session_id)
         if self._ttl in _RETENTIONS:
             params["prompt_cache_retention"] = self._ttl
         elif self._ttl is not None:
             _warn(f"cache_config.ttl must be 'in_memory' or '24h' for OpenAI; got {self._ttl!r}, which has no effect")
         return params
+
+
+def to_cache_key(config: CacheConfig, session_id: str | None) -> dict[str, JsonValue]:
+    """Return the body's key for OpenAI's prompt cache: the user's, else that of the agent's session, if it has one."""
+    key: str | bool | None = getattr(config, "cache_key", None)
+    if key is None and session_id is not None:
+        key = f"strands-{session_id}"
+    return {"prompt_cache_key": key} if key else {}
 
 
 def _has_later_of_user(messages: Sequence[Message], index: int) -> bool:

@@ -64,6 +64,9 @@ MIME_TYPES: Final = {
     "three_gp": "video/3gpp",
 }
 
+TEXT_FORMATS: Final = frozenset({"csv", "html", "md", "txt"})
+"""Formats of documents that are sent as text, which every upstream accepts."""
+
 
 def to_media(kind: MediaKind, block: Mapping[str, object]) -> Media | None:
     """Return the media of one kind in a block, or None.
@@ -108,6 +111,12 @@ def to_bytes(kind: MediaKind, media: Media) -> bytes:
     if not media["source"]["bytes"]:
         raise PortkeyConfigError(f"{kind} must hold bytes, since upstreams refuse an empty one; got 0 bytes")
     return media["source"]["bytes"]
+
+
+def document_as_text(document: Media) -> str:
+    """Return a document in one of `TEXT_FORMATS` as text that names it."""
+    text = to_bytes("document", document).decode(errors="replace")
+    return f'<document name="{document.get("name") or "document"}" format="{document["format"]}">\n{text}\n</document>'
 
 
 def to_url(kind: MediaKind, media: Media, schemes: tuple[str, ...]) -> str:

@@ -31,6 +31,8 @@ class Question:
         output_model: The model that the answer must match.
         output_schema: The schema that the upstream must enforce: ``name``, ``schema``, and whether it is ``strict``.
         session_id: The agent's session, the default key of the prompt cache.
+        said: What the model has said in this turn before it paused, as the protocol has it.
+        omitted: Names of optional parts of the body, as the protocol has them, that the upstream has refused.
         trailing_blocks: How many blocks at the end of the last message change with every call.
         wants_reasoning: Whether the upstream refuses messages of the model without ``reasoning_content``.
     """
@@ -48,6 +50,8 @@ class Question:
     output_model: type[BaseModel] | None = None
     output_schema: Mapping[str, JsonValue] | None = None
     session_id: str | None = None
+    said: Sequence[JsonValue] = ()
+    omitted: frozenset[str] = frozenset()
     trailing_blocks: int = 0
     wants_reasoning: bool = False
 

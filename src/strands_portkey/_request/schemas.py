@@ -34,7 +34,10 @@ _STRICT_FORMATS: Final = frozenset(
 )
 # Words of an error with which an upstream refuses a mechanism, in lower case without "_" and spaces.
 _REJECTIONS: Final[Mapping[Mechanism, tuple[str, ...]]] = {
-    "schema": ("responseformat", "jsonschema", "outputformat", "responseschema", "responsemimetype", "outputconfig"),
+    "schema": (
+        *("responseformat", "jsonschema", "outputformat", "responseschema", "responsemimetype", "outputconfig"),
+        "text.format",
+    ),
     "forced": ("toolchoice", "functioncallingconfig"),
     "auto": (),
 }

@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from ssl import SSLContext
-from typing import Annotated, Final, Literal, Protocol, TypeAlias, runtime_checkable
+from typing import Annotated, Final, Literal, Protocol, TypeAlias, get_args, runtime_checkable
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -44,6 +44,10 @@ Text = str | Callable[[], str | Awaitable[str]]
 
 Headers = Mapping[str, str] | Callable[[], Mapping[str, str] | Awaitable[Mapping[str, str]]]
 """Headers, or a sync or async function that returns them, called for each call of the model."""
+
+
+Api = Literal["auto", "chat", "responses", "messages"]
+"""Which of the gateway's protocols is used: see `PortkeyConfig`."""
 
 
 @with_config(ConfigDict(extra="forbid", strict=True))
@@ -151,8 +155,9 @@ class PortkeyConfig(BaseModelConfig, total=False):
     context_window_limit: int | None
     """Size of the model's context window in tokens. Default: the value in Strands' table of models."""
     params: Mapping[str, JsonValue] | None
-    """Parameters of the chat completion, put into the request body unchanged. Not ``messages``, ``model``, or ``n``
-    other than 1. See https://portkey.ai/docs/api-reference/inference-api/chat.
+    """Parameters of the request in the words of chat completions, put into the body unchanged. Not ``messages``,
+    ``model``, or ``n`` other than 1. On other protocols they are translated, the protocol's own words pass as they are,
+    and a word without a counterpart raises. See https://portkey.ai/docs/api-reference/inference-api/chat.
     """
     stream: bool
     """Whether to stream the answer. Default True. With False the same events are yielded all at once."""
@@ -162,6 +167,13 @@ class PortkeyConfig(BaseModelConfig, total=False):
     """What answers behind the gateway, such as ``anthropic`` or ``gemini``. The form of the request body depends on it.
     Default: found from `config`, `provider`, those who have answered before, and the model's id; a first request in
     another form than the upstream takes is sent once more.
+    """
+    api: Api
+    """The gateway's protocol that requests are sent with: ``"chat"`` for chat completions, ``"responses"`` for OpenAI's
+    Responses, ``"messages"`` for Anthropic's Messages. Default ``"auto"``: chat, save where it is certain who answers
+    and chat would refuse or spoil the request. That is Responses for OpenAI's models that take tools only there, unless
+    guardrails are asked for, and Messages for Claude that thinks and has tools. It is decided before anything is sent,
+    never after an error.
     """
     on_guardrail: Literal["stop", "raise"]
     """How a denial by a guardrail (446) is handled: ``"stop"``, the default, ends the turn with the gateway's message
@@ -445,6 +457,7 @@ def _wants(wanted: str, fits: Callable[[object], bool]) -> Callable[[object], st
 _BOOL: Final = _wants("True or False", lambda value: isinstance(value, bool))
 # Each returns a description of valid values, or None if the value is valid.
 _CHECKS: Final[Mapping[str, Callable[[object], str | None]]] = {
+    "api": _wants("'auto', 'chat', 'responses' or 'messages'", lambda value: value in get_args(Api)),
     "cache_config": _wants(
         "Strands' CacheConfig, or None", lambda value: value is None or isinstance(value, CacheConfig)
     ),

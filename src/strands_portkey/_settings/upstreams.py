@@ -71,6 +71,9 @@ class _Target(TypedDict, total=False):
 
 
 _TARGET: Final = TypeAdapter(_Target)
+# Names of settings and of keys in a config that ask for guardrails, which may also change a text.
+_HOOKS: Final = re.compile(r"(?i)(?:guardrails|mutators|request[-_]?hooks)$")
+_HOOKS_IN_JSON: Final = re.compile(r'(?i)(?:guardrails|mutators|request_?hooks)"\s*:\s*\[\s*[^]\s]')
 _LITERAL: Final = {f"x-portkey-{name.replace('_', '-')}": name for name in ("provider", "config", "virtual_key")}
 
 Route = tuple[str | None, ...]
@@ -97,6 +100,53 @@ def find_upstreams(
     """
     if upstream is not None:
         return frozenset({_named(upstream)})
+    targets, is_saved = _find_targets(routing, model_id)
+    names: set[str] = set()
+    for target, model in targets:
+        is_stated = target is not None and not target.startswith("@") and not is_saved
+        names.update(learned if learned and not is_stated else {_suggested(target, model)})
+    return frozenset(names)
+
+
+def find_targets(
+    upstream: str | None, routing: Mapping[str, object], model_id: str, learned: Collection[str] = ()
+) -> frozenset[tuple[str, str]]:
+    """Return the name of each upstream that may answer, where it is certain, and the model that it is asked for.
+
+    Other than for `find_upstreams` a name is `UNKNOWN` where a saved config decides, or only the model's id suggests
+    one; and a provider that the settings state takes precedence over `upstream`.
+    """
+    targets, is_saved = _find_targets(routing, model_id)
+    known = (_named(upstream),) if upstream is not None else learned
+    found: set[tuple[str, str]] = set()
+    for target, model in targets:
+        if is_saved:
+            names: Collection[str] = (UNKNOWN,)
+        elif target is not None and not target.startswith("@"):
+            names = (name_upstream(target, model),)
+        else:
+            slug = target.removeprefix("@") if target else _slug_of(model)
+            names = known or (_of_slug(slug, model) or UNKNOWN,)
+        found.update((name, model) for name in names)
+    return frozenset(found)
+
+
+def asks_for_guardrails(routing: Mapping[str, object]) -> bool:
+    """Whether the settings, or the config among them, have the gateway check or change what is sent or answered."""
+    settings = _with_literal(routing)
+    headers = settings.get("headers")
+    names = [name for each in (settings, headers) if is_mapping(each) for name, value in each.items() if value]
+    if any(isinstance(name, str) and _HOOKS.search(name) for name in names):
+        return True
+    config = settings.get("config")
+    with suppress(ValueError, RecursionError):  # It contains itself, and cannot be sent.
+        text = config if isinstance(config, str) else json.dumps(config, default=repr, skipkeys=True)
+        return bool(_HOOKS_IN_JSON.search(text))
+    return False
+
+
+def _find_targets(routing: Mapping[str, object], model_id: str) -> tuple[Iterator[tuple[str | None, str]], bool]:
+    """Return provider and model of each target, and whether a saved config decides between others in truth."""
     settings = _with_literal(routing)
     given = settings.get("config")
     provider = settings.get("provider")
@@ -105,11 +155,7 @@ def find_upstreams(
         provider = provider or f"@{key}"
     config = _to_config(given)
     is_saved = isinstance(given, str) and not config  # It takes precedence over the provider, and is not known.
-    names: set[str] = set()
-    for target, model in _targets(config, provider, model_id):
-        is_stated = target is not None and not target.startswith("@") and not is_saved
-        names.update(learned if learned and not is_stated else {_suggested(target, model)})
-    return frozenset(names)
+    return _targets(config, provider, model_id), is_saved
 
 
 def may_have_thinking_tags(upstreams: Collection[str], routing: Mapping[str, object]) -> bool:
@@ -212,9 +258,14 @@ def _of_slug(slug: str, model_id: str) -> str | None:
     return None
 
 
+def _slug_of(model_id: str) -> str:
+    """Return the slug of a model's id, such as ``team`` of ``@team/gpt-5``; an empty text where it has none."""
+    return model_id.removeprefix("@").partition("/")[0] if model_id.startswith("@") else ""
+
+
 def _of_model(model_id: str) -> str:
-    if model_id.startswith("@"):
-        slug, _, model_id = model_id.removeprefix("@").partition("/")
+    if slug := _slug_of(model_id):
+        model_id = model_id.partition("/")[2]
         if name := _of_slug(slug, model_id):
             return name
     model = _REGION.sub("", model_id)

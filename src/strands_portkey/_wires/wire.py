@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from re import Pattern
 
 from strands_portkey._answer.judgement import Judge
 from strands_portkey._answer.translator import Translator
@@ -22,6 +23,8 @@ class Wire:
         to_body: Builds the body of a request.
         translator: Returns a reader for one answer, whose errors the judge creates.
         mechanisms: Returns the mechanisms for structured output, the strictest first.
+        optional: Parts of the body that some upstreams refuse and the answer can do without: for each name, how a
+            refusal of it reads.
     """
 
     name: str
@@ -29,3 +32,4 @@ class Wire:
     to_body: Callable[[Question], Body]
     translator: Callable[[Judge], Translator]
     mechanisms: Callable[[Question], Sequence[Mechanism]]
+    optional: Mapping[str, Pattern[str]] = field(default_factory=dict[str, Pattern[str]])

@@ -107,4 +107,4 @@ def test_an_answer_has_its_details_as_the_signature_of_a_last_thought(event):
     *words, last = deltas
     assert words == [{"reasoningContent": {"text": "Hm"}}, {"text": "Hi"}]
     assert read_details(last["reasoningContent"]["signature"]) == details
-    assert translator.blocks.signatures == [last["reasoningContent"]["signature"]]
+    assert translator.signatures == [last["reasoningContent"]["signature"]]

@@ -21,9 +21,9 @@ def _to_body(question: Question) -> Body:
     return to_body(question, dialect)
 
 
-def _mechanisms(question: Question) -> list[Mechanism]:
+def _chat_mechanisms(question: Question) -> list[Mechanism]:
     return find_mechanisms(find_dialect(question.upstreams, question.providers), question.params)
 
 
-CHAT: Final = Wire("chat", "/chat/completions", _to_body, ChatTranslator, _mechanisms)
+CHAT: Final = Wire("chat", "/chat/completions", _to_body, ChatTranslator, _chat_mechanisms)
 """The protocol that every upstream of the gateway supports."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from pydantic import JsonValue
@@ -13,9 +12,10 @@ from strands.types.content import CachePoint, ContentBlock, Message, ReasoningCo
 
 from strands_portkey._errors import PortkeyConfigError
 from strands_portkey._json import Body
+from strands_portkey._request.anthropic import thinking_budget, to_thinking
 from strands_portkey._request.caching import Caching
 from strands_portkey._request.question import Question
-from strands_portkey._request.thoughts import ENVELOPES
+from strands_portkey._request.texts import BLANK_TEXT, text_of
 from strands_portkey._wires.chat.dialects import Dialect
 from strands_portkey._wires.chat.media import media_parts, name_apart
 from strands_portkey._wires.chat.reasoning_details import read_details
@@ -32,7 +32,6 @@ from strands_portkey._wires.chat.tools import (
 _MARKABLE: Final = ("text", "image_url")  # The gateway drops a cache mark on other parts.
 _THINKING: Final = ("thinking", "redacted_thinking", "reasoning_details")
 _NO_REASONING: Final = " "  # An empty text may count as missing.
-_BLANK_TEXT: Final = "[blank text]"  # Strands' own placeholder in the model's messages; upstreams refuse blank text.
 
 
 def to_body(question: Question, dialect: Dialect) -> Body:
@@ -71,7 +70,7 @@ def to_body(question: Question, dialect: Dialect) -> Body:
         body["usage"] = {"include": True}
     body.update(caching.params())
     if dialect.max_tokens and params.get("max_tokens") is None and params.get("max_completion_tokens") is None:
-        body["max_completion_tokens"] = dialect.max_tokens + _thinking_budget(params)
+        body["max_completion_tokens"] = dialect.max_tokens + thinking_budget(params)
     body.update(params)
     # The arguments of this call take precedence over `params`.
     if tools and question.tool_choice:
@@ -80,13 +79,6 @@ def to_body(question: Question, dialect: Dialect) -> Body:
         schema: Body = {"type": "json_schema", "json_schema": dict(question.output_schema)}
         body["response_format"] = {"type": "json_object"} if dialect.schema == "json_object" else schema
     return body
-
-
-def _thinking_budget(params: Mapping[str, JsonValue]) -> int:
-    """Return Claude's budget for reasoning, which is part of the tokens of the answer."""
-    thinking = params.get("thinking")
-    budget = thinking.get("budget_tokens") if isinstance(thinking, dict) else None
-    return budget if isinstance(budget, int) else 0
 
 
 def _with_schema(question: Question, dialect: Dialect) -> Sequence[SystemContentBlock]:
@@ -172,7 +164,7 @@ class _Conversation:
             parts = _beside_documents(parts)
         content = self._to_content(parts)
         if not results:  # Without this message the model's own would be the last, which it would continue.
-            content = content or _BLANK_TEXT
+            content = content or BLANK_TEXT
         self.bodies += results
         if content:
             self._bridge()
@@ -224,7 +216,8 @@ class _Conversation:
             self._has_warned = True
             message = (
                 "the model's reasoning after a tool call of the same message is left out: the gateway would move it"
-                " before the call, and Claude refuses reasoning that was moved"
+                " before the call, and Claude refuses reasoning that was moved; with api='messages' it is sent as it"
+                " came"
             )
             warnings.warn(message, stacklevel=2)
         return []
@@ -271,22 +264,18 @@ class _Conversation:
 
 def _to_thinking(thought: ReasoningContentBlock, dialect: Dialect) -> list[Body]:
     """Return reasoning as Claude's block, if the upstream accepts it: Claude requires a signature, others none."""
+    if thought.get("redactedContent") and not dialect.redacted:
+        return []
+    if dialect.reasoning == "content_blocks":
+        return [signed] if (signed := to_thinking(thought)) else []
     text = thought.get("reasoningText", {})
     signature = text.get("signature")
-    if redacted := thought.get("redactedContent"):
-        return [{"type": "redacted_thinking", "data": _redacted_data(redacted)}] if dialect.redacted else []
-    if dialect.reasoning == "content_blocks":
-        is_foreign = not signature or signature.startswith(ENVELOPES)
-        return [] if is_foreign else [{"type": "thinking", "thinking": text.get("text", ""), "signature": signature}]
     if dialect.reasoning == "reasoning" and (details := read_details(signature)):
         return [{"type": "reasoning_details", "details": details}]
     # Signed reasoning comes from Claude, so other models do not get it.
-    return [{"type": "thinking", "thinking": text.get("text", "")}] if dialect.reasoning and not signature else []
-
-
-def _redacted_data(redacted: bytes) -> str:
-    """Return the text that this package has stored, or bytes stored by Strands' Bedrock provider as base64."""
-    return redacted.decode() if redacted.isascii() else b64encode(redacted).decode()
+    text = thought.get("reasoningText", {})
+    is_own = dialect.reasoning and not text.get("signature")
+    return [{"type": "thinking", "thinking": text.get("text", "")}] if is_own else []
 
 
 def _replayed(said: Sequence[Body], dialect: Dialect, *, is_open: bool) -> Body:
@@ -313,15 +302,10 @@ def _details_in(part: Body) -> list[JsonValue]:
 
 def _block_parts(block: ContentBlock, dialect: Dialect) -> list[Body]:
     """Return the parts of one block; none for blank text, since upstreams refuse it."""
-    if "text" in block:
-        text = block["text"]
-    elif "guardContent" in block and "text" in block["guardContent"]:
-        text = block["guardContent"]["text"]["text"]
-    elif "citationsContent" in block:
-        text = "".join(part["text"] for part in block["citationsContent"].get("content", ()) if "text" in part)
-    elif parts := media_parts(block, dialect):
-        return parts
-    else:
+    text = text_of(block)
+    if text is None:
+        if parts := media_parts(block, dialect):
+            return parts
         raise unknown_block(block, dialect, "text, an image, a document, audio or video")
     return [{"type": "text", "text": text}] if text.strip() else []
 

@@ -12,6 +12,7 @@ from typing import Final, Literal
 
 from pydantic import JsonValue
 
+from strands_portkey._request.anthropic import CLAUDE_IDS, MAX_TOKENS, thinks
 from strands_portkey._request.caching import CacheKind
 from strands_portkey._request.schemas import Mechanism
 from strands_portkey._settings.upstreams import UNKNOWN
@@ -91,7 +92,6 @@ class Dialect:
     verbatim_ttl: bool = True
 
 
-_CLAUDE_IDS: Final = r"[a-zA-Z0-9_-]{1,64}"
 _MISTRAL_IDS: Final = r"[a-zA-Z0-9]{9}"
 _OPENAI_IDS: Final = r"[\s\S]{1,40}"  # The gateway's own ids, which it makes for Gemini, have 44.
 _OPENAI_AND_CLAUDE_IDS: Final = r"[a-zA-Z0-9_-]{1,40}"
@@ -108,9 +108,9 @@ _ANTHROPIC: Final = Dialect(
     documents="image_url",
     image_locations=("https",),
     tool_result_images=True,
-    max_tokens=4096,
+    max_tokens=MAX_TOKENS,
     schema=None,
-    call_ids=_CLAUDE_IDS,
+    call_ids=CLAUDE_IDS,
     verbatim_ttl=False,
 )
 _GEMINI: Final = Dialect(
@@ -137,7 +137,7 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
             documents="base64",
             image_locations=(),
             schema=None,
-            call_ids=_CLAUDE_IDS,
+            call_ids=CLAUDE_IDS,
             tools_with_calls=True,
             text_beside_documents=True,
             result_points="behind",
@@ -219,10 +219,8 @@ def _dialect_of(upstream: str) -> Dialect:
 
 def find_mechanisms(dialect: Dialect, params: Mapping[str, JsonValue]) -> list[Mechanism]:
     """Return the mechanisms that may work, the strictest first."""
-    thinking = params.get("thinking")  # With reasoning, Claude and DeepSeek refuse a forced tool.
-    thinks = isinstance(thinking, dict) and thinking.get("type") != "disabled"
     mechanisms: list[Mechanism] = ["schema"] if dialect.schema else []
-    if dialect.tools and dialect.tool_choice and not thinks:
+    if dialect.tools and dialect.tool_choice and not thinks(params):  # DeepSeek refuses it too.
         mechanisms.append("forced")
     return [*mechanisms, "auto"]
 
@@ -241,7 +239,7 @@ def _common(dialects: Sequence[Dialect]) -> Dialect:
     # If a single pattern occurs, ids that match it are valid for all.
     if len(ids := {dialect.call_ids for dialect in dialects} - {None}) == 1:
         common["call_ids"] = ids.pop()
-    elif ids == {_OPENAI_IDS, _CLAUDE_IDS}:
+    elif ids == {_OPENAI_IDS, CLAUDE_IDS}:
         common["call_ids"] = _OPENAI_AND_CLAUDE_IDS
     # Only OpenAI accepts a cache key, and it also caches without one.
     if {dialect.caching for dialect in dialects} == {"automatic", "prompt_cache_key"}:

@@ -11,7 +11,9 @@ from pydantic import JsonValue
 from strands_portkey._errors import PortkeyConfigError
 from strands_portkey._request.media import (
     MIME_TYPES,
+    TEXT_FORMATS,
     Media,
+    document_as_text,
     mime_type,
     to_base64,
     to_bytes,
@@ -23,8 +25,6 @@ from strands_portkey._wires.chat.dialects import Dialect
 
 Part = dict[str, JsonValue]
 
-# Documents that are sent as text, which every upstream accepts.
-_TEXT_FORMATS: Final = frozenset({"csv", "html", "md", "txt"})
 # Formats of OpenAI's `input_audio`.
 _INPUT_AUDIO_FORMATS: Final = frozenset({"mp3", "wav"})
 
@@ -59,9 +59,8 @@ def _image_part(image: Media, dialect: Dialect) -> Part:
 def _document_parts(document: Media, dialect: Dialect) -> list[Part]:
     name, kind = document.get("name") or "document", document["format"]
     data = to_bytes("document", document)
-    if kind in _TEXT_FORMATS:
-        text = data.decode(errors="replace")
-        parts: list[Part] = [{"type": "text", "text": f'<document name="{name}" format="{kind}">\n{text}\n</document>'}]
+    if kind in TEXT_FORMATS:
+        parts: list[Part] = [{"type": "text", "text": document_as_text(document)}]
     elif dialect.documents is None or (kind != "pdf" and dialect.documents != "file"):
         works = "a PDF or plain text" if dialect.documents else "plain text (csv, html, md, txt)"
         raise refused(f"a document in the format {kind!r}", dialect, works)

@@ -36,16 +36,16 @@ def find_sources(data: str) -> dict[str, Citation]:
 
 def _named_sources(chunk: object) -> Iterator[tuple[str, str]]:
     """Yield the URL and the title of each source."""
-    for result in _items_of(chunk, "search_results"):
+    for result in _entries_of(chunk, "search_results"):
         yield _text_of(result, "url"), _text_of(result, "title")
-    for url in _items_of(chunk, "citations"):
+    for url in _entries_of(chunk, "citations"):
         if isinstance(url, str):
             yield url, ""
-    for choice in _items_of(chunk, "choices"):
+    for choice in _entries_of(chunk, "choices"):
         for name in ("delta", "message"):
-            for annotation in _items_of(_field_of(choice, name), "annotations"):
+            for annotation in _entries_of(_field_of(choice, name), "annotations"):
                 yield from _annotated(annotation)
-        for piece in _items_of(_field_of(choice, "groundingMetadata"), "groundingChunks"):
+        for piece in _entries_of(_field_of(choice, "groundingMetadata"), "groundingChunks"):
             place = _field_of(piece, "web") or _field_of(piece, "retrievedContext") or _field_of(piece, "maps")
             yield _text_of(place, "uri"), _text_of(place, "title")
 
@@ -59,7 +59,7 @@ def _field_of(value: object, name: str) -> object:
     return value.get(name) if is_mapping(value) else None
 
 
-def _items_of(value: object, name: str) -> Iterator[object]:
+def _entries_of(value: object, name: str) -> Iterator[object]:
     items = _field_of(value, name)
     yield from items[:_MOST] if is_list(items) else ()
 

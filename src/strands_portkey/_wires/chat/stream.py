@@ -7,24 +7,25 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from typing import Final
 
 from pydantic import JsonValue
 from pydantic_core import from_json
 from strands.types.event_loop import StopReason
-from strands.types.streaming import MessageStopEvent, MetadataEvent, StreamEvent
+from strands.types.streaming import StreamEvent
 from typing_extensions import override
 
+from strands_portkey._answer.blocks import BlockQueue
 from strands_portkey._answer.citations import Citation, to_citation
 from strands_portkey._answer.counts import Counts
 from strands_portkey._answer.error_details import Complaint, to_complaint
 from strands_portkey._answer.judgement import Judge, is_failure
 from strands_portkey._answer.metadata import ResponseMetadata
-from strands_portkey._answer.quoting import LONGEST_QUOTE
+from strands_portkey._answer.thinking_tags import ThinkingTags
 from strands_portkey._answer.translator import Translator
-from strands_portkey._errors import PortkeyAPIError, PortkeyError, PortkeyGuardrailError, PortkeyStreamError
+from strands_portkey._errors import PortkeyAPIError, PortkeyError, PortkeyStreamError
 from strands_portkey._json import LONG, has_too_many_parts
 from strands_portkey._wires.chat.reasoning_details import ReasoningDetails
 from strands_portkey._wires.chat.shapes import (
@@ -104,6 +105,7 @@ class ChatTranslator(Translator):
         self._refused = False
         self._choice: int | None = None  # The number of the choice that counts.
         self._details = ReasoningDetails()
+        self._blocks = BlockQueue()
         self._calls = ToolCalls()
         self._sources: dict[str, Citation] = {}
         self._warned: set[str] = set()
@@ -120,10 +122,20 @@ class ChatTranslator(Translator):
         """Whether a finish reason came. Without one the answer is not whole."""
         return self._finish_reason is not None
 
+    @property
+    @override
+    def signatures(self) -> Sequence[str | bytes]:
+        return self._blocks.signatures
+
+    @override
+    def progress(self) -> int:
+        return self._blocks.received
+
     @override
     def feed(self, event: str | None, data: str) -> list[StreamEvent]:
         if not self.received:
             self.stopwatch.first_byte()
+            self._blocks.tags = ThinkingTags() if self.splits_tags else None
         chunk = self.read(event, data)
         if chunk is None:
             return []
@@ -140,7 +152,7 @@ class ChatTranslator(Translator):
                 if choice.get("index") != self._choice and not self._counts(choice, chunk.get("provider")):
                     continue
                 self._take_choice(choice, chunk.get("provider"), is_whole=event is None)
-        events, self.blocks.events = self.blocks.events, []
+        events, self._blocks.events = self._blocks.events, []
         if not events or self._finish_reason is not None:  # Sources come beside nothing else, or at the end.
             self._sources |= find_sources(data)
         return events if self.has_begun else self.begin(events)
@@ -192,30 +204,17 @@ class ChatTranslator(Translator):
             raise PortkeyStreamError(message, origin="provider", received=self.received, retryable=True)
         stop_reason = self._stop_reason(self._finish_reason)
         if stop_reason != "max_tokens":  # Strands drops the calls of an answer that was cut by its length.
-            self._check_calls()
-        self.blocks.sources(map(to_citation, self._sources.values()))
+            may_pass = _to_stop_reason(self._finish_reason) != "content_filtered"
+            self.check_calls(self._calls.all, self._finish_reason, retryable=may_pass)
+        self._blocks.sources(map(to_citation, self._sources.values()))
         if signature := self._details.to_signature():
-            self.blocks.signature(None, signature)
-        self.blocks.close()
-        metadata: MetadataEvent = {"metrics": self.stopwatch.metrics()}
-        if counts := self.counts:
-            metadata["usage"] = counts.to_usage()
-        return self.begin([*self.blocks.events, _message_stop(stop_reason, response), {"metadata": metadata}])
+            self._blocks.signature(None, signature)
+        return self.end(stop_reason, response)
 
     @override
-    def deny(self, error: PortkeyGuardrailError, response: ResponseMetadata | None = None) -> list[StreamEvent]:
-        """End an answer that a guardrail denied, also one that has begun: the gateway's message, and why it stopped."""
-        self.blocks.close()
-        return self.begin(
-            [
-                *self.blocks.events,
-                {"contentBlockStart": {"start": {}}},
-                {"contentBlockDelta": {"delta": {"text": error.denial or str(error)}}},
-                {"contentBlockStop": {}},
-                _message_stop("guardrail_intervened", response),
-                {"metadata": {"metrics": self.stopwatch.metrics()}},
-            ]
-        )
+    def close(self) -> list[StreamEvent]:
+        self._blocks.close()
+        return self._blocks.events
 
     def _counts(self, choice: Choice, provider: str | None) -> bool:
         """Whether a choice is of the answer: the first, if the gateway's config asks for several."""
@@ -240,7 +239,7 @@ class ChatTranslator(Translator):
         if details := delta.get("reasoning_details"):
             self._details.take(details)  # Their words stand in `reasoning` too.
         if reasoning and not (parts and any(part.get("thinking") for _, part in parts)):
-            self.blocks.reasoning(None, reasoning)
+            self._blocks.reasoning(None, reasoning)
         for index, part in parts:
             self._take_part(index, part)
         content = delta.get("content")
@@ -273,21 +272,21 @@ class ChatTranslator(Translator):
         if isinstance(thinking, list):
             thinking = "".join(thought.get("text") or "" for thought in thinking)
         if thinking:
-            self.blocks.reasoning(index, thinking)
+            self._blocks.reasoning(index, thinking)
         if signature := part.get("signature"):
-            self.blocks.signature(index, signature)
+            self._blocks.signature(index, signature)
         if data := part.get("data"):
-            self.blocks.redacted(data)
+            self._blocks.redacted(data)
         if part.get("image_url"):
             self._warn("block=<image> | the model sent an image, which a Strands message cannot hold")
         if text := part.get("text"):
-            self.blocks.text(index, text)
+            self._blocks.text(index, text)
         citation = part.get("citation")
         for each in [citation] if citation else part.get("citations") or ():
             source = to_citation(each)
             if "location" not in source:
                 self._warn("citation=<unknown type> | its place is lost")
-            self.blocks.citation(index, source)
+            self._blocks.citation(index, source)
 
     def _warn(self, message: str) -> None:
         """Log a warning, once an answer."""
@@ -297,7 +296,7 @@ class ChatTranslator(Translator):
 
     def _take_content(self, content: str | list[ContentPart]) -> None:
         if isinstance(content, str):
-            self.blocks.text(None, content)
+            self._blocks.text(None, content)
         else:
             for part in content:
                 self._take_part(None, part)
@@ -310,7 +309,7 @@ class ChatTranslator(Translator):
             if call is None:
                 logger.debug("index=<%s> | input of a provider's own tool, or a repeated call", tool_call.get("index"))
             else:
-                self.blocks.tool_input(call, (tool_call.get("function") or {}).get("arguments") or "")
+                self._blocks.tool_input(call, (tool_call.get("function") or {}).get("arguments") or "")
 
     def _count(self, usage: CompletionUsage) -> None:
         """Keep the last counts that came; an upstream may repeat them with the details absent or null."""
@@ -324,17 +323,6 @@ class ChatTranslator(Translator):
         """
         says_something = self.has_begun and self.is_done and self._usage is not None
         return says_something and all(call.name and call.is_whole() for call in self._calls.all)
-
-    def _check_calls(self) -> None:
-        for call in self._calls.all:
-            if call.is_broken() or not call.name:
-                quote = self.judge.quote
-                message = (
-                    f"the answer ended ({quote(self._finish_reason or '')}) with a tool call that is not whole:"
-                    f" {quote(call.name or 'no name')}({quote(''.join(call.arguments), LONGEST_QUOTE)})"
-                )
-                may_pass = _to_stop_reason(self._finish_reason or "") != "content_filtered"
-                raise PortkeyStreamError(message, origin="provider", received=self.received, retryable=may_pass)
 
     def _stop_reason(self, finish_reason: str) -> StopReason:
         stop_reason = _to_stop_reason(finish_reason)
@@ -386,12 +374,3 @@ def _to_parts(content_blocks: Collection[ContentBlock]) -> list[tuple[int | None
         (position, block) if (delta := block.get("delta")) is None else (block.get("index"), delta)
         for position, block in enumerate(content_blocks)
     ]
-
-
-def _message_stop(stop_reason: StopReason, response: ResponseMetadata | None) -> StreamEvent:
-    """Return the last event of a message, with the gateway's facts where callback handlers can read them."""
-    stop: MessageStopEvent = {"stopReason": stop_reason}
-    if response is not None:
-        facts = {name: getattr(response, name) for name in ResponseMetadata.__dataclass_fields__}
-        stop["additionalModelResponseFields"] = {"portkey": facts}  # Not copied: verdicts may be large.
-    return {"messageStop": stop}

@@ -2,36 +2,34 @@
 
 from __future__ import annotations
 
-import json
-import re
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from hashlib import sha256
-from math import isfinite, isnan
-from typing import Final, cast
+from typing import Final
 
 from pydantic import JsonValue
 from strands.types.content import ContentBlock
 from strands.types.tools import ToolResult, ToolResultContent, ToolSpec, ToolUse
-from typing_extensions import Required, TypedDict
 
 from strands_portkey._errors import PortkeyConfigError
-from strands_portkey._json import Body, is_list, is_mapping, to_object
+from strands_portkey._json import Body
 from strands_portkey._request.anthropic import anthropic_media
 from strands_portkey._request.caching import Caching
 from strands_portkey._request.gemini_schema import to_gemini_schema
+from strands_portkey._request.tools import (
+    NO_OUTPUT,
+    read_tool_choice,
+    to_arguments,
+    to_call_id,
+    to_result_text,
+    to_spec,
+    to_stub_specs,
+)
 from strands_portkey._wires.chat.dialects import OPENAI, Dialect
 from strands_portkey._wires.chat.media import media_parts, refused
 from strands_portkey._wires.chat.tool_calls import GATEWAYS_PLACE, split_signature
 
-_NO_OUTPUT: Final = "(no output)"  # Upstreams refuse an empty result.
 _NATIVE_TYPES: Final = ("image", "document")  # Types of Anthropic's blocks.
 _CHOICE_WORDS: Final = {"any": "required", "auto": "auto", "none": "none"}
-_STUB_SCHEMA: Final[Body] = {"json": {"type": "object", "properties": {}}}
-_MOST_NESTED: Final = 200  # Levels of an input that are searched for numbers that JSON does not have.
-# Created once, since that takes as long as to encode a small tool call.
-_INPUT_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
-_RESULT_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, default=str)
 
 
 def to_tools(specs: Sequence[ToolSpec], more: JsonValue, dialect: Dialect, caching: Caching) -> list[JsonValue]:
@@ -47,24 +45,11 @@ def to_tools(specs: Sequence[ToolSpec], more: JsonValue, dialect: Dialect, cachi
 
 def to_stubs(names: Iterable[str], dialect: Dialect) -> list[JsonValue]:
     """Return placeholders for tools that a conversation has called but that are no longer available."""
-    specs: list[ToolSpec] = [
-        {"name": name, "description": "No longer available.", "inputSchema": _STUB_SCHEMA}
-        for name in dict.fromkeys(names)
-    ]
-    return [_to_tool(spec, dialect) for spec in specs]
-
-
-class _Spec(TypedDict, total=False):
-    """A `ToolSpec` with the schema typed, which is a bare dict in Strands, and an optional description."""
-
-    name: Required[str]
-    description: str
-    inputSchema: Required[Body]
+    return [_to_tool(spec, dialect) for spec in to_stub_specs(names)]
 
 
 def _to_tool(spec: ToolSpec, dialect: Dialect) -> Body:
-    given = cast("_Spec", spec)
-    parameters = given["inputSchema"].get("json", given["inputSchema"])
+    given, parameters = to_spec(spec)
     function: Body = {"name": given["name"]}
     if description := given.get("description"):
         function["description"] = description
@@ -78,22 +63,17 @@ def to_tool_choice(tool_choice: object) -> JsonValue:
     Raises:
         PortkeyConfigError: If it is not one of Strands' choices.
     """
-    if is_mapping(tool_choice):
-        if is_mapping(tool := tool_choice.get("tool")) and isinstance(name := tool.get("name"), str):
-            return {"type": "function", "function": {"name": name}}
-        for kind in _CHOICE_WORDS.keys() & tool_choice.keys():
-            return _CHOICE_WORDS[kind]
-    got = f"a mapping with {list(tool_choice)}" if is_mapping(tool_choice) else type(tool_choice).__name__
-    raise PortkeyConfigError(f"tool_choice must be 'auto', 'any', 'none' or 'tool' with a name; got {got}")
+    kind, name = read_tool_choice(tool_choice)
+    return {"type": "function", "function": {"name": name}} if kind == "tool" else _CHOICE_WORDS[kind]
 
 
 def to_tool_call(tool_use: ToolUse, dialect: Dialect) -> Body:
     """Return a tool call, or a text that describes it if the upstream does not support past calls."""
-    arguments = _to_arguments(tool_use)
+    arguments = to_arguments(tool_use)
     if not dialect.calls:
         return {"type": "text", "text": f"called tool {tool_use['name']} with {arguments}"}
     function: Body = {"name": tool_use["name"], "arguments": arguments}
-    call: Body = {"id": _to_call_id(tool_use["toolUseId"], dialect), "type": "function", "function": function}
+    call: Body = {"id": to_call_id(tool_use["toolUseId"], dialect.call_ids), "type": "function", "function": function}
     if signature := tool_use.get("reasoningSignature"):
         place, value = split_signature(signature)
         if dialect.thought_signatures:
@@ -107,42 +87,6 @@ def _nested(place: Sequence[str], value: JsonValue) -> Body:
     """Return a value at the end of a path of names."""
     name, *rest = place
     return {name: _nested(rest, value) if rest else value}
-
-
-def _to_arguments(tool_use: ToolUse) -> str:
-    """Return a call's input as the text of a JSON object: the gateway and most upstreams fail on anything else.
-
-    What a model has sent stays in the conversation, so if it raised here, every later request would fail.
-    """
-    what, given = f"the input of the tool {tool_use['name']!r}", _to_input(tool_use["input"])
-    try:
-        return _INPUT_ENCODER.encode(given)
-    except (TypeError, ValueError, RecursionError):
-        return _to_json_text(what, _finite(given, _MOST_NESTED), _INPUT_ENCODER)
-
-
-def _to_input(given: object) -> object:
-    """Return an input that is an object: one encoded twice is decoded, any other value becomes its only member."""
-    found = to_object(given)
-    return {"input": given} if found is None else found
-
-
-def _finite(value: object, levels: int) -> object:
-    """Return a value in which the numbers that JSON does not have are texts, such as "NaN"."""
-    if isinstance(value, float) and not isfinite(value):
-        return "NaN" if isnan(value) else "Infinity" if value > 0 else "-Infinity"
-    if levels and is_mapping(value):
-        return {key: _finite(each, levels - 1) for key, each in value.items()}
-    if levels and is_list(value):
-        return [_finite(each, levels - 1) for each in value]
-    return value
-
-
-def _to_call_id(call_id: str, dialect: Dialect) -> str:
-    """Return the id, or a hash of it if the upstream would refuse it; it may come from another upstream."""
-    if dialect.call_ids is None or re.fullmatch(dialect.call_ids, call_id):
-        return call_id
-    return sha256(call_id.encode(errors="replace")).hexdigest()[:9]
 
 
 def in_order(blocks: Sequence[ContentBlock], called: Mapping[str, int]) -> Sequence[ContentBlock]:
@@ -175,11 +119,11 @@ def to_tool_message(tool_result: ToolResult, name: str | None, dialect: Dialect)
         texts.append(f"(the tool's images and documents follow{where})")
     text = "\n".join(texts)
     if not text.strip():
-        text = "" if native else _NO_OUTPUT
+        text = "" if native else NO_OUTPUT
     call_id = tool_result["toolUseId"]
     if not dialect.calls:
         return {"type": "text", "text": f"tool {name or call_id} answered: {text}"}, moved
-    message: Body = {"role": "tool", "tool_call_id": _to_call_id(call_id, dialect), "content": text}
+    message: Body = {"role": "tool", "tool_call_id": to_call_id(call_id, dialect.call_ids), "content": text}
     if native:
         message["content"] = [{"type": "text", "text": text}, *native] if text else native
     if dialect.tool_result_names and name is not None:
@@ -191,7 +135,7 @@ def _to_result_content(block: ToolResultContent, dialect: Dialect) -> str | list
     """Return a block of a result as text or media; a block that cannot be sent becomes a text that says so."""
     try:
         if "json" in block:
-            return _to_json_text("a tool's result", block["json"], _RESULT_ENCODER)
+            return to_result_text(block["json"])
         if "text" in block:
             return block["text"]
         if dialect.tool_result_images and (native := anthropic_media(block)):
@@ -203,13 +147,6 @@ def _to_result_content(block: ToolResultContent, dialect: Dialect) -> str | list
     except PortkeyConfigError as error:  # If it were raised, every later request of the conversation would fail too.
         warnings.warn(f"left out of a tool's result: {error}", stacklevel=2)
         return f"[left out: {error}]"
-
-
-def _to_json_text(what: str, value: object, encoder: json.JSONEncoder) -> str:
-    try:
-        return encoder.encode(value)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise PortkeyConfigError(f"{what} must be JSON; got something else: {error}") from None
 
 
 def unknown_block(block: Mapping[str, object], dialect: Dialect, works: str) -> PortkeyConfigError:

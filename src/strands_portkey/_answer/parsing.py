@@ -1,0 +1,82 @@
+"""Parsers of an answer's JSON by the types of a protocol."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+from pydantic import JsonValue, TypeAdapter, ValidationError
+
+logger = logging.getLogger(__name__)
+
+Shape = TypeVar("Shape")
+
+
+class UnreadableEventError(ValueError):
+    """Data that is not what its event must hold.
+
+    Attributes:
+        problem: The first problem and its location. It may quote names from the data.
+    """
+
+    def __init__(self, problem: str) -> None:
+        """Initialize the error."""
+        super().__init__(problem)
+        self.problem = problem
+
+
+def make_parser(shape: type[Shape], exact: str) -> Callable[[str], Shape]:
+    """Return a parser of JSON text.
+
+    Args:
+        shape: The type of what the text holds.
+        exact: A name of a field; a text with it is never repaired, since the input of a tool must not change.
+    """
+    validate = TypeAdapter(shape).validator.validate_json  # Called for each event, so without the adapter's overhead.
+
+    def parse(data: str) -> Shape:
+        try:
+            parsed: Shape = validate(data)
+        except ValidationError as error:
+            unreadable = _unreadable(error)
+        else:
+            return parsed
+        if f'"{exact}"' not in data and (repaired := _without_surrogates(data)) is not None:
+            return parse(repaired)
+        raise unreadable  # Outside the handler, since pydantic's exception quotes the data.
+
+    return parse
+
+
+def make_reader(shape: type[Shape]) -> Callable[[Mapping[str, JsonValue]], Shape]:
+    """Return a reader of JSON that is parsed already."""
+    adapter = TypeAdapter(shape)
+
+    def read(value: Mapping[str, JsonValue]) -> Shape:
+        try:
+            return adapter.validate_python(value)
+        except ValidationError as error:
+            unreadable = _unreadable(error)
+        raise unreadable
+
+    return read
+
+
+def _unreadable(error: ValidationError) -> UnreadableEventError:
+    problem = error.errors(include_url=False, include_input=False)[0]
+    return UnreadableEventError(f"{'.'.join(map(str, problem['loc'])) or 'the event'}: {problem['msg']}")
+
+
+def _without_surrogates(data: str) -> str | None:
+    """Return JSON with lone surrogates replaced by U+FFFD; None where there are none. JavaScript may send them."""
+    try:
+        text = json.dumps(json.loads(data), ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return None
+    repaired = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if repaired == text:
+        return None
+    logger.warning("event=<lone surrogate> | replaced by U+FFFD")
+    return repaired

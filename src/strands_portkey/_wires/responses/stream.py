@@ -1,0 +1,491 @@
+"""The fold of a response's events into Strands stream events.
+
+No I/O: events in, events out. A response is a list of items. Each is announced, comes in fragments that may interleave
+with those of others, and is then sent as a whole, which is the truth of it. Only four events end the answer.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import ClassVar, Final
+
+from pydantic import JsonValue
+from pydantic_core import from_json
+from strands.types.content import ContentBlockStart
+from strands.types.event_loop import StopReason
+from strands.types.streaming import CitationsDelta, StreamEvent
+from typing_extensions import override
+
+from strands_portkey._answer.citations import Citation, to_citation
+from strands_portkey._answer.counts import Counts
+from strands_portkey._answer.error_details import Complaint, to_complaint
+from strands_portkey._answer.items import Item, ItemQueue
+from strands_portkey._answer.judgement import Judge
+from strands_portkey._answer.metadata import ResponseMetadata
+from strands_portkey._answer.parsing import UnreadableEventError
+from strands_portkey._answer.quoting import LONGEST_QUOTE
+from strands_portkey._answer.translator import Translator
+from strands_portkey._errors import PortkeyAPIError, PortkeyStreamError
+from strands_portkey._json import LONG, has_too_many_parts, is_list, is_mapping
+from strands_portkey._wires.responses.envelope import Envelope, join_parts, to_signature
+from strands_portkey._wires.responses.shapes import (
+    FunctionCall,
+    Message,
+    Part,
+    Reasoning,
+    Response,
+    SummaryDelta,
+    parse_annotation,
+    parse_arguments,
+    parse_delta,
+    parse_item,
+    parse_kind,
+    parse_last,
+    parse_response,
+    parse_summary,
+    read_call,
+    read_message,
+    read_reasoning,
+)
+from strands_portkey._wires.responses.usage import to_counts
+
+logger = logging.getLogger(__name__)
+
+# Why an answer is not whole, beside what is unknown, which is taken for a limit of its length.
+_CUT: Final[Mapping[str, StopReason]] = {"max_output_tokens": "max_tokens", "content_filter": "content_filtered"}
+_GOOD_ENDS: Final = ("completed", "incomplete")
+
+
+class _Message(Item):
+    """A message, as far as it has come: how long its text is, and how many sources were named."""
+
+    __slots__ = ("cited", "said")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said = 0
+        self.cited = 0
+
+
+class _Thought(Item):
+    """An item of reasoning, as far as it has come: how long its text is, and in which part of it that stands.
+
+    An answer may have both a summary and the reasoning itself; what comes first is shown.
+    """
+
+    __slots__ = ("envelope", "part", "said")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said = 0
+        self.part: tuple[str, int] | None = None
+        self.envelope: Envelope = {}
+
+
+class _Call(Item):
+    """A call of a tool, as far as it has come."""
+
+    __slots__ = ("arguments", "name")
+
+    def __init__(self, start: ContentBlockStart, name: str) -> None:
+        super().__init__(start)
+        self.name = name
+        self.arguments: list[str] = []
+
+
+class ResponsesTranslator(Translator):
+    """Folds the events of one response into Strands stream events."""
+
+    def __init__(self, judge: Judge | None = None) -> None:
+        """Begin a response, whose errors the judge makes."""
+        super().__init__(judge)
+        self._line = ItemQueue()
+        self._signatures: list[str] = []
+        # By output index; ids are no help, since some servers send another one with each event.
+        self._messages: dict[int | None, _Message] = {}
+        self._thoughts: dict[int | None, _Thought] = {}
+        self._calls: dict[int | None, _Call] = {}
+        self._calls_by_id: dict[str, _Call] = {}
+        self._all_calls: list[_Call] = []
+        self._unsigned: _Thought | None = None  # The reasoning that has just ended: a message may follow it.
+        self._has_items = False
+        self._refused = False
+        self._usage: Counts | None = None
+        self._stop_reason: StopReason | None = None
+
+    @property
+    @override
+    def counts(self) -> Counts | None:
+        return self._usage
+
+    @property
+    @override
+    def is_finished(self) -> bool:
+        return self._stop_reason is not None
+
+    @property
+    @override
+    def signatures(self) -> Sequence[str | bytes]:
+        return self._signatures
+
+    @override
+    def progress(self) -> int:
+        return self._line.received
+
+    @override
+    def feed(self, event: str | None, data: str) -> list[StreamEvent]:
+        if not self.received:
+            self.stopwatch.first_byte()
+        self.received += 1
+        read = self._READERS.get(event)
+        if read is None and event == "message":
+            read = self._READERS.get(self._kind_of(data))
+        if read is None:  # Also those that repeat the request, and are as long as that.
+            return []
+        if len(data) > LONG and has_too_many_parts(data):
+            raise self.unreadable("it has too many lists and objects", data, retryable=False)
+        try:
+            read(self, data)
+        except UnreadableEventError as error:
+            unreadable = error.problem
+        else:
+            events, self._line.events = self._line.events, []
+            return events if self.has_begun else self.begin(events)
+        # Raised out here, so that it carries no other exception.
+        raise self.judge.answer_error(data) if event is None else self.unreadable(unreadable, data)
+
+    def _kind_of(self, data: str) -> str:
+        """Return the name of an event that has none beside its data; an empty text where that names none either."""
+        if data.startswith("[DONE]"):
+            return ""
+        with suppress(UnreadableEventError):
+            kind = parse_kind(data)
+            return "error" if kind.get("error") else kind.get("type") or ""
+        raise self.unreadable("it is no event", data)
+
+    @override
+    def finish(self, response: ResponseMetadata | None = None) -> list[StreamEvent]:
+        """End the response: return the remaining events, with ``messageStop`` and ``metadata`` last.
+
+        Raises:
+            PortkeyStreamError: If the answer is not whole: its last event did not come, or a call broke off.
+        """
+        if self._stop_reason is None:
+            message = (
+                f"the answer broke off after {self.received} event(s): it ended without response.completed. The gateway"
+                " ends a stream this way when its upstream dies"
+            )
+            raise PortkeyStreamError(message, origin="provider", received=self.received, retryable=True)
+        if self._stop_reason != "max_tokens":  # Strands drops the calls of an answer that was cut by its length.
+            for call in self._all_calls:
+                self._check(call)
+        return self.end(self._stop_reason, response)
+
+    @override
+    def close(self) -> list[StreamEvent]:
+        self._line.close()
+        return self._line.events
+
+    # -- fragments --
+
+    def _take_text(self, data: str) -> None:
+        fragment = parse_delta(data)
+        if text := fragment.get("delta"):
+            index = fragment.get("output_index")
+            message = self._messages.get(index)
+            if message is None:  # A server has not announced it.
+                message = self._messages[index] = self._begin_message({})
+            message.said += len(text)
+            self._line.add(message, {"text": text})
+
+    def _take_refusal(self, data: str) -> None:
+        self._refused = True
+        self._take_text(data)
+
+    def _take_summary(self, data: str) -> None:
+        fragment = parse_summary(data)
+        self._take_thought(fragment, ("summary", fragment.get("summary_index") or 0))
+
+    def _take_reasoning(self, data: str) -> None:
+        fragment = parse_summary(data)
+        self._take_thought(fragment, ("content", fragment.get("content_index") or 0))
+
+    def _take_thought(self, fragment: SummaryDelta, part: tuple[str, int]) -> None:
+        text = fragment.get("delta")
+        if not text:
+            return
+        index = fragment.get("output_index")
+        thought = self._thoughts.get(index)
+        if thought is None:
+            thought = self._thoughts[index] = self._begin_thought()
+        if thought.part != part:
+            if thought.part and thought.part[0] != part[0]:
+                return
+            if thought.part:
+                text = join_parts(("", text))
+            thought.part = part
+        thought.said += len(text)
+        self._line.add(thought, {"reasoningContent": {"text": text}})
+
+    def _take_arguments(self, data: str) -> None:
+        fragment = parse_arguments(data)
+        arguments = fragment.get("delta")
+        call = self._calls_by_id.get(fragment.get("item_id") or "") or self._calls.get(fragment.get("output_index"))
+        if arguments and call and not call.has_ended:
+            call.arguments.append(arguments)
+            self._line.add(call, {"toolUse": {"input": arguments}})
+
+    def _take_annotation(self, data: str) -> None:
+        event = parse_annotation(data)
+        message = self._messages.get(event.get("output_index"))
+        if message:
+            self._cite(message, event.get("annotation"))
+
+    # -- items --
+
+    def _take_added(self, data: str) -> None:
+        event = parse_item(data)
+        index, item = event.get("output_index"), event.get("item") or {}
+        self._has_items = True
+        match item.get("type"):
+            case "message":
+                self._messages[index] = self._begin_message(read_message(item))
+            case "reasoning":
+                self._thoughts[index] = self._begin_thought()
+            case "function_call":
+                if call := self._begin_call(read_call(item)):
+                    self._calls[index] = call
+            case _:  # What a server does itself, and calls that Strands does not know.
+                self._sign()
+
+    def _take_done(self, data: str) -> None:
+        event = parse_item(data)
+        self._end_item(event.get("output_index"), event.get("item") or {})
+
+    def _end_item(self, index: int | None, item: Mapping[str, JsonValue]) -> None:
+        """Take in a whole item: what has not come of it yet, and that it has ended."""
+        self._has_items = True
+        match item.get("type"):
+            case "message":
+                message = read_message(item)
+                said = self._messages.pop(index, None)
+                self._end_message(said or self._begin_message(message), message)
+            case "reasoning":
+                thought = self._thoughts.pop(index, None)
+                self._end_thought(thought or self._begin_thought(), read_reasoning(item))
+            case "function_call":
+                whole = read_call(item)
+                if call := self._calls.pop(index, None) or self._begin_call(whole):
+                    self._end_call(call, whole)
+            case kind:
+                logger.debug("type=<%s> | an item that a Strands message has no place for", self.judge.quote(str(kind)))
+
+    def _begin_message(self, item: Message) -> _Message:
+        phase = item.get("phase")
+        if phase and self._unsigned is None:  # Strands has no place for it beside a text.
+            self._unsigned = _Thought()
+            self._line.begin(self._unsigned)
+        self._sign(phase)
+        message = _Message()
+        self._line.begin(message)
+        return message
+
+    def _end_message(self, message: _Message, item: Message) -> None:
+        parts = item.get("content") or ()
+        self._refused |= any(part.get("refusal") for part in parts)
+        whole = "".join(part.get("text") or part.get("refusal") or "" for part in parts)
+        if rest := whole[message.said :]:
+            self._line.add(message, {"text": rest})
+        annotations = [part.get("annotations") for part in parts]
+        for annotation in [each for several in annotations if is_list(several) for each in several][message.cited :]:
+            self._cite(message, annotation)
+        self._line.end(message)
+
+    def _cite(self, message: _Message, annotation: object) -> None:
+        """Add a source; Strands keeps it only in a block that has text."""
+        message.cited += 1
+        if is_mapping(annotation):
+            self._line.add(message, {"citation": _to_citation(annotation)})
+
+    def _begin_thought(self) -> _Thought:
+        self._sign()
+        thought = _Thought()
+        self._line.begin(thought)
+        return thought
+
+    def _end_thought(self, thought: _Thought, item: Reasoning) -> None:
+        """End a thought, but for its signature: that also holds the phase of a message right after it."""
+        summary = _texts(item.get("summary"))
+        whole = join_parts(summary or _texts(item.get("content")))
+        if (rest := whole[thought.said :]) and (not thought.part or not summary or thought.part[0] == "summary"):
+            self._line.add(thought, {"reasoningContent": {"text": rest}})
+        if ciphertext := item.get("encrypted_content"):
+            if item_id := item.get("id"):
+                thought.envelope["id"] = item_id
+            thought.envelope["encrypted_content"] = ciphertext
+            thought.envelope["parts"] = [len(part) for part in summary]
+        self._sign()
+        self._unsigned = thought
+
+    def _sign(self, phase: str | None = None) -> None:
+        """Sign the reasoning that has ended, now that it is known what follows it."""
+        thought, self._unsigned = self._unsigned, None
+        if thought is None:
+            return
+        if phase:
+            thought.envelope["phase"] = phase
+        if thought.envelope:
+            signature = to_signature(thought.envelope)
+            self._signatures.append(signature)
+            self._line.add(thought, {"reasoningContent": {"signature": signature}})
+        self._line.end(thought)
+
+    def _begin_call(self, item: FunctionCall) -> _Call | None:
+        self._sign()
+        name, call_id = item.get("name"), item.get("call_id") or item.get("id")
+        if not name or not call_id:
+            return None
+        call = _Call({"toolUse": {"toolUseId": call_id, "name": name}}, name)
+        self._all_calls.append(call)
+        if item_id := item.get("id"):
+            self._calls_by_id[item_id] = call
+        self._line.begin(call)
+        return call
+
+    def _end_call(self, call: _Call, item: FunctionCall) -> None:
+        came, whole = "".join(call.arguments), item.get("arguments") or ""
+        if whole.startswith(came):
+            rest = whole[len(came) :]
+        elif (parsed := _parsed(whole)) is not None and parsed == _parsed(came):
+            rest = ""
+        else:
+            raise self._broken_call(call.name, whole, "whose arguments came in other words before")
+        if rest or not came:  # Strands reports a tool to callbacks when an input comes, also an empty one.
+            call.arguments.append(rest)
+            self._line.add(call, {"toolUse": {"input": rest}})
+        self._line.end(call)
+
+    def _check(self, call: _Call) -> None:
+        arguments = "".join(call.arguments)
+        if arguments.strip() and _parsed(arguments) is None:
+            raise self._broken_call(call.name, arguments, "that is not whole")
+
+    def _broken_call(self, name: str, arguments: str, why: str) -> PortkeyStreamError:
+        quote = self.judge.quote
+        message = f"the answer has a tool call {why}: {quote(name)}({quote(arguments, LONGEST_QUOTE)})"
+        may_pass = self._stop_reason != "content_filtered"
+        return PortkeyStreamError(message, origin="provider", received=self.received, retryable=may_pass)
+
+    # -- ends --
+
+    def _take_last(self, data: str) -> None:
+        last = parse_last(data)
+        response = last.get("response") or {}
+        self._end_response((last.get("type") or "").removeprefix("response.") or response.get("status"), response)
+
+    def _take_answer(self, data: str) -> None:
+        """Take in a JSON answer."""
+        response = parse_response(data)
+        if "output" not in response and "status" not in response:
+            raise UnreadableEventError("it is no response")
+        if isinstance(results := response.get("hook_results"), dict):
+            self.hook_results.update(results)
+        self._end_response(response.get("status"), response)
+
+    def _end_response(self, status: str | None, response: Response) -> None:
+        self.is_done = True
+        self._usage = to_counts(response.get("usage"))
+        if isinstance(model := response.get("model"), str):
+            self.model = model
+        if status not in _GOOD_ENDS:
+            raise self._failure(status, response.get("error"))
+        if not self._has_items:
+            for index, item in enumerate(response.get("output") or ()):
+                self._end_item(index, item)
+        self._sign()
+        self._stop_reason = self._find_stop_reason(status, response.get("incomplete_details"))
+
+    def _find_stop_reason(self, status: str | None, details: JsonValue) -> StopReason:
+        if status == "incomplete":
+            reason = details.get("reason") if isinstance(details, dict) else None
+            if not isinstance(reason, str):
+                message = "the answer is incomplete without a reason"
+                raise PortkeyStreamError(message, origin="provider", received=self.received, retryable=True)
+            return _CUT.get(reason, "max_tokens")
+        if self._refused:
+            return "content_filtered"
+        return "tool_use" if self._all_calls else "end_turn"
+
+    def _failure(self, status: str | None, error: JsonValue) -> PortkeyAPIError | PortkeyStreamError:
+        if error:
+            return self._error(to_complaint({"error": error}))
+        if status == "failed":
+            return self._error(Complaint("the response failed, and says no more", type="server_error"))
+        message = f"the answer is not whole: its status is {self.judge.quote(status or 'missing')}"
+        return PortkeyStreamError(message, origin="provider", received=self.received, retryable=True)
+
+    def _take_error(self, data: str) -> None:
+        said: JsonValue = data
+        with suppress(ValueError):
+            said = from_json(data)
+        if isinstance(said, dict) and not said.get("error"):  # The type of a flat one is that of the event.
+            said = {"error": {name: value for name, value in said.items() if name != "type"}}
+        raise self._error(to_complaint(said))
+
+    def _error(self, complaint: Complaint) -> PortkeyAPIError:
+        return self.judge.api_error(complaint, received=self.received, started=self.has_begun)
+
+    def _take_hooks(self, data: str) -> None:
+        """Take in the gateway's verdicts."""
+        said: JsonValue = None
+        with suppress(ValueError):
+            said = from_json(data)
+        if isinstance(said, dict) and isinstance(results := said.get("hook_results"), dict):
+            self.hook_results.update(results)
+
+    # What reads each event that matters, and a JSON answer, which has no event.
+    _READERS: ClassVar[Mapping[str | None, Callable[..., None]]] = {
+        None: _take_answer,
+        "response.output_text.delta": _take_text,
+        "response.refusal.delta": _take_refusal,
+        "response.reasoning_summary_text.delta": _take_summary,
+        "response.reasoning_text.delta": _take_reasoning,
+        "response.function_call_arguments.delta": _take_arguments,
+        "response.output_text.annotation.added": _take_annotation,
+        "response.output_item.added": _take_added,
+        "response.output_item.done": _take_done,
+        "response.completed": _take_last,
+        "response.incomplete": _take_last,
+        "response.failed": _take_last,
+        "error": _take_error,
+        "hook_results": _take_hooks,
+    }
+
+
+def _texts(parts: Sequence[Part] | None) -> list[str]:
+    return [text for part in parts or () if (text := part.get("text"))]
+
+
+def _to_citation(annotation: Mapping[object, object]) -> CitationsDelta:
+    """Return a source in Strands' form: of the web, or with the name of a file."""
+    title, filename, url = (_text_or_none(annotation.get(name)) for name in ("title", "filename", "url"))
+    citation: Citation = {"title": title or filename}
+    if url:
+        citation |= {"type": "web_search_result_location", "url": url}
+    return to_citation(citation)
+
+
+def _text_or_none(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _parsed(text: str) -> object:
+    """Return JSON as Strands, which reads arguments by the same means, will parse it; None where it is none."""
+    try:
+        parsed: object = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return parsed
