@@ -22,11 +22,12 @@ from strands_portkey import (
     PortkeyTimeoutError,
 )
 from strands_portkey._answer.judgement import Judge
-from strands_portkey._attempts import Call, Plan, first_plan, next_plan, to_request
+from strands_portkey._attempts import Call, Plan, first_plan, next_plan, remember, to_request
 from strands_portkey._http.client import StaleConnectionError
 from strands_portkey._learned import Learned
 from strands_portkey._request.question import Question
 from strands_portkey._request.schemas import Mechanism
+from strands_portkey._wires.responses import RESPONSES
 
 
 class City(BaseModel):
@@ -413,3 +414,92 @@ def test_what_is_remembered_has_a_bound():
     assert not learned.is_edited(replace(newest, messages=[user("a"), thought("S0"), user("b")]))
     assert len(learned.names(("m", "pc-2999"))) == 20
     assert learned.names(("m", "pc-0")) == ()
+
+
+# -- Responses ---------------------------------------------------------------------------------------------------------
+
+NO_INCLUDE = PortkeyAPIError("Encrypted content is not supported with this model.", status_code=400, param="include")
+NO_POINTS = PortkeyAPIError("Unknown parameter: 'input[0].content[0].prompt_cache_breakpoint'.", status_code=400)
+TURN: list[Message] = [
+    user("q"),
+    {
+        "role": "assistant",
+        "content": [
+            {"reasoningContent": {"reasoningText": {"text": "", "signature": 'openai-responses:1:{"id":"rs_1"}'}}},
+            {"text": "a"},
+        ],
+    },
+]
+
+
+def on_responses(model_id: str = "gpt-5.6", learned: Learned | None = None, **config: Any) -> tuple[Call, Plan]:
+    call = make_call(Question([*TURN, user("and?")], model_id))
+    settings: Any = {**call.config, "api": "responses", **config}
+    call = replace(call, config=settings)
+    return call, first_plan(call, call.routing, learned or Learned())
+
+
+@pytest.mark.parametrize(
+    ("error", "omitted"),
+    [
+        (NO_INCLUDE, {"include"}),
+        (PortkeyAPIError("no", status_code=400, param="include"), {"include"}),
+        (NO_POINTS, {"breakpoints"}),
+        (PortkeyAPIError("Encrypted content is not supported", status_code=500), None),
+        (PortkeyAPIError("no", status_code=400, param="tools"), None),
+    ],
+)
+def test_an_optional_part_that_was_refused_is_left_out_once_and_remembered(error, omitted):
+    learned = Learned()
+    call, plan = on_responses(learned=learned)
+    following = next_plan(plan, error, call, {}, 0)
+    assert following == (None if omitted is None else replace(plan, attempt=2, omitted=frozenset(omitted)))
+    if following:
+        remember(learned, plan, following, "gpt-5.6")
+        again = next_plan(following, error, call, {}, 0)
+
+        assert again is None
+        assert on_responses(learned=learned)[1].omitted == omitted
+        assert on_responses("gpt-5.7", learned=learned)[1].omitted == frozenset()
+
+
+def test_a_request_is_sent_without_the_part_that_was_refused():
+    call, plan = on_responses()
+    before, after_ = (to_request(call, each) for each in (plan, replace(plan, omitted=frozenset({"include"}))))
+
+    assert ("include" in str(before.body), "include" in str(after_.body)) == (True, False)
+    assert before.path == "/responses"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        PortkeyAPIError("no", status_code=400, code="invalid_encrypted_content"),
+        PortkeyAPIError("no", code="invalid_encrypted_content"),
+        PortkeyAPIError(
+            "Item 'rs_1' of type 'reasoning' was provided without its required following item.", status_code=400
+        ),
+        PortkeyAPIError("Item with id 'rs_1' not found. Items are not persisted.", status_code=404),
+    ],
+)
+def test_reasoning_that_is_refused_is_left_out_once(error):
+    call, plan = on_responses()
+    following = next_plan(plan, error, call, {}, 0)
+
+    assert following is not None
+    assert following.left_out == {'openai-responses:1:{"id":"rs_1"}'}
+    assert next_plan(following, error, call, {}, 0) is None
+
+
+@pytest.mark.parametrize("error", [NO_INCLUDE, BUSY, PortkeyAPIError("use /v1/responses", status_code=400)])
+def test_the_wire_never_changes_after_an_error(error):
+    for api in ("auto", "chat", "responses"):
+        call, plan = on_responses(api=api)
+        following = next_plan(plan, error, call, {}, 0)
+
+        assert following is None or following.wire is plan.wire
+
+
+def test_the_wire_of_a_call_overrides_that_of_the_model():
+    assert on_responses()[1].wire is RESPONSES
+    assert on_responses(api="chat")[1].wire.name == "chat"

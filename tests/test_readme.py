@@ -24,7 +24,7 @@ from strands_portkey._cli.main import _make_parser
 from strands_portkey._wires.chat.dialects import DIALECTS, Dialect, find_mechanisms
 from tests_integ.bench.report import INSTALLED, ROWS
 from tests_integ.upstream import Reply, Upstream, json_reply, sse_reply
-from tests_integ.wires import openai
+from tests_integ.wires import openai, responses
 
 README = Path(__file__).parent.parent / "README.md"
 TEXT = README.read_text(encoding="utf-8")
@@ -112,6 +112,8 @@ def gateway(_keys: None) -> Iterator[respx.MockRouter]:
     """A gateway at every address."""
     with respx.mock(assert_all_called=False) as router:
         router.post(path__regex=r"/v1/chat/completions$").mock(side_effect=_answer)
+        said = b"".join(responses.events(responses.message("Hello!")))
+        router.post(path__regex=r"/v1/responses$").respond(headers=_HEADERS, content=said)
         yield router
 
 

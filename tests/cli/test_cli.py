@@ -123,6 +123,30 @@ def test_a_doctor_that_finds_no_fault_prints_a_line_for_each_check(run):
     assert "Hello" not in out
 
 
+@pytest.mark.parametrize(
+    ("argv", "model", "api"),
+    [
+        ((), "gpt-4o", "chat"),
+        ((), "gpt-5.6", "responses"),
+        (("--api", "responses"), "gpt-4o", "responses"),
+        (("--api", "chat"), "gpt-5.6", "chat"),
+    ],
+)
+def test_a_doctor_says_which_protocol_tools_go_over(run, argv, model, api):
+    status, out, _ = run("doctor", *argv, way=("--provider", "openai", "--model", model))
+
+    assert (status, out.splitlines()[-1]) == (0, "all fine")
+    assert f"a tool was called with api {api}, and" in out
+
+
+def test_a_doctor_names_the_option_where_a_provider_lacks_the_protocol(run):
+    status, out, _ = run("doctor", "--api", "responses", way=("--provider", "groq", "--model", "m"))
+
+    assert status == 1
+    assert "--api responses must be for upstreams that have this protocol" in out
+    assert "Fix: set --api chat" in out
+
+
 def test_a_doctor_sends_the_settings_and_keys_of_the_environment(run, server, monkeypatch, tmp_path):
     config = tmp_path / "config.json"
     config.write_text(json.dumps({"provider": "openai", "api_key": KEY}))
@@ -169,6 +193,7 @@ WRONG_SETTINGS = {
         ("--config", f"@{KEY}"),
         "must name a readable file; got FileNotFoundError",
     ),
+    "a protocol that does not exist": (("--api", "telex"), "api must be 'auto', 'chat', 'responses' or 'messages'"),
     "an upstream that nobody knows": (("--upstream", "nobody"), "upstream must be one of anthropic, bedrock"),
 }
 
@@ -452,6 +477,15 @@ def test_the_facts_are_those_of_the_gateway(run, server):
     )
 
 
+def test_an_answer_on_another_protocol_than_chat_names_it(run, server):
+    status, out, err = run("chat", "--api", "responses", "--prompt", "Hi")
+
+    assert (status, out) == (0, "Hello to you, my friend.\n")
+    assert err.splitlines()[0] == "Five words."
+    assert err.splitlines()[-1].startswith("[status 200, api responses, model gpt-5.6")
+    assert [request.path for request in server.requests] == ["/v1/responses"]
+
+
 def test_the_input_of_tools_is_shown_as_it_comes(run):
     _, out, err = run("chat", "--prompt", "Weather?", "--tool", "strands_portkey._cli.doctor:get_weather")
 
@@ -716,9 +750,9 @@ def test_wrong_usage_names_the_option_and_what_it_must_be(capsys, argv, said):
     assert capsys.readouterr().err.splitlines()[-1].partition("error: ")[2] == said
 
 
-@pytest.mark.parametrize("option", ["--upstream", "--metadata", "--config", "--authorization"])
+@pytest.mark.parametrize("option", ["--api", "--upstream", "--metadata", "--config", "--authorization"])
 def test_a_key_in_place_of_a_setting_is_not_quoted(capsys, option):
-    value = KEY if option in ("--upstream", "--authorization") else '{"a": "' + KEY
+    value = KEY if option in ("--api", "--upstream", "--authorization") else '{"a": "' + KEY
 
     status = main(["doctor", option, value])
 
@@ -737,7 +771,7 @@ def test_the_reprs_of_arguments_and_settings_show_no_key(monkeypatch):
 
     assert settings.headers["x-team"] == KEY
     assert repr(settings) == "Settings(model_id='gpt-4o', key_source='PORTKEY_PROVIDER_KEY', warnings=())"
-    names = "base_url, model, provider, config, metadata, params, upstream, header, authorization, json"
+    names = "api, base_url, model, provider, config, metadata, params, upstream, header, authorization, json"
     assert sorted(repr(args)[len("Arguments(") : -1].split(", ")) == sorted(["command", *names.split(", ")])
     assert shown_parts(repr(args) + repr(settings)) == []
 

@@ -150,6 +150,7 @@ class _Printer:
         for number, response in enumerate(self.responses):
             facts = {
                 "status": response.status_code,
+                "api": response.api if response.api != "chat" else None,
                 "provider": response.provider,
                 "model": response.model,
                 "cache": response.cache_status,

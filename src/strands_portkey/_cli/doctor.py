@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from strands import Agent, tool  # pyright: ignore[reportUnknownVariableType] - Strands leaves it open
 from strands.types.content import Messages
 
+from strands_portkey._answer.metadata import ResponseMetadata
 from strands_portkey._cli.gateway import (
     Check,
     check_connection,
@@ -248,9 +249,10 @@ def _check_usage(answer: _Answer) -> Check:
 
 
 def _examine_tools(settings: Settings) -> Iterator[tuple[Check, _Answer]]:
-    model = settings.model(client_args=_CLIENT_ARGS)
+    responses: list[ResponseMetadata] = []
+    model = settings.model(client_args=_CLIENT_ARGS, on_response=responses.append)
     answer = _ask(model, "Call get_weather for Paris, then tell me the weather in five words.", [get_weather])
-    yield _check_tools(answer), answer
+    yield _check_tools(answer, responses[-1].api if responses else "chat"), answer
     answer = _ask(
         model, "Call get_weather and get_time for Paris, both at once, then tell me both.", [get_weather, get_time]
     )
@@ -272,11 +274,11 @@ def _calls(answer: _Answer) -> list[list[str]]:
     ]
 
 
-def _check_tools(answer: _Answer) -> Check:
+def _check_tools(answer: _Answer, api: str) -> Check:
     if answer.error is not None:
         return failed("tools", answer.error)
     if any("get_weather" in names for names in _calls(answer)):
-        return Check("tools", "ok", "a tool was called, and an answer came after its result")
+        return Check("tools", "ok", f"a tool was called with api {api}, and an answer came after its result")
     fix = (
         "use a model with tools; the open-source gateway drops the tools of deepseek and perplexity, and --upstream"
         " names what answers where a saved config hides it"
@@ -307,5 +309,8 @@ def _check_reasoning(answers: Sequence[_Answer]) -> Check:
     pieces = sum(answer.reasoning_pieces for answer in answers)
     if pieces:
         return Check("reasoning", "ok", f"{pieces} pieces came")
-    fix = """if the model reasons in the open, ask it to, such as by --params '{"reasoning_effort": "low"}'"""
+    fix = (
+        """if the model reasons in the open, ask it to, such as by --params '{"reasoning_effort": "low"}', or for"""
+        """ OpenAI's summaries by --api responses --params '{"reasoning": {"summary": "auto"}}'"""
+    )
     return Check("reasoning", "not seen", "the model showed none; many do not", fix)

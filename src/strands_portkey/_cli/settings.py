@@ -15,14 +15,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import Final, TextIO
+from typing import Final, TextIO, get_args
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
 from strands import Agent
 from typing_extensions import override
 
 from strands_portkey._errors import PortkeyConfigError, PortkeyError
-from strands_portkey._settings.config import ClientArgs, Endpoint, PortkeyConfig, split_client_args
+from strands_portkey._settings.config import Api, ClientArgs, Endpoint, PortkeyConfig, split_client_args
 from strands_portkey._settings.headers import request_headers, secrets
 from strands_portkey._settings.secrets import masked
 from strands_portkey.model import OnResponse, PortkeyModel
@@ -36,6 +36,7 @@ _PARAMS: Final = TypeAdapter(dict[str, JsonValue])
 _SECRET_LENGTH: Final = 8  # Shorter text that is held back at the end may start a secret only by chance.
 # Options that replace the names of settings in messages.
 _OPTIONS: Final = {
+    **{f"api={api!r}": f"--api {api}" for api in get_args(Api)},
     "client_args['api_key']": "PORTKEY_API_KEY",
     "client_args['authorization']": "--authorization",
     "client_args['Authorization']": "--authorization (or PORTKEY_PROVIDER_KEY)",
@@ -105,6 +106,7 @@ def add_options(parser: argparse.ArgumentParser, *, model_required: bool = False
     )
     add("--metadata", metavar="JSON", help="an object for the gateway's logs and conditional routing")
     add("--params", metavar="JSON", type=_params, help="""parameters, such as '{"reasoning_effort": "low"}'""")
+    add("--api", metavar="NAME", help="the gateway's protocol: chat, responses, messages or, as by default, auto")
     add("--upstream", metavar="NAME", help="what answers, where the other settings do not show it, such as anthropic")
     add(
         "--header",
@@ -141,6 +143,8 @@ def read_settings(args: argparse.Namespace) -> Settings:
     config: PortkeyConfig = {"model_id": args.model or "-"}
     if args.params is not None:
         config["params"] = args.params
+    if args.api is not None:
+        config["api"] = args.api
     if args.upstream is not None:
         config["upstream"] = args.upstream
     settings = Settings(

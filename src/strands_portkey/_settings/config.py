@@ -151,8 +151,9 @@ class PortkeyConfig(BaseModelConfig, total=False):
     context_window_limit: int | None
     """Size of the model's context window in tokens. Default: the value in Strands' table of models."""
     params: Mapping[str, JsonValue] | None
-    """Parameters of the chat completion, put into the request body unchanged. Not ``messages``, ``model``, or ``n``
-    other than 1. See https://portkey.ai/docs/api-reference/inference-api/chat.
+    """Parameters of the request in the words of chat completions, put into the body unchanged. Not ``messages``,
+    ``model``, or ``n`` other than 1. On other protocols they are translated, the protocol's own words pass as they are,
+    and a word without a counterpart raises. See https://portkey.ai/docs/api-reference/inference-api/chat.
     """
     stream: bool
     """Whether to stream the answer. Default True. With False the same events are yielded all at once."""

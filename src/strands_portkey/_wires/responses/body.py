@@ -67,7 +67,7 @@ def to_body(question: Question) -> Body:
         body["instructions"] = instructions
     conversation.add_messages(question.messages)
     body["input"] = list(conversation.items)
-    tools = [*map(_to_flat_tool, question.tool_specs), *_items_of(params.pop("tools", None))]
+    tools: list[JsonValue] = [*map(_to_flat_tool, question.tool_specs), *_items_of(params.pop("tools", None))]
     if tools:
         body["tools"] = tools
     else:
@@ -152,7 +152,7 @@ class _Input:
         last: Body | None = None
         for block in blocks:
             if "cachePoint" in block:
-                if results and last is results[-1]:
+                if last is not None and last in results[-1:]:
                     self._mark_result(last, block["cachePoint"])
                 else:
                     self._mark(last, block["cachePoint"])
@@ -180,7 +180,9 @@ class _Input:
             if "cachePoint" in block:
                 continue  # What the model has said takes no marks.
             if "toolUse" in block:
-                item = _to_call(block["toolUse"]["toolUseId"], block["toolUse"]["name"], to_arguments(block["toolUse"]))
+                item: Body = _to_call(
+                    block["toolUse"]["toolUseId"], block["toolUse"]["name"], to_arguments(block["toolUse"])
+                )
             elif (text := text_of(block)) is None:
                 raise _unknown(block, "text")
             elif text.strip():
@@ -231,7 +233,7 @@ def _to_reasoning(thought: ReasoningContentBlock) -> tuple[list[Body], str | Non
     item: Body = {"type": "reasoning"}
     if "id" in envelope:
         item["id"] = envelope["id"]
-    item["summary"] = split_parts(text.get("text", ""), envelope.get("parts", ()))
+    item["summary"] = split_parts(text.get("text", ""), envelope.get("parts"))
     item["encrypted_content"] = envelope["encrypted_content"]
     return [item], phase
 
@@ -304,7 +306,9 @@ def _to_flat_tool(spec: ToolSpec) -> Body:
     tool: Body = {"type": "function", "name": given["name"]}
     if description := given.get("description"):
         tool["description"] = description
-    return tool | {"parameters": schema, "strict": False}
+    tool["parameters"] = schema
+    tool["strict"] = False
+    return tool
 
 
 def _to_tool_choice(tool_choice: object) -> JsonValue:

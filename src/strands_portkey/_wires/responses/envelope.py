@@ -60,13 +60,13 @@ def join_parts(parts: Sequence[str]) -> str:
     return _BETWEEN.join(parts)
 
 
-def split_parts(text: str, lengths: Sequence[int]) -> list[JsonValue]:
-    """Return a text as the parts of a summary that it was joined from; as a single one where it is another text."""
-    if not lengths:
+def split_parts(text: str, lengths: Sequence[int] | None) -> list[JsonValue]:
+    """Return a text as the parts of a summary that it was joined from; as a single one where that is not known."""
+    if lengths == [] or not text:
         return []
     parts: list[str] = []
     at = 0
-    for length in lengths:
+    for length in lengths or ():
         parts.append(text[at : at + length])
         at += length + len(_BETWEEN)
     if join_parts(parts) != text:

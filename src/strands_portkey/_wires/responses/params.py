@@ -24,7 +24,9 @@ _FIXED: Final = {
     "input": "the agent keeps the conversation",
     "instructions": "use the agent's system_prompt",
     "previous_response_id": "the agent keeps the conversation",
+    "store": "the agent keeps the conversation",
 }
+_NEEDLESS: Final = (("n", 1), ("store", False), ("logprobs", False))
 _LENGTHS: Final = ("max_tokens", "max_completion_tokens")
 _LOG_PROBABILITIES: Final = "message.output_text.logprobs"
 
@@ -37,11 +39,13 @@ def to_params(params: Mapping[str, JsonValue]) -> Body:
     """
     given = {word: value for word, value in params.items() if value is not None}
     body: Body = {}
-    for word in given.keys() - _OWN:
-        _translate(word, given[word], body)
-    for word in given.keys() & _OWN:
-        value, known = given[word], body.get(word)
-        body[word] = {**known, **value} if _is_object(known) and _is_object(value) else value
+    for word, value in given.items():
+        if word not in _OWN:
+            for name, translated in _translated(word, value).items():
+                body[name] = _combined(body.get(name), translated)
+    for word, value in given.items():
+        if word in _OWN:
+            body[word] = _combined(body.get(word), value)
     if isinstance(tools := body.get("tools"), list):
         body["tools"] = [_flat(tool) for tool in tools]
     if "tool_choice" in body:
@@ -51,24 +55,32 @@ def to_params(params: Mapping[str, JsonValue]) -> Body:
     return {word: value for word, value in body.items() if word != "stream_options" or value}
 
 
-def _translate(word: str, value: JsonValue, body: Body) -> None:
-    """Put a word of chat completions into the body."""
+def _translated(word: str, value: JsonValue) -> Body:
+    """Return a word of chat completions in the words of Responses."""
     if word in _LENGTHS:
-        body["max_output_tokens"] = value
-    elif word == "reasoning_effort":
-        body["reasoning"] = {"effort": value}
-    elif word in ("response_format", "verbosity"):
-        text = body.setdefault("text", {})
-        if _is_object(text):
-            text |= {"verbosity": value} if word == "verbosity" else {"format": _flat(value)}
-    elif word == "logprobs" and isinstance(value, bool):
-        body |= {"include": [_LOG_PROBABILITIES]} if value else {}
-    elif word not in ("n", "store") or value not in (1, False):
-        hint = f"leave it out: {_FIXED[word]}" if word in _FIXED else "leave it out, or set api='chat'"
-        if word == "store":
-            hint = "leave it out: the answer is never stored, since the agent keeps the conversation"
-        message = "params for api='responses' must have a counterpart in that protocol, and not be set by this package"
-        raise PortkeyConfigError(f"{message}; got {name_of(word)}", hint=hint)
+        return {"max_output_tokens": value}
+    if word == "reasoning_effort":
+        return {"reasoning": {"effort": value}}
+    if word == "verbosity":
+        return {"text": {"verbosity": value}}
+    if word == "response_format":
+        return {"text": {"format": _flat(value)}}
+    if word == "logprobs" and value is True:
+        return {"include": [_LOG_PROBABILITIES]}
+    if (word, value) in _NEEDLESS:
+        return {}
+    hint = f"leave it out: {_FIXED[word]}" if word in _FIXED else "leave it out, or set api='chat'"
+    message = "params for api='responses' must have a counterpart in that protocol, and not be set by this package"
+    raise PortkeyConfigError(f"{message}; got {name_of(word)}", hint=hint)
+
+
+def _combined(known: JsonValue, latest: JsonValue) -> JsonValue:
+    """Return a parameter that was given in several words; the latest take precedence."""
+    if _is_object(known) and _is_object(latest):
+        return known | latest
+    if isinstance(known, list) and isinstance(latest, list):
+        return [*latest, *(each for each in known if each not in latest)]
+    return latest
 
 
 def _flat(value: JsonValue) -> JsonValue:

@@ -153,13 +153,13 @@ class ResponsesTranslator(Translator):
         # Raised out here, so that it carries no other exception.
         raise self.judge.answer_error(data) if event is None else self.unreadable(unreadable, data)
 
-    def _kind_of(self, data: str) -> str | None:
-        """Return the name of an event that has none beside its data."""
+    def _kind_of(self, data: str) -> str:
+        """Return the name of an event that has none beside its data; an empty text where that names none either."""
         if data.startswith("[DONE]"):
-            return None
+            return ""
         with suppress(UnreadableEventError):
             kind = parse_kind(data)
-            return "error" if kind.get("error") else kind.get("type")
+            return "error" if kind.get("error") else kind.get("type") or ""
         raise self.unreadable("it is no event", data)
 
     @override
@@ -443,7 +443,7 @@ class ResponsesTranslator(Translator):
             self.hook_results.update(results)
 
     # What reads each event that matters, and a JSON answer, which has no event.
-    _READERS: ClassVar[Mapping[str | None, Callable[[ResponsesTranslator, str], None]]] = {
+    _READERS: ClassVar[Mapping[str | None, Callable[..., None]]] = {
         None: _take_answer,
         "response.output_text.delta": _take_text,
         "response.refusal.delta": _take_refusal,
