@@ -17,7 +17,7 @@ from strands.types.content import Messages
 from strands_portkey import PortkeyAPIError, PortkeyConfigError, PortkeyModel, PortkeyStreamError, ResponseMetadata
 from tests_integ.enforcing import enforcing, rules
 from tests_integ.gateway import Gateway
-from tests_integ.record.providers import ANTHROPIC, BEDROCK, VERTEX_CLAUDE, Provider
+from tests_integ.record.providers import ANTHROPIC, BEDROCK, GROQ, VERTEX_CLAUDE, Provider
 from tests_integ.test_fidelity import Way, providers
 from tests_integ.upstream import Gate, Reply, Request, Upstream, sse_reply
 from tests_integ.wires import anthropic
@@ -308,17 +308,11 @@ def test_an_error_of_the_upstream_is_judged(way: Way, kind: str, status: int, *,
     assert caught.value.retryable is retryable
 
 
-def test_a_provider_without_this_protocol_is_named(gateway: Gateway) -> None:
-    model = PortkeyModel(
-        {"base_url": gateway.base_url, "Authorization": "k", "headers": lambda: {"x-portkey-provider": "groq"}},
-        model_id="m",
-        api="messages",
-    )
+def test_a_provider_without_this_protocol_is_named_before_anything_is_sent(way: Way) -> None:
+    with pytest.raises(PortkeyConfigError, match=r"got groq\n.*set api='chat'"):
+        asyncio.run(answer(way.model(GROQ, api="messages")))
 
-    with pytest.raises((PortkeyAPIError, PortkeyConfigError)) as caught:
-        asyncio.run(answer(model))
-    assert "groq" in str(caught.value)
-    assert "set api='chat'" in str(caught.value)
+    assert way.upstream.requests == []
 
 
 @pytest.mark.parametrize("params", [THINKING, {}], ids=["thinks", "does not"])
