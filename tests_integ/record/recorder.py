@@ -23,13 +23,13 @@ COMPOSED = "composed"
 UNKEPT_HEADERS = {b"date", b"connection", b"keep-alive", b"transfer-encoding", b"content-length"}
 """Headers of the transfer rather than of the answer; the body is kept de-chunked."""
 
+PATHS = {"chat": "chat/completions", "responses": "responses"}
+"""The path of each wire."""
+
+WEATHER_SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}}
 WEATHER = {
     "type": "function",
-    "function": {
-        "name": "get_weather",
-        "description": "The weather in a city.",
-        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
-    },
+    "function": {"name": "get_weather", "description": "The weather in a city.", "parameters": WEATHER_SCHEMA},
 }
 
 
@@ -120,7 +120,7 @@ def record(scenarios: Iterable[Scenario]) -> Iterator[Recording]:
                 replies = [_with_closed_gates(reply) for reply in replies]
                 upstream.reply(*replies)
                 received = len(upstream.requests)
-                request = _request(scenario, variant, f"{gateway.base_url}/chat/completions", upstream)
+                request = _request(scenario, variant, f"{gateway.base_url}/{PATHS[scenario.wire]}", upstream)
                 body = b""
                 with client.stream("POST", **request) as response:
                     for part in response.iter_raw():
@@ -201,6 +201,11 @@ def _request(scenario: Scenario, variant: str, url: str, upstream: Upstream) -> 
     if scenario.config is not None:
         text = scenario.config if isinstance(scenario.config, str) else json.dumps(scenario.config)
         headers["x-portkey-config"] = text.replace("UPSTREAM", upstream.url)
+    headers_sent = {key: value for key, value in headers.items() if value is not None}
+    if scenario.wire == "responses":
+        flat = {"type": "function", "name": "get_weather", "parameters": WEATHER_SCHEMA, "strict": False}
+        asked = {"input": "What is the weather in Paris?", "tools": [flat], "store": False, "stream": form == "stream"}
+        return {"url": url, "headers": headers_sent, "json": {"model": provider.model, **asked}}
     body = {
         "model": provider.model,
         "max_tokens": 256,
@@ -210,4 +215,4 @@ def _request(scenario: Scenario, variant: str, url: str, upstream: Upstream) -> 
     }
     if form == "stream":
         body["stream_options"] = {"include_usage": True}
-    return {"url": url, "headers": {key: value for key, value in headers.items() if value is not None}, "json": body}
+    return {"url": url, "headers": headers_sent, "json": body}

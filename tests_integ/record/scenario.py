@@ -28,9 +28,6 @@ from tests_integ.record.providers import (
 from tests_integ.upstream import Reply
 from tests_integ.wires.said import Call, Counts, Redacted, Said, Thinking, content
 
-WIRE = "chat"
-"""The wire that is recorded: the first folder of a recording."""
-
 VARIANTS = ("loose.stream", "strict.stream", "loose.json", "strict.json")
 StopReason = Literal["end_turn", "tool_use", "max_tokens", "stop_sequence", "content_filtered", "guardrail_intervened"]
 Expectation = dict[str, Any]
@@ -101,6 +98,7 @@ class Scenario:
         folder: The folder, where it is not the provider's.
         until: The replies' gates open once this has arrived at the client. What an upstream sends before it dies is
             lost when the gateway has not read it yet, so an upstream that dies waits first.
+        wire: The protocol that is asked for: the first folder of a recording.
         strict: Whether strict mode is recorded too; not everywhere, or half of the recordings would say little new.
     """
 
@@ -114,6 +112,7 @@ class Scenario:
     config: Any = None
     folder: str | None = None
     until: bytes = b""
+    wire: Literal["chat", "responses"] = "chat"
     strict: bool = False
 
     def replies(self, variant: str) -> Sequence[Reply] | None:
@@ -124,7 +123,7 @@ class Scenario:
 
     def path(self, variant: str) -> str:
         """Return the name of a recording, without its suffix."""
-        return f"{WIRE}/{self.folder or self.provider.folder}/{self.name}.{variant}"
+        return f"{self.wire}/{self.folder or self.provider.folder}/{self.name}.{variant}"
 
     def expectation(self, variant: str) -> Expectation:
         """Return the expected result of a variant."""

@@ -13,12 +13,12 @@ from strands.event_loop.streaming import process_stream
 from strands_portkey import PortkeyError, PortkeyModel, ResponseMetadata
 from strands_portkey._http.cancellation import Watch
 from strands_portkey._http.client import GatewayClient
-from strands_portkey._settings.config import split_client_args
+from strands_portkey._settings.config import Api, split_client_args
 from tests.chat import Pieces, chunks_of, request_chat
 
 RECORDINGS = Path(__file__).parents[2] / "recordings"
-NAMES = sorted(str(path.relative_to(RECORDINGS).with_suffix("")) for path in RECORDINGS.rglob("*.http"))
-URL = "http://localhost:8787/v1/chat/completions"
+NAMES = sorted(str(path.relative_to(RECORDINGS).with_suffix("")) for path in RECORDINGS.rglob("chat/**/*.http"))
+PATHS = {"chat": "chat/completions", "responses": "responses"}
 ANY = "$any"
 NO_USAGE = {"inputTokens": 0, "outputTokens": 0, "totalTokens": 0}  # What Strands makes of none.
 
@@ -42,14 +42,16 @@ def to_response(name: str, pieces: Sequence[bytes] | None = None) -> httpx.Respo
 async def replay(name: str) -> dict:
     """Return the result of a recording, in the form of the file beside it."""
     seen: list[ResponseMetadata] = []
+    api: Api = "responses" if name.startswith("responses/") else "chat"
     model = PortkeyModel(
         {"base_url": "http://localhost:8787", "max_retries": 0},
         model_id="some-model",
+        api=api,
         on_response=seen.append,
         stream=".stream" in name,
     )
     with respx.mock:
-        respx.post(URL).mock(return_value=to_response(name))
+        respx.post(f"http://localhost:8787/v1/{PATHS[api]}").mock(return_value=to_response(name))
         try:
             async for event in process_stream(model.stream([{"role": "user", "content": [{"text": "Hi"}]}])):
                 last = event
@@ -110,7 +112,7 @@ async def test_a_recording_gives_what_the_model_said(name):
 
 
 def test_there_is_something_expected_of_each_recording():
-    expectations = {str(path.relative_to(RECORDINGS)) for path in RECORDINGS.rglob("*.expected.json")}
+    expectations = {str(path.relative_to(RECORDINGS)) for path in RECORDINGS.rglob("chat/**/*.expected.json")}
 
     assert len(NAMES) >= 150
     assert expectations == {f"{name}.expected.json" for name in NAMES}

@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from tests_integ.record.scenario import Scenario
-from tests_integ.record.scenarios import anthropic, bedrock, common, google, openai, openai_like, refusals, routing
+from tests_integ.record.scenarios import (
+    anthropic,
+    bedrock,
+    common,
+    google,
+    openai,
+    openai_like,
+    refusals,
+    responses,
+    routing,
+)
 
 SCENARIOS: tuple[Scenario, ...] = (
     *common.SCENARIOS,
@@ -14,6 +24,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     *openai_like.SCENARIOS,
     *refusals.SCENARIOS,
     *routing.SCENARIOS,
+    *responses.SCENARIOS,
 )
 
 __all__ = ["SCENARIOS"]
