@@ -24,7 +24,7 @@ from strands_portkey._cli.main import _make_parser
 from strands_portkey._wires.chat.dialects import DIALECTS, Dialect, find_mechanisms
 from tests_integ.bench.report import INSTALLED, ROWS
 from tests_integ.upstream import Reply, Upstream, json_reply, sse_reply
-from tests_integ.wires import openai, responses
+from tests_integ.wires import anthropic, openai, responses
 
 README = Path(__file__).parent.parent / "README.md"
 TEXT = README.read_text(encoding="utf-8")
@@ -114,6 +114,10 @@ def gateway(_keys: None) -> Iterator[respx.MockRouter]:
         router.post(path__regex=r"/v1/chat/completions$").mock(side_effect=_answer)
         said = b"".join(responses.events(responses.message("Hello!")))
         router.post(path__regex=r"/v1/responses$").respond(headers=_HEADERS, content=said)
+        told = b"".join(
+            piece for piece in anthropic.stream(anthropic.text("Hello!")).pieces if isinstance(piece, bytes)
+        )
+        router.post(path__regex=r"/v1/messages$").respond(headers=_HEADERS, content=told)
         yield router
 
 

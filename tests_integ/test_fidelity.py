@@ -191,12 +191,18 @@ def without(messages: Messages, kind: str) -> Messages:
     return kept
 
 
-def sendable(provider: Provider) -> Messages:
+def sendable(provider: Provider, api: str = "chat") -> Messages:
     """Return as much of the conversation as a provider takes."""
     messages = CONVERSATION
     for kind in REFUSED.get(provider, ()):
         messages = without(messages, kind)
-    return messages
+    # The gateway sends no names of documents, which Bedrock requires.
+    return without(messages, "document") if (provider, api) == (BEDROCK, "messages") else messages
+
+
+def apis(provider: Provider) -> list[str]:
+    """Return the protocols that a provider has: the first one without a name in the files of kept requests."""
+    return ["chat", "messages"] if provider in CLAUDES else ["chat"]
 
 
 class Way:
@@ -218,11 +224,11 @@ class Way:
         }
         return PortkeyModel(client_args, **{"model_id": provider.model, **model_config})
 
-    def talker(self, provider: Provider, *, cached: bool = True, **params: Any) -> PortkeyModel:
+    def talker(self, provider: Provider, *, cached: bool = True, api: str = "chat", **params: Any) -> PortkeyModel:
         """Return a model that thinks where it can, with or without automatic caching."""
         if provider in CLAUDES:
             params = {"thinking": {"type": "enabled", "budget_tokens": 1024}, **params}
-        config: dict[str, Any] = {"params": params}
+        config: dict[str, Any] = {"params": params, "api": api}
         if cached:
             config["cache_config"] = CacheConfig(strategy="auto", tools_ttl="1h", cache_key="weather")
         return self.model(provider, **config)
@@ -279,11 +285,13 @@ def answering(provider: Provider) -> Callable[[Request], Reply]:
 def requests_of(way: Way, provider: Provider) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the name and the native request of the conversation, and of another one with cache points alone."""
     way.upstream.script = answering(provider)
-    ask(way.talker(provider), sendable(provider))
-    yield f"{provider.folder}.json", way.received()
-    if provider in MARKED:
-        ask(way.talker(provider, cached=False), sendable(provider))
-        yield f"{provider.folder}.points.json", way.received()
+    for api in apis(provider):
+        name = provider.folder if api == "chat" else f"{provider.folder}.{api}"
+        ask(way.talker(provider, api=api), sendable(provider, api))
+        yield f"{name}.json", way.received()
+        if provider in MARKED:
+            ask(way.talker(provider, api=api, cached=False), sendable(provider, api))
+            yield f"{name}.points.json", way.received()
 
 
 def test_each_dialect_has_kept_requests() -> None:
@@ -339,10 +347,11 @@ def check(way: Way, provider: Provider, messages: Messages) -> None:
     faults = rules(provider, [[SIGNED, HIDDEN]], ["GEMINI=="])
     way.upstream.script = enforcing(provider, answering(provider), faults)
 
-    for cached in (True, False):
-        ask(way.talker(provider, cached=cached), messages)
+    for api in apis(provider):
+        for cached in (True, False):
+            ask(way.talker(provider, api=api, cached=cached), sendable(provider, api)[: len(messages)])
 
-    assert len(way.upstream.requests) == 2
+    assert len(way.upstream.requests) == 2 * len(apis(provider))
 
 
 @providers(PATHS)

@@ -328,7 +328,7 @@ def test_thoughts_with_tool_calls_go_back_inside_a_turn_after_an_edit(claude: Cl
 
 
 def test_the_replay_inside_a_turn_is_what_the_model_has_said(claude: Claude, make: Make, upstream: Upstream) -> None:
-    agent = agent_of(make(), tools=[get_weather])
+    agent = agent_of(make(api="chat"), tools=[get_weather])
     agent("a")
     agent.messages[0]["content"] = [{"text": "edited"}]
     agent("What is the weather?")
@@ -688,7 +688,7 @@ async def read(model: PortkeyModel, specs: list[Any]) -> None:
 
 def test_thoughts_behind_a_tool_call_are_left_out_with_a_warning(make: Make, upstream: Upstream) -> None:
     upstream.script = claude = Claude(is_interleaving=True)
-    agent = agent_of(make(), tools=[get_weather])
+    agent = agent_of(make(api="chat"), tools=[get_weather])
 
     with pytest.warns(UserWarning, match="the model's reasoning after a tool call of the same message is left out"):
         said = answers(agent, "What is the weather?", "b")
@@ -701,3 +701,15 @@ def test_thoughts_behind_a_tool_call_are_left_out_with_a_warning(make: Make, ups
         "toolUse",
     ]
     assert claude.asked == [asked(), asked("1"), asked("1", "2")]
+
+
+def test_thoughts_behind_a_tool_call_go_back_on_the_protocol_that_thinking_with_tools_takes(
+    make: Make, upstream: Upstream
+) -> None:
+    upstream.script = claude = Claude(is_interleaving=True)
+    agent = agent_of(make(), tools=[get_weather])
+
+    said = answers(agent, "What is the weather?", "b")
+
+    assert said == numbered(2, 3)
+    assert claude.asked == [asked(), asked("1", "1b"), asked("1", "1b", "2")]

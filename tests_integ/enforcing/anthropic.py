@@ -155,6 +155,10 @@ def _media(block: Block, here: str) -> Iterator[str]:
             yield f"{here}.base64.media_type: Input should be {' or '.join(repr(each) for each in media_types)}"
         if not re.fullmatch(r"[A-Za-z0-9+/]+={0,2}", source["data"]):
             yield f"{here}.base64: invalid base64 data"
+    elif source["type"] != "text" or block["type"] != "document":
+        yield f"{here}: Input tag '{source['type']}' found using 'type' does not match any of the expected tags"
+    elif source.get("media_type") != "text/plain":
+        yield f"{here}.text.media_type: Input should be 'text/plain'"
 
 
 def _nothing(_: Block, __: str) -> Iterator[str]:

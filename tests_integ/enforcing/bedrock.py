@@ -51,8 +51,9 @@ def faults(body: Any, said: Sequence[Sequence[Body]] = ()) -> Iterator[str]:
         yield f"{_CLAUDE}Thinking may not be enabled when tool_choice forces tool use."
     as_claude = [{"role": one["role"], "content": [_as_claude(block) for block in one["content"]]} for one in messages]
     thinks = thinking.get("type") in ("enabled", "adaptive")
-    # The gateway drops what Claude has hidden, which Claude itself would miss in its latest message.
-    said = [[block for block in blocks if block["type"] == "thinking"] for blocks in said]
+    # On chat the gateway drops what Claude has hidden, which Claude itself would miss in its latest message.
+    if not any(block["type"] == "redacted_thinking" for one in as_claude for block in one["content"]):
+        said = [[block for block in blocks if block["type"] == "thinking"] for blocks in said]
     yield from (_CLAUDE + fault for fault in anthropic.thinking_faults(as_claude, said, thinks=thinks))
 
 

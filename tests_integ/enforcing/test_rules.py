@@ -150,6 +150,12 @@ BAD: Sequence[tuple[Provider, str, Sequence[Change]]] = [
     (ANTHROPIC, "unexpected `tool_use_id`", [put("messages", 3, "content", 0, "tool_use_id", value="other")]),
     (ANTHROPIC, "multiple `tool_result`", [lambda body: at(body, "messages").insert(3, at(body, "messages", 2))]),
     (ANTHROPIC, "must come first", [lambda body: at(body, "messages", 2, "content").insert(0, TEXT)]),
+    (
+        ANTHROPIC,
+        "text.media_type: Input should be 'text/plain'",
+        [put("messages", 5, "content", 1, "source", value={"type": "text", "media_type": "text/html", "data": "a"})],
+    ),
+    (ANTHROPIC, "Input tag 'file' found", [put("messages", 5, "content", 1, "source", value={"type": "file"})]),
     (ANTHROPIC, "tool_use.id: String should match", [put("messages", 1, "content", 3, "id", value="call:1")]),
     (ANTHROPIC, "tool_use.input: Input should be", [put("messages", 1, "content", 3, "input", value="{}")]),
     (ANTHROPIC, "custom.name: String should match", [put("tools", 0, "name", value="get weather")]),

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from functools import cache
+from typing import TypeVar, cast
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
+from pydantic_core import SchemaValidator
 
 logger = logging.getLogger(__name__)
 
@@ -34,11 +36,11 @@ def make_parser(shape: type[Shape], exact: str) -> Callable[[str], Shape]:
         shape: The type of what the text holds.
         exact: A name of a field; a text with it is never repaired, since the input of a tool must not change.
     """
-    validate = TypeAdapter(shape).validator.validate_json  # Called for each event, so without the adapter's overhead.
+    validator = _deferred(shape)
 
     def parse(data: str) -> Shape:
         try:
-            parsed: Shape = validate(data)
+            parsed: Shape = validator().validate_json(data)
         except ValidationError as error:
             unreadable = _unreadable(error)
         else:
@@ -52,16 +54,26 @@ def make_parser(shape: type[Shape], exact: str) -> Callable[[str], Shape]:
 
 def make_reader(shape: type[Shape]) -> Callable[[Mapping[str, JsonValue]], Shape]:
     """Return a reader of JSON that is parsed already."""
-    adapter = TypeAdapter(shape)
+    validator = _deferred(shape)
 
     def read(value: Mapping[str, JsonValue]) -> Shape:
         try:
-            return adapter.validate_python(value)
+            taken: Shape = validator().validate_python(value)
         except ValidationError as error:
             unreadable = _unreadable(error)
+        else:
+            return taken
         raise unreadable
 
     return read
+
+
+def _deferred(shape: type[Shape]) -> Callable[[], SchemaValidator]:
+    """Return what makes a validator when it is first needed: most programs use one protocol alone.
+
+    It is used as it is, without the overhead of the adapter, since it is called for each event.
+    """
+    return cache(lambda: cast("SchemaValidator", TypeAdapter(shape).validator))
 
 
 def _unreadable(error: ValidationError) -> UnreadableEventError:

@@ -227,6 +227,11 @@ def test_a_message_becomes_blocks(events, found):
             id="hosted: at the same time, without an end",
         ),
         pytest.param(
+            [begin(type="tool_use", tool_use={"id": "t1", "name": "sum"}), grow(partial_json='{"a": 1}'), stop()],
+            [tool_start(), tool_input('{"a": 1}'), STOP],
+            id="the gateway's cache: one level too deep",
+        ),
+        pytest.param(
             [begin(type="tool_use", id="t1", name="sum", input={"a": 1})],
             [tool_start(), tool_input('{"a": 1}'), STOP],
             id="input at the begin, without an end",

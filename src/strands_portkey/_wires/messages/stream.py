@@ -250,6 +250,9 @@ class MessagesTranslator(Translator):
     def _begin(self, index: int | None, start: Body) -> None:
         """Begin a block. One that Strands has no place for, as of a server's own tool, is kept to be sent back."""
         kind = start.get("type")
+        nested = start.get("tool_use")
+        if isinstance(nested, dict):  # So the gateway streams a call out of its cache.
+            start = {**start, **nested}
         call: ToolCall | None = None
         if kind in ("text", "thinking", "redacted_thinking", "tool_use"):
             block = read_block(start)
