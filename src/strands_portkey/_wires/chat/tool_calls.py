@@ -9,6 +9,7 @@ from __future__ import annotations
 from uuid import uuid4
 
 from strands_portkey._answer.blocks import ToolCall
+from strands_portkey._json import to_object
 from strands_portkey._wires.chat.shapes import ToolCallDelta
 
 
@@ -26,7 +27,7 @@ class ToolCalls:
         """Add a fragment to the call that it belongs to, which may be a new one, and return that call.
 
         It returns None for what adds nothing: input of a tool that the provider runs itself, which has a negative
-        index, and a whole call that is sent once more.
+        index, a fragment that is empty, and a whole call that is sent once more.
         """
         function = tool_call.get("function") or {}
         name = function.get("name") or ""
@@ -44,7 +45,7 @@ class ToolCalls:
             call.name = name or call.name
             call.wire_id = call.wire_id or wire_id
         elif call is None:
-            if index is None or index < 0:
+            if index is None or index < 0 or not arguments:
                 return None
             call = self._by_index[index] = self._without_arguments()
         call.signature = function.get("thought_signature") or call.signature
@@ -80,7 +81,8 @@ class ToolCalls:
 def _is_repeated(call: ToolCall, wire_id: str | None, name: str, arguments: str) -> bool:
     """Whether a fragment is a call of before as a whole: some servers end a call in pieces so."""
     is_same = bool(wire_id) and (wire_id, name) == (call.wire_id, call.name)
-    return is_same and bool(arguments) and arguments == "".join(call.arguments) and call.is_whole()
+    is_same = is_same and bool(arguments) and call.is_whole()
+    return is_same and to_object(arguments) == to_object("".join(call.arguments))  # Perhaps with other spaces.
 
 
 def _begins(call: ToolCall, wire_id: str | None, name: str, arguments: str) -> bool:
