@@ -85,7 +85,7 @@ _STOP_REASONS: Final[dict[str, StopReason]] = {
 }
 
 
-_KEEP_ALIVE: Final = re.compile("[A-Za-z_-]{1,20}")  # Such as `data: ping`.
+_KEEP_ALIVE: Final = re.compile("(?!.*error)[a-z_-]{1,20}", re.IGNORECASE)  # Such as `data: ping`.
 _WITHOUT_STREAMED_CALLS: Final = "together-ai"
 _GRAVITY: Final[dict[StopReason, int]] = {"content_filtered": 2, "guardrail_intervened": 2, "max_tokens": 1}
 
@@ -222,7 +222,7 @@ class ChatTranslator(Translator):
         if is_whole or delta is None:
             delta = choice.get("message") or delta or {}
             if delta:  # Perplexity's has no finish reason.
-                self._finish_reason = "stop"
+                self._finish_reason = self._finish_reason or "stop"
         content_blocks = delta.get("content_blocks")
         parts = _to_parts(content_blocks) if content_blocks else ()
         # What stands in `content_blocks` may stand elsewhere as well; it counts once.
@@ -250,8 +250,9 @@ class ChatTranslator(Translator):
             raise self._error(to_complaint({"error": error}))
         finish_reason = choice.get("finish_reason") or ""
         if is_failure(finish_reason):
-            said = "the upstream ended the answer with an error, whose text the gateway drops"
-            raise self._error(Complaint(said, type=finish_reason, provider=provider))
+            kind, _, words = finish_reason.partition(":")
+            said = words.strip() or "the upstream ended the answer with an error, whose text the gateway drops"
+            raise self._error(Complaint(said, type=kind, provider=provider))
         # A later one may come beside the end of the stream.
         if self._finish_reason is None or _gravity(finish_reason) >= _gravity(self._finish_reason):
             self._finish_reason = finish_reason
@@ -326,8 +327,7 @@ class ChatTranslator(Translator):
 
     def _stop_reason(self, finish_reason: str) -> StopReason:
         stop_reason = _to_stop_reason(finish_reason)
-        is_empty = not (self.has_begun or self._calls.all)
-        if stop_reason is None and is_empty:
+        if stop_reason is None and not (self.has_begun or self._calls.all):
             message = f"the answer ended for an unknown reason, without any content: {self.judge.quote(finish_reason)}"
             raise PortkeyStreamError(message, origin="provider", received=self.received, retryable=True)
         if stop_reason is None or finish_reason.lower() == "pause_turn":
@@ -338,16 +338,13 @@ class ChatTranslator(Translator):
         if self._calls.all and stop_reason in ("end_turn", "stop_sequence"):
             return "tool_use"  # Gemini and others end a turn with calls as any other.
         if not self._calls.all and stop_reason == "tool_use":
-            is_dropped = self.judge.provider == _WITHOUT_STREAMED_CALLS
-            if is_empty or is_dropped:
-                message = f"the answer ended for a tool call, but has none ({self.judge.quote(finish_reason)})"
-                hint = "set stream=False; the gateway drops the tool calls of this provider's streams"
+            if self.judge.provider == _WITHOUT_STREAMED_CALLS:
                 raise PortkeyStreamError(
-                    message,
-                    origin="gateway" if is_dropped else "provider",
+                    f"the answer ended for a tool call, but has none ({self.judge.quote(finish_reason)})",
+                    origin="gateway",
                     received=self.received,
-                    hint=hint if is_dropped else None,
-                    retryable=not is_dropped,
+                    hint="set stream=False; the gateway drops the tool calls of this provider's streams",
+                    retryable=False,
                 )
             logger.warning("finish_reason=<%s> | no tool call came with it", finish_reason)
             return "end_turn"  # Strands would go on with an empty user turn.
