@@ -187,6 +187,30 @@ def test_a_call_that_only_repeats_an_earlier_one_is_no_block():
     ]
 
 
+def test_a_repeated_call_with_arguments_of_its_own_is_a_block():
+    queue = BlockQueue()
+    call = tool("f")
+    call.is_echo = True
+    put(queue, call, '"{}"')
+    queue.close()
+
+    assert queue.events == [start(call), delta(toolUse={"input": "{}"}), STOP]
+
+
+def test_arguments_that_come_after_their_call_has_closed_go_into_no_other_block():
+    queue = BlockQueue()
+    call = tool("f")
+    put(queue, call, "{}")
+    queue.text(None, "a")
+    put(queue, call, '{"x":1}')
+    queue.close()
+
+    assert queue.events == [
+        *(start(call), delta(toolUse={"input": "{}"}), STOP),
+        *(START, delta(text="a"), STOP),
+    ]
+
+
 def test_the_later_of_two_interleaved_calls_waits_and_the_order_is_kept():
     queue = BlockQueue()
     first, second, third = tool("f"), tool("g"), tool("h")

@@ -306,7 +306,7 @@ def test_an_invalid_request_is_not_throttled_whatever_it_quotes():
         ("groq", "Please reduce the length of the messages or completion.", "context_length_exceeded"),
         ("openai", "Your input exceeds the context window of this model.", None),
         ("anthropic", "prompt is too long: 210000 tokens > 200000 maximum", None),
-        ("anthropic", "input length and `max_tokens` exceed context limit: 1 + 2 > 2", None),
+        ("anthropic", "input length and `max_tokens` exceed context limit: 2 + 1 > 2", None),
         ("google", "The input token count (9) exceeds the maximum number of tokens allowed (8).", None),
         ("bedrock", "Input is too long for requested model.", None),
         ("mistral-ai", "Prompt contains 9 tokens, too large for model with 8 maximum context length", "3051"),

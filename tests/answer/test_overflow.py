@@ -179,6 +179,24 @@ OVERFLOWS = [
         ),
     ),
     ("sglang", 400, None, "Requested token count exceeds the model's maximum context length of 131072 tokens."),
+    (
+        "sglang: messages",
+        400,
+        None,
+        (
+            "Requested token count exceeds the model's maximum context length of 131072 tokens. You requested a total"
+            " of 200010 tokens: 198000 tokens from the input messages and 2010 tokens for the completion."
+        ),
+    ),
+    (
+        "openrouter: messages",
+        400,
+        "400",
+        (
+            "This endpoint's maximum context length is 32768 tokens. However, you requested about 40010 tokens (39000"
+            " of text input, 1010 in the output). Please reduce the length of either one."
+        ),
+    ),
     ("sglang: length", 400, None, "Input length (265330) exceeds model's maximum context length (262144)."),
     (
         "tensorrt-llm",
@@ -249,6 +267,46 @@ LOOK_ALIKES = [
         (
             "This model's maximum context length is 8192"
             " tokens. However, you requested 9010 tokens (10 in the messages, 9000 in the completion)."
+        ),
+    ),
+    (
+        "openrouter: max_tokens over all",
+        400,
+        "400",
+        (
+            "This endpoint's maximum context length is 32768 tokens. However, you requested about 41010 tokens (10 of"
+            " text input, 1000 of tool input, 40000 in the output). Please reduce the length of either one."
+        ),
+    ),
+    (
+        "sglang: max_tokens over all",
+        400,
+        None,
+        (
+            "Requested token count exceeds the model's maximum context length of 131072 tokens. You requested a total"
+            " of 200010 tokens: 10 tokens from the input messages and 200000 tokens for the completion. Please reduce"
+            " the number of tokens in the input messages or the completion to fit within the limit."
+        ),
+    ),
+    (
+        "huggingface: max_new_tokens over all",
+        422,
+        "validation",
+        "`inputs` tokens + `max_new_tokens` must be <= 4096. Given: 10 `inputs` tokens and 5000 `max_new_tokens`",
+    ),
+    (
+        "anthropic: max_tokens over all",
+        400,
+        "invalid_request_error",
+        "input length and `max_tokens` exceed context limit: 100 + 200000 > 200000, decrease input length",
+    ),
+    (
+        "openai: max_tokens of a completion over all",
+        400,
+        None,
+        (
+            "This model's maximum context length is 8192 tokens, however you requested 9010 tokens (10 in your prompt;"
+            " 9000 for the completion). Please reduce your prompt; or completion length."
         ),
     ),
     (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -356,3 +357,11 @@ def of(**properties):
 )
 def test_the_arguments_of_a_tool_become_a_schema_that_gemini_accepts(schema, translated):
     assert to_gemini_schema(schema) == translated
+
+
+def test_a_schema_of_many_references_to_nothing_takes_no_time_that_grows_with_its_square():
+    schema = of(**{f"p{number}": {"$ref": f"#/none/{number}"} for number in range(2000)})
+    began = time.perf_counter()
+    to_gemini_schema(schema)
+
+    assert time.perf_counter() - began < 1

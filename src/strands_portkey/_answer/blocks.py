@@ -296,8 +296,10 @@ class BlockQueue:
     def _close(self) -> None:
         block = self._line.popleft()
         if block.is_open:
+            block.is_open = False  # A fragment that comes too late is none of the next block.
             self.events.append({"contentBlockStop": {}})
-        elif block.call and not block.call.is_echo:  # Strands reports a tool to callbacks when an input comes.
+        # Strands reports a tool to callbacks when an input comes.
+        elif block.call and (block.call.arguments or not block.call.is_echo):
             whole: ContentBlockDelta = {"toolUse": {"input": block.call.input()}}
             self.events.append({"contentBlockStart": {"start": block.start()}})
             self.events.append({"contentBlockDelta": {"delta": whole}})

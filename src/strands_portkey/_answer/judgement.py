@@ -42,6 +42,7 @@ _FAILURES: Final = frozenset(
         "timeout",  # Cohere
         "unexpected_tool_call",  # Gemini
         "insufficient_system_resource",  # DeepSeek
+        "network_error",  # Z.AI
         "abort",  # vLLM, SGLang
         "aborted",
         "cancelled",

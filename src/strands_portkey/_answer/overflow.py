@@ -100,9 +100,12 @@ _LOOK_ALIKE: Final = re.compile(
 )
 # A length of the answer, with the limit of both: over it by itself, so that no conversation would be short enough.
 _OUTPUT: Final = re.compile(
-    r"context length is (?P<limit1>\d{1,12}) tokens.{0,160}?(?P<output1>\d{1,12}) in the completion"
+    r"context length (?:is|of) (?P<limit1>\d{1,12}) tokens.{0,160}?(?P<output1>\d{1,12}) (?:tokens )?"
+    r"(?:in|for) the (?:completion|output)"
     r"|context length is (?P<limit2>\d{1,12}) tokens.{0,40}requested (?P<output2>\d{1,12}) output tokens"
-    r"|is too large: (?P<output3>\d{1,12})\. .{0,40}context length is (?P<limit3>\d{1,12})",
+    r"|is too large: (?P<output3>\d{1,12})\. .{0,40}context length is (?P<limit3>\d{1,12})"
+    r"|exceed context limit: \d{1,12} \+ (?P<output4>\d{1,12}) > (?P<limit4>\d{1,12})"
+    r"|must be <= (?P<limit5>\d{1,12})\. Given: \d{1,12} `?inputs`? tokens and (?P<output5>\d{1,12}) ",
     re.IGNORECASE,
 )
 

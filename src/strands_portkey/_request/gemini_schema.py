@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Final
 from urllib.parse import unquote
 
@@ -125,14 +126,21 @@ class _Document:
         if isinstance(at, dict) and (not pointer or pointer.startswith("/")):
             return at
         # A schema that was put into another one keeps its definitions, and references as if it were the root.
-        name = pointer.rpartition("/")[2]
+        return self._named.get(pointer.rpartition("/")[2])
+
+    @cached_property
+    def _named(self) -> dict[str, _Schema]:
+        """The definitions and anchors anywhere in the document; of those with the same name the first."""
+        named: dict[str, _Schema] = {}
         for part in _schemas_in(self._root):
-            if part.get("$anchor") == pointer:
-                return part
+            if isinstance(anchor := part.get("$anchor"), str):
+                named.setdefault(anchor, part)
             for keyword in _DEFINITIONS:
-                if isinstance(found := _step(part.get(keyword), name), dict):
-                    return found
-        return None
+                definitions = part.get(keyword)
+                for name, found in definitions.items() if isinstance(definitions, dict) else ():
+                    if isinstance(found, dict):
+                        named.setdefault(name, found)
+        return named
 
     def _with_choices(self, flat: _Schema, seen: frozenset[str]) -> _Schema:
         """Return an object that also has the properties of its alternatives, which say which of them go together."""

@@ -447,11 +447,24 @@ def test_an_overflow_in_a_json_answer_is_known_wherever_its_words_stand(answer):
         {"choices": [], "message": "processing"},
         {"choices": [], "message": {"role": "assistant"}, "code": 0},
         {"choices": None, "message": ""},
+        {"choices": [], "message": "success", "code": 200, "usage": {"total_tokens": 3}},
+        {"choices": None, "message": "Success", "code": 0},
+        {"choices": [], "message": "ok", "code": "0"},
         {"choices": None, "error": False, "error_message": ""},
         {"choices": [], "error": None, "usage": {"total_tokens": 3}},
         {"choices": [], "prompt_filter_results": [{"prompt_index": 0}]},
     ],
-    ids=["progress", "a message", "no words", "no error", "usage", "azure's filter"],
+    ids=[
+        "progress",
+        "a message",
+        "no words",
+        "success",
+        "success, null",
+        "success, text",
+        "no error",
+        "usage",
+        "azure's filter",
+    ],
 )
 def test_what_comes_beside_no_choices_and_says_no_error_is_none(data):
     assert feed(make_translator(), data) == []
@@ -594,6 +607,22 @@ def test_a_finish_reason_that_is_a_failure_raises(reason, said):
         feed(translator, chunk(reason))
 
 
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [("network_error", "whose text the gateway drops"), ("error: out of memory", "out of memory")],
+)
+def test_a_failure_that_may_pass_says_so_in_its_own_words_where_it_has_any(reason, words):
+    with pytest.raises(PortkeyAPIError, match=f"{words}$") as caught:
+        feed(make_translator(), chunk(reason))
+
+    assert (caught.value.type, caught.value.retryable) == (reason.partition(":")[0], True)
+
+
+def test_a_finish_reason_that_tells_of_an_overflow_is_one():
+    with pytest.raises(PortkeyContextOverflowError):
+        feed(make_translator(), chunk(f"error: {TOO_LONG}"))
+
+
 @pytest.mark.parametrize("reason", ["sensitive", "MODEL_ARMOR", "NO_IMAGE", "IMAGE_OTHER"])
 def test_a_finish_reason_of_a_filter_is_one(reason):
     assert translate(chunk(reason)) == ([], "content_filtered")
@@ -620,6 +649,11 @@ def test_what_is_refused_in_a_json_answer_says_which_field(choice, where):
         make_translator().feed(None, json.dumps({"choices": [choice]}))
 
     assert where in str(caught.value)
+
+
+@pytest.mark.parametrize("reason", ["tool_calls", "tool_use", "TOOL_CALL", "function_call"])
+def test_an_end_for_a_call_that_did_not_come_is_the_end_of_the_turn(reason):
+    assert translate(chunk(reason)) == ([], "end_turn")
 
 
 @pytest.mark.parametrize("said", [{}, {"content": "Let me see."}], ids=["nothing", "text"])
@@ -652,6 +686,12 @@ def test_the_graver_of_two_finish_reasons_counts(first, second, stop_reason):
     events, found = translate(chunk(first, content="a"), chunk(second))
 
     assert (events, found) == ([START, delta(text="a"), STOP], stop_reason)
+
+
+def test_a_whole_message_after_an_answer_does_not_hide_how_that_ended():
+    ended = chunk("length", content="a")
+
+    assert translate(ended, {"choices": [{"message": {"role": "assistant", "content": ""}}]})[1] == "max_tokens"
 
 
 # -- several answers, and whole ones -----------------------------------------------------------------------------------
@@ -793,7 +833,7 @@ def test_a_bare_word_is_a_keep_alive(data):
     assert (translator.feed("message", data), translator.received) == ([], 0)
 
 
-@pytest.mark.parametrize("data", ["ping pong", "{ping", "x" * 21, "503"])
+@pytest.mark.parametrize("data", ["ping pong", "{ping", "x" * 21, "503", "error", "Internal_Error"])
 def test_other_text_between_chunks_is_an_error(data):
     with pytest.raises(PortkeyStreamError, match="cannot be read"):
         make_translator().feed("message", data)

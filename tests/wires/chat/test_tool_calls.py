@@ -160,6 +160,21 @@ def read(*pieces):
             id="a call in pieces, and once more as a whole",
         ),
         pytest.param(
+            [piece('{"x":1}', name="f", id="a", index=0), piece('{ "x": 1 }', name="f", id="a", index=0)],
+            [("a", "f", '{"x":1}')],
+            id="a call once more, with other spaces",
+        ),
+        pytest.param(
+            [piece('{"x":1}', name="f", id="a", index=0), piece('{"x":2}', name="f", id="a", index=0)],
+            [("a", "f", '{"x":1}'), ("made up", "f", '{"x":2}')],
+            id="a second call with the first one's id and index",
+        ),
+        pytest.param(
+            [piece("{}", name="f", id="a", index=0), piece("", index=1), {"index": 2}],
+            [("a", "f", "{}")],
+            id="empty fragments of no call",
+        ),
+        pytest.param(
             [piece("{}", name="f", id="a", index=0), piece("{}", name="f", id="a", index=0)],
             [("a", "f", "{}")],
             id="a whole call twice",

@@ -148,6 +148,7 @@ _VALIDATE: Final = _CHUNK.validator.validate_json  # Called for each chunk, so w
 _OPTIONAL: Final = frozenset({"model", "provider", "usage", "hook_results"})
 _OPTIONAL_OF_MESSAGE: Final = frozenset({"reasoning", "reasoning_content", "refusal"})
 _REPAIRS: Final = 2  # Repairs of one chunk at most: of fields with wrong types, and of lone surrogates.
+_CODES_OF_SUCCESS: Final = (0, "0", 200, "200")
 _ERROR_CHUNK_BYTES: Final = 65_536  # Length of the part of a chunk that is searched for an error.
 
 
@@ -196,9 +197,9 @@ def _with_error(chunk: ChatCompletionChunk, data: str | bytes) -> ChatCompletion
     is_error = "detail" in said or any("error" in kind or "failure" in kind for kind in kinds)
     is_error |= bool(said.get("error_message"))
     # A message beside no choices is one where nothing else can be meant: others send what they are doing.
-    is_error |= bool(isinstance(said.get("message"), str) and said["message"]) and (
-        said.get("choices", ()) is None or ("choices" in said and bool(said.get("code") or said.get("error_code")))
-    )
+    if isinstance(said.get("message"), str) and said["message"] and "choices" in said:
+        code = said.get("code", said.get("error_code"))
+        is_error |= code not in _CODES_OF_SUCCESS and (bool(code) or said["choices"] is None)
     return {**chunk, "error": said} if is_error else chunk
 
 

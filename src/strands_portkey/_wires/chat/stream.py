@@ -89,7 +89,7 @@ _STOP_REASONS: Final[dict[str, StopReason]] = {
 }
 
 
-_KEEP_ALIVE: Final = re.compile("[A-Za-z_-]{1,20}")  # Such as `data: ping`.
+_KEEP_ALIVE: Final = re.compile("(?!.*error)[a-z_-]{1,20}", re.IGNORECASE)  # Such as `data: ping`.
 _WITHOUT_STREAMED_CALLS: Final = "together-ai"
 _GRAVITY: Final[dict[StopReason, int]] = {"content_filtered": 2, "guardrail_intervened": 2, "max_tokens": 1}
 
@@ -231,7 +231,7 @@ class ChatTranslator(Translator):
         if is_whole or delta is None:
             delta = choice.get("message") or delta or {}
             if delta:  # Perplexity's has no finish reason.
-                self._finish_reason = "stop"
+                self._finish_reason = self._finish_reason or "stop"
         content_blocks = delta.get("content_blocks")
         parts = _to_parts(content_blocks) if content_blocks else ()
         # What stands in `content_blocks` may stand elsewhere as well; it counts once.
@@ -261,8 +261,9 @@ class ChatTranslator(Translator):
             raise self._error(to_complaint({"error": error}))
         finish_reason = choice.get("finish_reason") or ""
         if is_failure(finish_reason):
-            said = "the upstream ended the answer with an error, whose text the gateway drops"
-            raise self._error(Complaint(said, type=finish_reason, provider=provider))
+            kind, _, words = finish_reason.partition(":")
+            said = words.strip() or "the upstream ended the answer with an error, whose text the gateway drops"
+            raise self._error(Complaint(said, type=kind, provider=provider))
         # A later one may come beside the end of the stream.
         if self._finish_reason is None or _gravity(finish_reason) >= _gravity(self._finish_reason):
             self._finish_reason = finish_reason

@@ -10,7 +10,7 @@ from typing import Final
 from uuid import uuid4
 
 from strands_portkey._answer.blocks import ToolCall
-from strands_portkey._json import is_mapping
+from strands_portkey._json import is_mapping, to_object
 from strands_portkey._wires.chat.shapes import ToolCallDelta
 
 GATEWAYS_PLACE: Final = ("function", "thought_signature")
@@ -38,7 +38,7 @@ class ToolCalls:
         """Add a fragment to the call that it belongs to, which may be a new one, and return that call.
 
         It returns None for what adds nothing: input of a tool that the provider runs itself, which has a negative
-        index, and a whole call that is sent once more.
+        index, a fragment that is empty, and a whole call that is sent once more.
         """
         function = tool_call.get("function") or {}
         name = function.get("name") or ""
@@ -57,7 +57,7 @@ class ToolCalls:
             call.wire_id = call.wire_id or wire_id
             call.signature = _signature(tool_call) or call.signature
         elif call is None:
-            if index is None or index < 0:
+            if index is None or index < 0 or not arguments:
                 return None
             call = self._by_index[index] = self._without_arguments()
         if arguments:
@@ -110,7 +110,8 @@ def split_signature(signature: str) -> tuple[tuple[str, ...], str]:
 def _is_repeated(call: ToolCall, wire_id: str | None, name: str, arguments: str) -> bool:
     """Whether a fragment is a call of before as a whole: some servers end a call in pieces so."""
     is_same = bool(wire_id) and (wire_id, name) == (call.wire_id, call.name)
-    return is_same and bool(arguments) and arguments == "".join(call.arguments) and call.is_whole()
+    is_same = is_same and bool(arguments) and call.is_whole()
+    return is_same and to_object(arguments) == to_object("".join(call.arguments))  # Perhaps with other spaces.
 
 
 def _begins(call: ToolCall, wire_id: str | None, name: str, arguments: str) -> bool:
