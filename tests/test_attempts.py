@@ -22,7 +22,7 @@ from strands_portkey import (
     PortkeyTimeoutError,
 )
 from strands_portkey._answer.judgement import Judge
-from strands_portkey._attempts import Call, Plan, first_plan, next_plan, to_request
+from strands_portkey._attempts import Call, Plan, first_plan, next_plan, remember, to_request
 from strands_portkey._http.client import StaleConnectionError
 from strands_portkey._learned import Learned
 from strands_portkey._request.question import Question
@@ -68,6 +68,12 @@ def thought(signature: str) -> Message:
 
 def user(text: str) -> Message:
     return {"role": "user", "content": [{"text": text}]}
+
+
+UNSIGNED: Message = {
+    "role": "assistant",
+    "content": [{"reasoningContent": {"reasoningText": {"text": "Hm."}}}, {"text": "c"}],
+}
 
 
 def make_call(question: Question = ASKED, upstream: str | None = None, **routing: Any) -> Call:
@@ -215,6 +221,63 @@ def test_an_error_of_another_kind_leaves_thoughts_alone(error):
 
 def test_without_thoughts_there_are_none_to_leave_out():
     assert after(PLAN, PortkeyAPIError(TO_OTHERS, status_code=400), Question([user("a")], "claude")) is None
+
+
+MISSED = (
+    "Missing `reasoning_content` field in the assistant message at message index 1. For more, see the guide",
+    "thinking is enabled but reasoning_content is missing in assistant tool call message at index 2",
+    "The reasoning_content in the thinking mode must be passed back to the API.",
+    "Param Incorrect: The `reasoning_content` in the thinking mode must be passed back to the API.",
+)
+
+
+@pytest.mark.parametrize("status_code", [400, 422, None])
+@pytest.mark.parametrize("said", MISSED)
+def test_reasoning_that_an_upstream_misses_goes_back_once(status_code, said):
+    error = PortkeyAPIError(said, status_code=status_code)
+
+    following = after(PLAN, error)
+
+    assert following == replace(PLAN, attempt=2, wants_reasoning=True)
+    assert after(following, error) is None
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        PortkeyAPIError(MISSED[0], status_code=403),
+        PortkeyAPIError("Missing `content` field in the assistant message at message index 1", status_code=400),
+        PortkeyAPIError("messages.1.reasoning_content: Extra inputs are not permitted", status_code=400),
+        PortkeyAPIError("reasoning_content must not be passed to the API", status_code=400),
+    ],
+)
+def test_an_error_of_another_kind_sends_no_reasoning_back(error):
+    assert after(PLAN, error) is None
+
+
+def test_an_upstream_that_misses_reasoning_is_remembered_by_its_route():
+    learned = Learned()
+    call = make_call(Question([user("a"), UNSIGNED, user("b")], "kimi-k2"))
+    routing = {"provider": "openai"}
+    plan = first_plan(call, routing, learned)
+    following = next_plan(plan, PortkeyAPIError(MISSED[1], status_code=400), call, {}, 0)
+    assert following is not None
+    remember(learned, plan, following, "kimi-k2")
+
+    later = first_plan(call, routing, learned)
+
+    bodies = [to_request(call, each).body for each in (plan, following, later)]
+    assert [b'"reasoning_content":"Hm."' in (body or b"") for body in bodies] == [False, True, True]
+    assert bodies[1] == bodies[2]
+    assert not first_plan(call, {"provider": "groq"}, learned).wants_reasoning
+    assert not first_plan(make_call(replace(call.question, model_id="m")), routing, learned).wants_reasoning
+
+
+def test_a_failure_that_passes_says_nothing_about_reasoning():
+    learned = Learned()
+    remember(learned, PLAN, replace(PLAN, retries=1), "m")
+
+    assert not learned.wants_reasoning(PLAN.route)
 
 
 def test_a_refusal_by_an_upstream_of_another_kind_changes_the_form_once():
@@ -405,6 +468,7 @@ def test_what_is_remembered_has_a_bound():
     learned.refuse([f"S{number}" for number in range(30_000)])
     for number in range(3000):
         learned.answered(("m", f"pc-{number}"), "openai")
+        learned.want_reasoning(("m", f"pc-{number}"))
     for number in range(100):
         learned.answered(("m", "pc-2999"), f"provider-{number}")
 
@@ -413,3 +477,5 @@ def test_what_is_remembered_has_a_bound():
     assert not learned.is_edited(replace(newest, messages=[user("a"), thought("S0"), user("b")]))
     assert len(learned.names(("m", "pc-2999"))) == 20
     assert learned.names(("m", "pc-0")) == ()
+    assert learned.wants_reasoning(("m", "pc-2999"))
+    assert not learned.wants_reasoning(("m", "pc-0"))

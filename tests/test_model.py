@@ -600,7 +600,9 @@ async def test_a_break_after_the_finish_reason_loses_no_answer(server, caplog):
 
 
 async def test_a_broken_call_before_a_break_shows_no_key(server):
-    call = openai.chunk({"tool_calls": [{"index": 0, "id": "c", "function": {"name": "f", "arguments": KEY}}]})
+    call = openai.chunk(
+        {"tool_calls": [{"index": 0, "id": "c", "function": {"name": "f", "arguments": '{"k": "' + KEY}}]}
+    )
     pieces = [call, openai.chunk({}, "tool_calls")]
     server.reply(Reply(200, {"content-type": "text/event-stream"}, pieces, ending="cut"))
 
@@ -847,6 +849,71 @@ async def test_a_schema_goes_without_a_choice_of_tools_also_beside_tools_of_the_
 
     assert await output(make_model(server, params={"tools": [{"type": "web_search"}]})) == PARIS
     assert "tool_choice" not in server.requests[0].json
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_structured_output_may_follow_reasoning_in_tags(server, stream):
+    said = f"<think>\nThe capital.\n</think>\n\n{PARIS.model_dump_json()}"
+    server.reply(
+        openai.stream(openai.text(said[:3], said[3:9], said[9:40], said[40:])) if stream else openai.answer(said)
+    )
+    model = make_model(server, {"provider": "perplexity-ai"}, stream=stream, model_id="sonar-reasoning")
+
+    events = [event async for event in model.structured_output(City, HELLO)]
+
+    assert events[-1] == {"output": PARIS}
+
+
+TAGGED = "<think>Hm.</think>Hello"
+AS_TEXT = [{"text": TAGGED}]
+AS_REASONING = [{"reasoningContent": {"reasoningText": {"text": "Hm."}}}, {"text": "Hello"}]
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize(
+    ("client_args", "config", "content"),
+    [
+        pytest.param({"provider": "perplexity-ai"}, {}, AS_REASONING, id="perplexity"),
+        pytest.param({"provider": "groq"}, {}, AS_REASONING, id="groq"),
+        pytest.param({"provider": "ollama"}, {}, AS_REASONING, id="ollama"),
+        pytest.param({"provider": "openai", "custom_host": "http://vllm/v1"}, {}, AS_REASONING, id="a copy of openai"),
+        pytest.param({"provider": "@our-slug"}, {}, AS_REASONING, id="unknown"),
+        pytest.param({"provider": "openai"}, {}, AS_TEXT, id="openai"),
+        pytest.param({"provider": "azure-openai"}, {}, AS_TEXT, id="azure"),
+        pytest.param({"provider": "anthropic"}, {}, AS_TEXT, id="anthropic"),
+        pytest.param({"provider": "google"}, {}, AS_TEXT, id="gemini"),
+        pytest.param({"provider": "perplexity-ai"}, {"thinking_tags": False}, AS_TEXT, id="off"),
+        pytest.param({"provider": "openai"}, {"thinking_tags": True}, AS_REASONING, id="on"),
+        pytest.param({"provider": "@slug"}, {"upstream": "openai"}, AS_REASONING, id="a slug of unknown servers"),
+        pytest.param({"provider": "openai"}, {"upstream": "anthropic"}, AS_TEXT, id="the provider decides"),
+        pytest.param(
+            {"config": {"targets": [{"provider": "openai"}, {"provider": "groq"}]}, "provider": None},
+            {},
+            AS_REASONING,
+            id="one of two",
+        ),
+    ],
+)
+async def test_reasoning_in_tags_is_found_where_the_api_has_no_other_place_for_it(
+    server, stream, client_args, config, content
+):
+    server.reply(openai.stream(openai.text("<thi", "nk>Hm.</th", "ink>Hello")) if stream else openai.answer(TAGGED))
+    model = make_model(server, client_args, stream=stream, **config)
+
+    async for event in process_stream(model.stream(HELLO)):
+        if "stop" in event:
+            message = event["stop"][1]
+
+    assert message["content"] == content
+
+
+async def test_a_call_may_turn_tags_off(server):
+    server.reply(openai.stream(openai.text(TAGGED)))
+    state = {"portkey": {"thinking_tags": False}}
+
+    events = [event async for event in make_model(server, {"provider": "groq"}).stream(HELLO, invocation_state=state)]
+
+    assert {"contentBlockDelta": {"delta": {"text": TAGGED}}} in events
 
 
 async def test_a_structured_output_that_is_cancelled_brings_none(server):

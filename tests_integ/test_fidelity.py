@@ -51,7 +51,8 @@ from tests_integ.record.providers import (
     VERTEX_CLAUDE,
     Provider,
 )
-from tests_integ.upstream import Reply, Request, Upstream
+from tests_integ.upstream import Reply, Request, Upstream, json_reply, sse_reply
+from tests_integ.wires import openai
 from tests_integ.wires.said import Counts, Redacted, Said, call, text, thinking
 
 KEPT = Path(__file__).resolve().parents[1] / "tests" / "requests"
@@ -500,6 +501,49 @@ def test_calls_of_gemini_go_back_to_others(way: Way, provider: Provider) -> None
     take(way, provider, after_a_call(f"portkey-{UUID(int=7)}", {"text": "12:00"}))
 
 
+NOON: Messages = [{"role": "assistant", "content": [{"text": "Noon."}]}]
+PAIR = after_a_call("callone11", {"text": "12:00"})[1:]
+PICTURED = after_a_call("callone11", {"text": "12:00"}, {"image": {"format": "png", "source": {"bytes": PNG}}})[1:]
+OTHER_PAIR = after_a_call("calltwo22", {"text": "12:01"})[1:]
+TRIMMED: Mapping[str, Messages] = {
+    "a result without its call": [PAIR[1], *NOON, *QUESTION],
+    "a result with an image without its call": [PICTURED[1], *NOON, *QUESTION],
+    "a result without its call in the middle": [*QUESTION, *NOON, PAIR[1], *NOON, *QUESTION],
+    "a result of another call": [*QUESTION, PAIR[0], OTHER_PAIR[1]],
+    "two results for one call": [*QUESTION, *PAIR, PAIR[1]],
+    "a call without a result": [*QUESTION, PAIR[0], *QUESTION],
+    "a call without a result at the end": [*QUESTION, PAIR[0]],
+    "one of two calls without a result": [
+        *QUESTION,
+        {"role": "assistant", "content": [*PAIR[0]["content"], *OTHER_PAIR[0]["content"]]},
+        OTHER_PAIR[1],
+    ],
+    "calls in two messages": [
+        *QUESTION,
+        PAIR[0],
+        OTHER_PAIR[0],
+        {"role": "user", "content": [*OTHER_PAIR[1]["content"], *PAIR[1]["content"]]},
+    ],
+    "results in two messages": [
+        *QUESTION,
+        {"role": "assistant", "content": [*PAIR[0]["content"], *OTHER_PAIR[0]["content"]]},
+        PAIR[1],
+        OTHER_PAIR[1],
+    ],
+    "an answer right after a call": [*QUESTION, PAIR[0], *NOON, *QUESTION],
+}
+
+
+@pytest.mark.parametrize("name", TRIMMED)
+@providers(WITH_TOOLS)
+def test_a_conversation_that_was_cut_between_calls_and_results_is_accepted(
+    way: Way, provider: Provider, name: str
+) -> None:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "the conversation was cut between calls and results")
+        take(way, provider, TRIMMED[name])
+
+
 ODD_INPUTS = (["x"], 5, True, "x", '{"city": "Zürich"}', None, {"heat": math.nan})
 
 
@@ -566,6 +610,47 @@ def test_a_stream_whose_calls_the_gateway_drops_raises_and_a_json_answer_has_the
     events = asyncio.run(_ended(way.model(TOGETHER, stream=False).stream(QUESTION, TOOLS)))
 
     assert [event["messageStop"]["stopReason"] for event in events if "messageStop" in event] == ["tool_use"]
+
+
+SIGNED_DETAILS = [
+    {"type": "reasoning.text", "text": "The time is wanted.", "format": "anthropic-claude-v1", "index": 0},
+    {"type": "reasoning.text", "signature": "SIG==", "format": "anthropic-claude-v1", "index": 0},
+]
+ENCRYPTED_DETAILS = [{"type": "reasoning.encrypted", "data": "DATA==", "id": "callone11", "index": 0}]
+GOOGLES = {"extra_content": {"google": {"thought_signature": "SIG=="}}}
+
+
+@pytest.mark.parametrize("way_of_answering", ["stream", "JSON"])
+@pytest.mark.parametrize(
+    ("provider", "marks", "back"),
+    [
+        (OPENROUTER, {"reasoning_details": SIGNED_DETAILS}, [SIGNED_DETAILS[0] | SIGNED_DETAILS[1]]),
+        (OPENROUTER, {"reasoning_details": ENCRYPTED_DETAILS}, ENCRYPTED_DETAILS),
+        (OPENAI, GOOGLES, None),
+    ],
+    ids=["claude by openrouter", "gemini by openrouter", "google as a copy of openai"],
+)
+def test_marks_of_reasoning_go_back_as_they_came(
+    way: Way, provider: Provider, marks: Any, back: Any, way_of_answering: str
+) -> None:
+    stream, on_call = way_of_answering == "stream", marks if back is None else {}
+    delta = {} if on_call else marks
+    made = {"index": 0, "id": "callone11", "type": "function", "function": {"name": "get_time", "arguments": "{}"}}
+    said = {"role": "assistant", "content": None, **delta, "tool_calls": [{**made, **on_call}]}
+    usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
+    end = {"object": "chat.completion", "usage": usage, "choices": [{"message": said, "finish_reason": "tool_calls"}]}
+    replies = [
+        sse_reply([openai.chunk(said), openai.chunk({}, "tool_calls"), openai.DONE]) if stream else json_reply(end),
+        (provider.stream if stream else provider.answer)([text("Noon.")], provider.reasons["end"], Counts()),
+    ]
+    way.upstream.script = lambda _: replies.pop(0)
+    agent = Agent(way.model(provider, stream=stream), tools=[get_time], callback_handler=None, retry_strategy=None)
+    agent("What time is it?")
+
+    message = way.upstream.requests[1].json["messages"][1]
+    (sent,) = message["tool_calls"]
+    assert {name: value for name, value in sent.items() if name == "extra_content"} == on_call
+    assert message.get("reasoning_details") == back
 
 
 @providers(GEMINIS)

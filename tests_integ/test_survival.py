@@ -21,7 +21,7 @@ from typing import Any, Final
 
 import pytest
 from pydantic import BaseModel
-from strands import Agent
+from strands import Agent, tool
 from strands.models.model import Model
 from strands.types.content import Messages
 from strands.types.exceptions import ModelThrottledException
@@ -391,7 +391,7 @@ async def test_an_error_that_time_does_not_mend_ends_the_tries(server: Upstream)
 BEGUN: Final[dict[str, list[openai.Delta]]] = {
     "a word": openai.text("Hel"),
     "a thought": openai.reasoning("Hm"),
-    "a tool's name": openai.tool_call(0, "c1", "get_weather"),
+    "a tool's name and the begin of its arguments": openai.tool_call(0, "c1", "get_weather", "{"),
 }
 
 
@@ -432,6 +432,7 @@ EMPTY: Final[dict[str, Reply]] = {
     "an end without reason after an empty delta": streamed(ROLE, openai.chunk({"content": ""}), openai.chunk({})),
     "an end without reason and without anything": streamed(),
     "only the last event": streamed(ROLE, openai.DONE),
+    "a tool's name, of which more may come": streamed(ROLE, *map(openai.chunk, openai.tool_call(0, "c1", "get_"))),
     "a closed connection": streamed(ROLE, ending="cut"),
     "a reset connection": streamed(ROLE, ending="abort"),
     "a keep-alive and a closed connection": streamed(b": OPENROUTER PROCESSING\n\n", ending="cut"),
@@ -785,6 +786,47 @@ async def test_the_error_of_a_gateway_that_is_never_reached_says_how_many_tries_
 
 
 # -- the real gateway --------------------------------------------------------------------------------------------------
+
+
+@tool
+def get_time() -> str:
+    """The time here."""
+    return "12:00"
+
+
+THOUGHT: Final = "It is about noon."
+WITHOUT_REASONING: Final = (
+    "Missing `reasoning_content` field in the assistant message at message index 1",
+    "thinking is enabled but reasoning_content is missing in assistant tool call message at index 2",
+    "The reasoning_content in the thinking mode must be passed back to the API",
+)
+
+
+@pytest.mark.parametrize("refusal", WITHOUT_REASONING)
+async def test_reasoning_goes_back_to_an_upstream_that_has_refused_a_call_without_it(
+    gateway: Gateway, provider: Upstream, refusal: str
+) -> None:
+    thinks = [*openai.reasoning(THOUGHT), *openai.tool_call(0, "callone11", "get_time", "{}")]
+
+    def script(request: Request) -> Reply:
+        messages = request.json["messages"]
+        if any(each["role"] == "assistant" and not each.get("reasoning_content") for each in messages):
+            return openai.error(400, refusal)
+        if messages[-1]["role"] == "user":
+            return openai.stream(thinks, finish_reason="tool_calls")
+        return openai.stream([*openai.reasoning(THOUGHT), *openai.text("Hello")])
+
+    provider.script = script
+    agent = Agent(behind(gateway, provider.base_url), tools=[get_time], callback_handler=None, retry_strategy=None)
+    counts: list[int] = []
+    for _ in range(2):
+        assert str(await asyncio.wait_for(agent.invoke_async("Hi"), SECONDS)).strip() == "Hello"
+        counts.append(len(provider.requests))
+
+    # The second request of the first answer was refused; all later ones were right at once.
+    assert counts == [3, 5]
+    sent = [each.get("reasoning_content") for each in provider.requests[-1].json["messages"]]
+    assert sent == [None, THOUGHT, None, THOUGHT, None, THOUGHT, None]
 
 
 @pytest.fixture

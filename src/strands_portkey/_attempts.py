@@ -19,12 +19,19 @@ from strands_portkey._errors import (
 from strands_portkey._http.client import Request, StaleConnectionError
 from strands_portkey._json import dump_body
 from strands_portkey._learned import Learned
+from strands_portkey._request.pairs import in_pairs
 from strands_portkey._request.question import Question
 from strands_portkey._request.schemas import Mechanism, is_rejection, to_output_schema
-from strands_portkey._request.thoughts import Signature, is_refusal, signatures_of, without_thoughts
+from strands_portkey._request.thoughts import Signature, is_missed, is_refusal, signatures_of, without_thoughts
 from strands_portkey._settings.config import PortkeyConfig
 from strands_portkey._settings.headers import request_headers
-from strands_portkey._settings.upstreams import Route, answering_upstream, find_upstreams, to_route
+from strands_portkey._settings.upstreams import (
+    Route,
+    answering_upstream,
+    find_upstreams,
+    may_have_thinking_tags,
+    to_route,
+)
 from strands_portkey._wires import WIRES
 from strands_portkey._wires.wire import Wire
 
@@ -69,7 +76,9 @@ class Plan:
         mechanisms: How the answer is held to a schema, with the others to try after it; None where there is none.
         left_out: Thoughts of the conversation that are not replayed.
         refused: Those of them that the upstream has refused in this call.
+        has_thinking_tags: Whether the answer may begin with reasoning in tags.
         is_edited: Whether the conversation has been edited, so that thoughts of it were refused.
+        wants_reasoning: Whether the upstream wants the model's reasoning back: see `Question`.
         may_change_form: Whether it may be sent once more in the form of the upstream that has refused it.
         may_renew_keys: Whether keys come from functions and have not been fetched anew.
         may_reuse: Whether a connection that was kept may carry it.
@@ -88,7 +97,9 @@ class Plan:
     mechanisms: Sequence[Mechanism | None] = (None,)
     left_out: frozenset[Signature] = frozenset()
     refused: frozenset[Signature] = frozenset()
+    has_thinking_tags: bool = False
     is_edited: bool = False
+    wants_reasoning: bool = False
     may_change_form: bool = True
     may_renew_keys: bool = False
     may_reuse: bool = True
@@ -111,10 +122,13 @@ def first_plan(call: Call, called: Mapping[str, object], learned: Learned) -> Pl
         latest=frozenset(names[-1:]) & upstreams,
         providers=find_upstreams(None, called, question.model_id, names) if upstream else frozenset(),
         route=route,
+        wants_reasoning=learned.wants_reasoning(route),
         may_change_form=bool(question.messages) and upstream is None,
         may_renew_keys=any(callable(value) for value in call.routing.values()),
         max_retries=call.max_retries,
     )
+    has_tags = call.config.get("thinking_tags", may_have_thinking_tags(plan.providers or upstreams, called))
+    plan = replace(plan, has_thinking_tags=has_tags)
     if question.output_model is not None:
         plan = replace(plan, mechanisms=_find_mechanisms(plan, question, learned.allowed(question.model_id)))
     if learned.is_edited(question):
@@ -145,9 +159,11 @@ def next_plan(plan: Plan, error: PortkeyError, call: Call, headers: Mapping[str,
 
 
 def _changed(plan: Plan, error: PortkeyAPIError, call: Call) -> Plan | None:
-    """Return a request without what an upstream has refused, or in the form that it takes."""
+    """Return a request without what an upstream has refused, with what it misses, or in the form that it takes."""
     if is_refusal(error) and (replayed := frozenset(signatures_of(call.question.messages)) - plan.left_out):
         return replace(plan, refused=replayed, left_out=plan.left_out | replayed, is_edited=True)
+    if is_missed(error) and not plan.wants_reasoning:
+        return replace(plan, wants_reasoning=True)
     if plan.may_change_form and (reformed := _reformed(plan, error, call)):
         return reformed
     mechanism = plan.mechanisms[0]
@@ -211,7 +227,9 @@ def _is_passing(error: PortkeyError, headers: Mapping[str, str]) -> bool:
 
 
 def remember(learned: Learned, plan: Plan, following: Plan, model_id: str) -> None:
-    """Remember which mechanism an upstream has refused, as the request that follows leaves it out."""
+    """Remember what an upstream has refused or missed, by which the request that follows differs."""
+    if following.wants_reasoning:
+        learned.want_reasoning(plan.route)
     refused = plan.mechanisms[0]
     if refused and refused not in following.mechanisms and following.upstreams == plan.upstreams:
         learned.reject(model_id, refused)
@@ -238,12 +256,13 @@ def to_request(call: Call, plan: Plan) -> Request:
     by_schema = question.output_model if mechanism == "schema" else None
     question = replace(
         question,
-        messages=without_thoughts(question.messages, plan.left_out),
+        messages=in_pairs(without_thoughts(question.messages, plan.left_out)),
         upstreams=plan.upstreams,
         providers=plan.providers,
         tool_specs=() if by_schema else question.tool_specs,
         tool_choice=question.tool_choice if mechanism in (None, "forced") else None,
         output_schema=to_output_schema(by_schema) if by_schema else None,
+        wants_reasoning=plan.wants_reasoning,
     )
     try:
         body = plan.wire.to_body(question)

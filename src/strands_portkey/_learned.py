@@ -29,6 +29,7 @@ class Learned:
         """Begin without knowing anything."""
         self._rejected: set[tuple[str, Mechanism]] = set()
         self._names: dict[Route, tuple[str, ...]] = {}
+        self._wants_reasoning: dict[Route, None] = {}  # A set with an order.
         self._bound_to: dict[Signature, bytes | None] = {}
 
     # -- ways to hold an answer to a schema --
@@ -55,6 +56,14 @@ class Learned:
         return self._names.get(route, ())
 
     # -- thoughts --
+
+    def want_reasoning(self, route: Route) -> None:
+        """Remember that an upstream wants reasoning back."""
+        _put(self._wants_reasoning, route, None, _MOST_ROUTES)
+
+    def wants_reasoning(self, route: Route) -> bool:
+        """Whether the upstream that a route leads to wants reasoning back."""
+        return route in self._wants_reasoning
 
     def refuse(self, signatures: Collection[Signature]) -> None:
         """Remember thoughts that were refused."""

@@ -23,6 +23,7 @@ from typing_extensions import Self, Unpack, override
 from strands_portkey._answer.judgement import Judge
 from strands_portkey._answer.metadata import ResponseMetadata, response_metadata
 from strands_portkey._answer.output import to_output
+from strands_portkey._answer.thinking_tags import ThinkingTags
 from strands_portkey._answer.translator import Translator
 from strands_portkey._attempts import Call, Plan, first_plan, next_plan, remember, to_headers, to_request
 from strands_portkey._endpoints import read_count, read_models, read_prompt, to_count_body, to_feedback
@@ -245,6 +246,7 @@ class PortkeyModel(Model):
                     translator = plan.wire.translator(call.judge)
                     response = GatewayResponse(self._client, to_request(call, plan), watch, call.judge)
                     answer = _Exchange(translator, response)
+                    translator.blocks.tags = ThinkingTags() if plan.has_thinking_tags else None
                     watch.progress = translator.progress
                     try:
                         async with response, aclosing(response.messages()) as received:

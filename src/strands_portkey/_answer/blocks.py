@@ -11,11 +11,13 @@ from __future__ import annotations
 import json
 import re
 from collections import deque
+from collections.abc import Iterable
 from typing import Final, Literal
 
 from strands.types.content import ContentBlockStart
 from strands.types.streaming import CitationsDelta, ContentBlockDelta, StreamEvent
 
+from strands_portkey._answer.thinking_tags import ThinkingTags
 from strands_portkey._json import to_object
 
 _Kind = Literal["text", "reasoning", "redacted", "tool"]
@@ -145,6 +147,7 @@ class BlockQueue:
     Attributes:
         events: The events brought about and not yet taken away.
         received: Number of deltas so far.
+        tags: Finds reasoning in tags at the beginning of the text; None where it is not looked for, or no more.
         signatures: What marks each signed or redacted thought: its signature, or its bytes.
     """
 
@@ -152,24 +155,37 @@ class BlockQueue:
         """Begin without any block."""
         self.events: list[StreamEvent] = []
         self.received = 0
+        self.tags: ThinkingTags | None = None
         self.signatures: list[str | bytes] = []
         self._line: deque[_Block] = deque()
         self._tools: dict[ToolCall, _Block] = {}
 
     def text(self, index: int | None, text: str) -> None:
         """Add text, to a new block where the wire's block index changes."""
-        self._put(self._last("text", index), {"text": text})
+        if self.tags is None:
+            self._put(self._last("text", index), {"text": text})
+        else:
+            self._put_split(self.tags, self.tags.feed(text), index)
 
     def reasoning(self, index: int | None, text: str) -> None:
         """Add a thought, to a new block where the wire's block index changes or the last one is signed."""
+        self._end_tags()  # A model whose thoughts have their own place uses no tags.
         self._put(self._last("reasoning", index), {"reasoningContent": {"text": text}})
 
     def citation(self, index: int | None, citation: CitationsDelta) -> None:
         """Add a source of a text's claims; Strands keeps it only in a block that has text."""
         self._put(self._last("text", index), {"citation": citation})
 
+    def sources(self, citations: Iterable[CitationsDelta]) -> None:
+        """Add sources of the whole answer, if its last block is text; Strands keeps them nowhere else."""
+        self._end_tags()
+        if self._line and self._line[-1].kind == "text":
+            for citation in citations:
+                self._put(self._line[-1], {"citation": citation})
+
     def signature(self, index: int | None, signature: str) -> None:
         """Sign the last thought, or one without words. A signature may come in pieces."""
+        self._end_tags()
         last = self._line[-1] if self._line else None
         if last and last.signed and index is not None and last.index == index:
             block = last
@@ -184,6 +200,7 @@ class BlockQueue:
 
     def redacted(self, data: str) -> None:
         """Add redacted reasoning, kept as the text that it is so that it goes back as it came."""
+        self._end_tags()
         block = _Block("redacted")
         self._line_up(block)
         self._put(block, {"reasoningContent": {"redactedContent": data.encode()}})
@@ -195,6 +212,7 @@ class BlockQueue:
             return
         block = self._tools.get(call)
         if block is None:
+            self._end_tags()
             block = self._tools[call] = _Block("tool", call=call)
             self._line_up(block)
             arguments = "".join(call.arguments)
@@ -219,8 +237,22 @@ class BlockQueue:
 
     def close(self) -> None:
         """Close all blocks, in line."""
+        self._end_tags()
         while self._line:
             self._close()
+
+    def _end_tags(self) -> None:
+        if self.tags is not None:
+            self._put_split(self.tags, self.tags.finish(), None)
+
+    def _put_split(self, tags: ThinkingTags, pieces: Iterable[tuple[str, str]], index: int | None) -> None:
+        if tags.is_done:
+            self.tags = None
+        for kind, piece in pieces:
+            if kind == "text":
+                self._put(self._last("text", index), {"text": piece})
+            else:
+                self._put(self._last("reasoning", index), {"reasoningContent": {"text": piece}})
 
     def _last(self, kind: _Kind, index: int | None) -> _Block:
         """Return the last block in line if what comes belongs to it, or a new one behind it."""
@@ -268,11 +300,10 @@ class BlockQueue:
             self.events.append({"contentBlockStop": {}})
         # Strands reports a tool to callbacks when an input comes.
         elif block.call and (block.call.arguments or not block.call.is_echo):
-            self.events += [
-                {"contentBlockStart": {"start": block.start()}},
-                {"contentBlockDelta": {"delta": {"toolUse": {"input": block.call.input()}}}},
-                {"contentBlockStop": {}},
-            ]
+            whole: ContentBlockDelta = {"toolUse": {"input": block.call.input()}}
+            self.events.append({"contentBlockStart": {"start": block.start()}})
+            self.events.append({"contentBlockDelta": {"delta": whole}})
+            self.events.append({"contentBlockStop": {}})
         if self._line:
             self._open()
 

@@ -234,7 +234,8 @@ def _both(keyword: str, first: JsonValue, second: JsonValue) -> JsonValue:
         if keyword == "properties":
             both = _merged_properties(first, second)
         elif keyword == "items" and first != second:
-            both = {"allOf": [first, second]}
+            joined: _Schema = {"allOf": [first, second]}
+            both = joined
     elif keyword == "required" and isinstance(first, list) and isinstance(second, list):
         both = [*first, *(name for name in second if name not in first)]
     elif keyword == "enum" and isinstance(first, list) and isinstance(second, list):
@@ -273,7 +274,8 @@ def _listed(value: JsonValue) -> list[JsonValue]:
 
 
 def _choices(flat: _Schema) -> list[JsonValue]:
-    return next((choices for keyword in _CHOICES if isinstance(choices := flat.get(keyword), list) and choices), [])
+    found = (flat.get(keyword) for keyword in _CHOICES)
+    return next((choices for choices in found if isinstance(choices, list) and choices), list[JsonValue]())
 
 
 def _values(flat: _Schema) -> list[JsonValue] | None:

@@ -32,6 +32,7 @@ class Question:
         output_schema: The schema that the upstream must enforce: ``name``, ``schema``, and whether it is ``strict``.
         session_id: The agent's session, the default key of the prompt cache.
         trailing_blocks: How many blocks at the end of the last message change with every call.
+        wants_reasoning: Whether the upstream refuses messages of the model without ``reasoning_content``.
     """
 
     messages: Sequence[Message]
@@ -48,6 +49,7 @@ class Question:
     output_schema: Mapping[str, JsonValue] | None = None
     session_id: str | None = None
     trailing_blocks: int = 0
+    wants_reasoning: bool = False
 
 
 def to_question(

@@ -1,6 +1,6 @@
-"""The model's own thoughts in a conversation: which go back to it, and how a refusal of them reads.
+"""The model's own thoughts in a conversation: which go back to it, and how a refusal reads.
 
-Signed and redacted thoughts only: no upstream refuses those without a mark.
+Signed and redacted thoughts only are refused; those without a mark are sometimes missed.
 """
 
 from __future__ import annotations
@@ -20,8 +20,12 @@ Signature = str | bytes
 
 RESPONSES_ENVELOPE: Final = "openai-responses:"
 """How the signature of a thought begins that is an item of the Responses protocol, which nobody else can read."""
+OPENROUTER_ENVELOPE: Final = "openrouter:"
+"""How the signature of a thought begins that holds OpenRouter's `reasoning_details`, likewise."""
+ENVELOPES: Final = (RESPONSES_ENVELOPE, OPENROUTER_ENVELOPE)
+"""How signatures begin that Claude cannot read."""
 
-_REFUSED_STATUS: Final = frozenset({400, 404, 422, None})  # None: in a stream.
+_JUDGED_STATUS: Final = frozenset({400, 404, 422, None})  # None: in a stream.
 _REFUSED: Final = re.compile(
     r"bound to a different conversation"  # Claude's newest models, where what stands before a thought has changed
     r"|thinking.{0,40} blocks .{0,60}cannot be modified"  # Claude: in another order, or not as it was
@@ -30,6 +34,12 @@ _REFUSED: Final = re.compile(
     r"|\bitem .{0,80}of type .reasoning. was provided without its required following item"
     r"|\bitem .{0,80}without its required .reasoning. item"
     r"|\bitem with id .{0,3}rs_.{0,80}not found",
+    re.IGNORECASE,
+)
+_MISSED: Final = re.compile(
+    r"missing .?reasoning_content"  # DeepSeek
+    r"|reasoning_content.? is missing"  # Kimi
+    r"|reasoning_content.? in the thinking mode must be passed back",  # DeepSeek, MiMo
     re.IGNORECASE,
 )
 
@@ -72,6 +82,11 @@ def fingerprints(question: Question) -> Iterator[bytes]:
 
 def is_refusal(error: PortkeyAPIError) -> bool:
     """Whether an upstream refuses a thought that was replayed."""
-    if error.status_code not in _REFUSED_STATUS:
+    if error.status_code not in _JUDGED_STATUS:
         return False
     return error.code == "invalid_encrypted_content" or bool(_REFUSED.search(str(error)))
+
+
+def is_missed(error: PortkeyAPIError) -> bool:
+    """Whether an upstream refuses a conversation in which it misses thoughts without a mark."""
+    return error.status_code in _JUDGED_STATUS and bool(_MISSED.search(str(error)))

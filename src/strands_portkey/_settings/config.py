@@ -171,6 +171,10 @@ class PortkeyConfig(BaseModelConfig, total=False):
     """Whether to send trace ids that connect an agent's requests, and the context of the current OpenTelemetry span.
     Default True. A `trace_id` in `client_args` takes precedence; if it is None, no trace id is sent.
     """
+    thinking_tags: bool
+    """Whether what an answer begins with between ``<think>`` and ``</think>`` is reasoning, not text. Default: True,
+    save for providers whose API has another place for it, such as OpenAI without a `custom_host`, Anthropic and Gemini.
+    """
     native_token_count: bool
     """Whether `count_tokens` asks Claude, through the gateway's ``/v1/messages/count_tokens``; Strands asks before
     every request. Default False: Strands estimates.
@@ -453,6 +457,7 @@ _CHECKS: Final[Mapping[str, Callable[[object], str | None]]] = {
     "on_guardrail": _wants("'stop' or 'raise'", lambda value: value in ("stop", "raise")),
     "params": _check_params,
     "stream": _BOOL,
+    "thinking_tags": _BOOL,
     "tracing": _BOOL,
     "upstream": _check_upstream,
 }

@@ -32,6 +32,13 @@ FAMILIES: Final[Mapping[str, str]] = {
 }
 """Families of upstreams, by their own names and by the gateway's provider names."""
 
+# Those whose API has a place of its own for a model's reasoning.
+_WITH_REASONING: Final = frozenset(
+    {
+        *("anthropic", "azure-openai", "bedrock", "cohere", "deepseek", "gemini", "huggingface", "mistral", "openai"),
+        *("openrouter", "x-ai"),
+    }
+)
 _LONGEST_FIRST: Final = sorted(FAMILIES, key=len, reverse=True)
 # Prefixes of model ids, after the slug and Bedrock's region.
 _MODEL_FAMILIES: Final = {
@@ -103,6 +110,17 @@ def find_upstreams(
         is_stated = target is not None and not target.startswith("@") and not is_saved
         names.update(learned if learned and not is_stated else {_suggested(target, model)})
     return frozenset(names)
+
+
+def may_have_thinking_tags(upstreams: Collection[str], routing: Mapping[str, object]) -> bool:
+    """Whether an answer may begin with reasoning in tags, as of models whose server has no parser for it.
+
+    Args:
+        upstreams: The gateway's names of those who may answer.
+        routing: The settings that become headers.
+    """
+    is_copy = "openai" in upstreams and bool(routing.get("custom_host"))
+    return is_copy or not _WITH_REASONING.issuperset(upstreams)
 
 
 def to_route(routing: Mapping[str, object], model_id: str) -> Route:

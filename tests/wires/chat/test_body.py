@@ -17,6 +17,7 @@ from strands.models.model import CacheConfig
 from strands_portkey import PortkeyConfigError
 from strands_portkey._json import dump_body
 from strands_portkey._request.question import Question
+from strands_portkey._wires.chat import CHAT
 from strands_portkey._wires.chat.body import to_body
 from strands_portkey._wires.chat.dialects import DIALECTS, OPENAI, find_dialect
 
@@ -56,6 +57,11 @@ def body_of(messages, dialect="openai", *, config=None, **more):
 
 def user(*blocks, dialect="openai", **more):
     return body_of([{"role": "user", "content": list(blocks)}], dialect, **more)["messages"]
+
+
+EXTRA = "extra_content.google.thought_signature"
+DETAILS = [{"type": "reasoning.text", "text": "hm", "signature": "S==", "index": 0}]
+DETAILED = {"reasoningContent": {"reasoningText": {"text": "", "signature": f"openrouter:1:{json.dumps(DETAILS)}"}}}
 
 
 def assistant(*blocks, dialect="openai"):
@@ -693,6 +699,65 @@ def test_a_users_message_is_converted(blocks, dialect, messages):
             ],
             id="gemini: the call's signature goes back",
         ),
+        *(
+            pytest.param(
+                [{"toolUse": {**USE["toolUse"], "reasoningSignature": f"{place}:s"}}],
+                dialect,
+                [{"role": "assistant", "content": None, "tool_calls": [call]}],
+                id=f"{dialect}: a signature that stood in {place}",
+            )
+            for place, dialect, call in [
+                (EXTRA, "openai", {**CALL, "extra_content": {"google": {"thought_signature": "s"}}}),
+                (EXTRA, "gemini", {**CALL, "function": {**CALL["function"], "thought_signature": "s"}}),
+                (EXTRA, "anthropic", CALL),
+                (EXTRA, "groq", CALL),
+                ("thoughtSignature", "openai", {**CALL, "thoughtSignature": "s"}),
+                (
+                    "function.thoughtSignature",
+                    "openai",
+                    {**CALL, "function": {**CALL["function"], "thoughtSignature": "s"}},
+                ),
+            ]
+        ),
+        pytest.param(
+            [{"toolUse": {**USE["toolUse"], "reasoningSignature": "s"}}],
+            "openai",
+            [{"role": "assistant", "content": None, "tool_calls": [CALL]}],
+            id="openai: a signature of the gateway's form is Gemini's",
+        ),
+        pytest.param(
+            [UNSIGNED, USE, DETAILED],
+            "openrouter",
+            [{"role": "assistant", "content": None, "reasoning_details": DETAILS, "tool_calls": [CALL]}],
+            id="openrouter: its details hold the words too",
+        ),
+        pytest.param(
+            [UNSIGNED, {"text": "a"}, DETAILED],
+            "openrouter",
+            [{"role": "assistant", "content": "a", "reasoning_details": DETAILS}],
+            id="openrouter: its details behind the text",
+        ),
+        pytest.param(
+            [DETAILED, {"text": "a"}, DETAILED],
+            "openrouter",
+            [{"role": "assistant", "content": "a", "reasoning_details": [*DETAILS, *DETAILS]}],
+            id="openrouter: details of several messages that were joined",
+        ),
+        pytest.param(
+            [{"reasoningContent": {"reasoningText": {"text": "", "signature": "openrouter:1:[broken"}}}, {"text": "a"}],
+            "openrouter",
+            [{"role": "assistant", "content": "a"}],
+            id="openrouter: details that were cut",
+        ),
+        *(
+            pytest.param(
+                [DETAILED, {"text": "a"}],
+                dialect,
+                [{"role": "assistant", "content": "a"}],
+                id=f"{dialect}: the details of openrouter are foreign",
+            )
+            for dialect in ("openai", "anthropic", "bedrock", "deepseek", "gemini", "groq")
+        ),
         pytest.param(
             [{"toolUse": {**USE["toolUse"], "reasoningSignature": "s"}}],
             "anthropic",
@@ -1144,3 +1209,26 @@ def test_a_question_for_an_unknown_upstream_is_plain_chat():
         user({"text": "Hi"})
         == to_body(Question([{"role": "user", "content": [{"text": "Hi"}]}], "m"), OPENAI)["messages"]
     )
+
+
+@pytest.mark.parametrize(
+    ("said", "sent"),
+    [
+        pytest.param([UNSIGNED, USE], {"content": None, "reasoning_content": "hm", "tool_calls": [CALL]}, id="a call"),
+        pytest.param([UNSIGNED, {"text": "a"}], {"content": "a", "reasoning_content": "hm"}, id="text"),
+        pytest.param([USE], {"content": None, "reasoning_content": " ", "tool_calls": [CALL]}, id="none at a call"),
+        pytest.param([{"text": "a"}], {"content": "a", "reasoning_content": " "}, id="none at a text"),
+        pytest.param([SIGNED, {"text": "a"}], {"content": "a", "reasoning_content": " "}, id="none but Claude's"),
+    ],
+)
+@pytest.mark.parametrize("upstream", ["openai", "deepseek", "groq", "openrouter", "moonshot"])
+def test_an_upstream_that_wants_reasoning_has_it_in_each_message_of_the_model(said, sent, upstream):
+    messages: Any = [
+        {"role": "user", "content": [{"text": "q"}]},
+        {"role": "assistant", "content": said},
+        {"role": "user", "content": [{"text": "q"}]},
+    ]
+
+    body: Any = CHAT.to_body(Question(messages, "m", upstreams=frozenset({upstream}), wants_reasoning=True))
+
+    assert body["messages"][1] == {"role": "assistant", **sent}

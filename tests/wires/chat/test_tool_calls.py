@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -232,6 +233,28 @@ def test_a_signature_stays_with_its_call():
 
     assert call is not None
     assert call.signature == "TSIG=="
+
+
+@pytest.mark.parametrize(
+    ("more", "kept"),
+    [
+        ({"function": {"thought_signature": "S=="}}, "S=="),
+        ({"extra_content": {"google": {"thought_signature": "S=="}}}, "extra_content.google.thought_signature:S=="),
+        ({"thoughtSignature": "S=="}, "thoughtSignature:S=="),
+        ({"function": {"thoughtSignature": "S=="}}, "function.thoughtSignature:S=="),
+        ({"extra_content": {"google": None}, "thoughtSignature": 5}, None),
+        ({"extra_content": "S=="}, None),
+        ({"function": {"thought_signature": ""}}, None),
+    ],
+    ids=["gateway", "google as openai", "on the call", "on the function", "other types", "a text", "empty"],
+)
+def test_a_signature_is_kept_with_the_name_of_its_place(more, kept):
+    fragment: Any = {"index": 0, "id": "a", **more, "function": {"name": "f", **more.get("function", {})}}
+
+    call = ToolCalls().take(fragment)
+
+    assert call is not None
+    assert call.signature == kept
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from strands_portkey._json import Body
@@ -14,7 +15,10 @@ from strands_portkey._wires.wire import Wire
 
 
 def _to_body(question: Question) -> Body:
-    return to_body(question, find_dialect(question.upstreams, question.providers))
+    dialect = find_dialect(question.upstreams, question.providers)
+    if question.wants_reasoning:
+        dialect = replace(dialect, reasoning="reasoning_content", reasoning_required=True)
+    return to_body(question, dialect)
 
 
 def _mechanisms(question: Question) -> list[Mechanism]:

@@ -15,9 +15,10 @@ from strands_portkey._errors import PortkeyConfigError
 from strands_portkey._json import Body
 from strands_portkey._request.caching import Caching
 from strands_portkey._request.question import Question
-from strands_portkey._request.thoughts import RESPONSES_ENVELOPE
+from strands_portkey._request.thoughts import ENVELOPES
 from strands_portkey._wires.chat.dialects import Dialect
 from strands_portkey._wires.chat.media import media_parts, name_apart
+from strands_portkey._wires.chat.reasoning_details import read_details
 from strands_portkey._wires.chat.tools import (
     in_order,
     to_stubs,
@@ -29,7 +30,8 @@ from strands_portkey._wires.chat.tools import (
 )
 
 _MARKABLE: Final = ("text", "image_url")  # The gateway drops a cache mark on other parts.
-_THINKING: Final = ("thinking", "redacted_thinking")
+_THINKING: Final = ("thinking", "redacted_thinking", "reasoning_details")
+_NO_REASONING: Final = " "  # An empty text may count as missing.
 _BLANK_TEXT: Final = "[blank text]"  # Strands' own placeholder in the model's messages; upstreams refuse blank text.
 
 
@@ -135,6 +137,10 @@ class _Conversation:
                 self._add_assistant(blocks)
             else:
                 self._add_user(in_order(blocks, self._called))
+        if self._dialect.reasoning_required:
+            for body in self.bodies:
+                if body["role"] == "assistant":
+                    body.setdefault("reasoning_content", _NO_REASONING)
 
     def _add_user(self, blocks: Sequence[ContentBlock]) -> None:
         """Add all tool results, then one message with the media moved out of them and the user's own content."""
@@ -270,8 +276,10 @@ def _to_thinking(thought: ReasoningContentBlock, dialect: Dialect) -> list[Body]
     if redacted := thought.get("redactedContent"):
         return [{"type": "redacted_thinking", "data": _redacted_data(redacted)}] if dialect.redacted else []
     if dialect.reasoning == "content_blocks":
-        is_foreign = not signature or signature.startswith(RESPONSES_ENVELOPE)
+        is_foreign = not signature or signature.startswith(ENVELOPES)
         return [] if is_foreign else [{"type": "thinking", "thinking": text.get("text", ""), "signature": signature}]
+    if dialect.reasoning == "reasoning" and (details := read_details(signature)):
+        return [{"type": "reasoning_details", "details": details}]
     # Signed reasoning comes from Claude, so other models do not get it.
     return [{"type": "thinking", "thinking": text.get("text", "")}] if dialect.reasoning and not signature else []
 
@@ -284,14 +292,23 @@ def _redacted_data(redacted: bytes) -> str:
 def _replayed(said: Sequence[Body], dialect: Dialect, *, is_open: bool) -> Body:
     """Return the field for reasoning; never an empty list, which would delete the text."""
     kept = list(said)
-    while kept and not is_open and kept[-1]["type"] in _THINKING:  # Claude refuses reasoning at the end of a message.
+    is_claude = dialect.reasoning == "content_blocks"
+    while is_claude and kept and not is_open and kept[-1]["type"] in _THINKING:  # Which it refuses at the end.
         kept.pop()
     thoughts = [part for part in kept if part["type"] in _THINKING]
     if dialect.reasoning is None or not thoughts:
         return {}
-    if dialect.reasoning == "content_blocks":
+    if is_claude:
         return {"content_blocks": list(kept)}
+    details: list[JsonValue] = [each for part in thoughts for each in _details_in(part)]
+    if details:  # They hold the words too.
+        return {"reasoning_details": details}
     return {dialect.reasoning: "".join(str(part["thinking"]) for part in thoughts)}
+
+
+def _details_in(part: Body) -> list[JsonValue]:
+    details = part.get("details")
+    return details if isinstance(details, list) else []
 
 
 def _block_parts(block: ContentBlock, dialect: Dialect) -> list[Body]:

@@ -25,6 +25,7 @@ class Dialect:
         name: Name of the family, a value of `PortkeyConfig.upstream`.
         reasoning: The field that returns the model's own reasoning: ``content_blocks`` with its signature (Claude), in
             ``reasoning_content`` or ``reasoning`` beside the text, or None.
+        reasoning_required: Whether each message of the model must have ``reasoning_content``, blank if it had none.
         redacted: Whether redacted reasoning is returned as well.
         thought_signatures: Whether a tool call includes the signature of the reasoning before it (Gemini).
         caching: ``cache_control`` on blocks, one ``prompt_cache_key``, automatic by the provider, or None.
@@ -62,6 +63,7 @@ class Dialect:
 
     name: str
     reasoning: Literal["content_blocks", "reasoning_content", "reasoning"] | None = None
+    reasoning_required: bool = False
     redacted: bool = False
     thought_signatures: bool = False
     caching: CacheKind | None = "automatic"

@@ -37,7 +37,8 @@ class FunctionDelta(TypedDict, total=False):
 
     name: str | None
     arguments: str | None
-    thought_signature: str | None  # Gemini's, tied to this call
+    thought_signature: str | None  # Gemini's, tied to this call, as the gateway puts it
+    thoughtSignature: JsonValue  # As Gemini itself names it
 
 
 class ToolCallDelta(TypedDict, total=False):
@@ -46,6 +47,8 @@ class ToolCallDelta(TypedDict, total=False):
     index: int | None
     id: str | None
     function: FunctionDelta | None
+    thoughtSignature: JsonValue
+    extra_content: JsonValue  # Google's, where it copies OpenAI
 
 
 class Thought(TypedDict, total=False):
@@ -63,6 +66,7 @@ class ContentPart(TypedDict, total=False):
 
     text: str | None
     thinking: str | _BoundedList[Thought] | None
+    summary: _BoundedList[Thought] | None  # Databricks
     signature: str | None
     data: str | None  # redacted thinking
     citation: Citation | None
@@ -84,6 +88,7 @@ class Delta(TypedDict, total=False):
     content_blocks: _BoundedList[ContentBlock] | None
     reasoning_content: str | None
     reasoning: str | None
+    reasoning_details: JsonValue  # OpenRouter
     refusal: str | None
     tool_calls: _First[_BoundedList[ToolCallDelta | None] | ToolCallDelta | None]  # Cohere sends one object
     finish_reason: str | None  # Bedrock's exceptions put it here
@@ -218,17 +223,16 @@ def _repaired(data: str | bytes, places: Sequence[tuple[int | str, ...]]) -> str
     return None if repaired == data else repaired
 
 
-def _reform(chunk: object) -> bool:
+def _reform(chunk: JsonValue) -> bool:
     """Put contents and arguments that are objects into the usual form; return whether there are any."""
+    found = 0
     choices = chunk.get("choices") if isinstance(chunk, dict) else None
-    messages = [
-        message
-        for choice in (choices if isinstance(choices, list) else ())
-        if isinstance(choice, dict)
-        for message in (choice.get("delta"), choice.get("message"))
-        if isinstance(message, dict)
-    ]
-    return sum(_reform_content(message) + _reform_arguments(message) for message in messages) > 0
+    for choice in choices if isinstance(choices, list) else ():
+        for name in ("delta", "message"):
+            message = choice.get(name) if isinstance(choice, dict) else None
+            if isinstance(message, dict):
+                found += _reform_content(message) + _reform_arguments(message)
+    return found > 0
 
 
 def _reform_content(message: dict[str, JsonValue]) -> bool:

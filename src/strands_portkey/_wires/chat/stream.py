@@ -17,7 +17,7 @@ from strands.types.event_loop import StopReason
 from strands.types.streaming import MessageStopEvent, MetadataEvent, StreamEvent
 from typing_extensions import override
 
-from strands_portkey._answer.citations import to_citation
+from strands_portkey._answer.citations import Citation, to_citation
 from strands_portkey._answer.counts import Counts
 from strands_portkey._answer.error_details import Complaint, to_complaint
 from strands_portkey._answer.judgement import Judge, is_failure
@@ -26,16 +26,19 @@ from strands_portkey._answer.quoting import LONGEST_QUOTE
 from strands_portkey._answer.translator import Translator
 from strands_portkey._errors import PortkeyAPIError, PortkeyError, PortkeyGuardrailError, PortkeyStreamError
 from strands_portkey._json import LONG, has_too_many_parts
+from strands_portkey._wires.chat.reasoning_details import ReasoningDetails
 from strands_portkey._wires.chat.shapes import (
     ChatCompletionChunk,
     Choice,
     CompletionUsage,
     ContentBlock,
     ContentPart,
+    Delta,
     ToolCallDelta,
     UnreadableChunkError,
     parse_chunk,
 )
+from strands_portkey._wires.chat.sources import find_sources
 from strands_portkey._wires.chat.tool_calls import ToolCalls
 from strands_portkey._wires.chat.usage import merge_usage, to_counts
 
@@ -100,7 +103,9 @@ class ChatTranslator(Translator):
         self._finish_reason: str | None = None
         self._refused = False
         self._choice: int | None = None  # The number of the choice that counts.
+        self._details = ReasoningDetails()
         self._calls = ToolCalls()
+        self._sources: dict[str, Citation] = {}
         self._warned: set[str] = set()
 
     @property
@@ -136,6 +141,8 @@ class ChatTranslator(Translator):
                     continue
                 self._take_choice(choice, chunk.get("provider"), is_whole=event is None)
         events, self.blocks.events = self.blocks.events, []
+        if not events or self._finish_reason is not None:  # Sources come beside nothing else, or at the end.
+            self._sources |= find_sources(data)
         return events if self.has_begun else self.begin(events)
 
     def read(self, event: str | None, data: str) -> ChatCompletionChunk | None:
@@ -186,6 +193,9 @@ class ChatTranslator(Translator):
         stop_reason = self._stop_reason(self._finish_reason)
         if stop_reason != "max_tokens":  # Strands drops the calls of an answer that was cut by its length.
             self._check_calls()
+        self.blocks.sources(map(to_citation, self._sources.values()))
+        if signature := self._details.to_signature():
+            self.blocks.signature(None, signature)
         self.blocks.close()
         metadata: MetadataEvent = {"metrics": self.stopwatch.metrics()}
         if counts := self.counts:
@@ -227,6 +237,8 @@ class ChatTranslator(Translator):
         parts = _to_parts(content_blocks) if content_blocks else ()
         # What stands in `content_blocks` may stand elsewhere as well; it counts once.
         reasoning = delta.get("reasoning_content") or delta.get("reasoning")
+        if details := delta.get("reasoning_details"):
+            self._details.take(details)  # Their words stand in `reasoning` too.
         if reasoning and not (parts and any(part.get("thinking") for _, part in parts)):
             self.blocks.reasoning(None, reasoning)
         for index, part in parts:
@@ -239,13 +251,13 @@ class ChatTranslator(Translator):
             self._take_content(refusal)
         if tool_calls := delta.get("tool_calls"):
             self._take_tool_calls(tool_calls)
+        if choice.get("finish_reason") or choice.get("error") or delta.get("finish_reason"):
+            self._take_end(choice, delta, provider)
+
+    def _take_end(self, choice: Choice, delta: Delta, provider: str | None) -> None:
         if delta.get("finish_reason"):
             said = "the upstream ended the stream with an exception, whose text the gateway drops"
             raise self._error(Complaint(said, type="stream_error", provider=provider or "bedrock"))
-        if choice.get("finish_reason") or choice.get("error"):
-            self._take_end(choice, provider)
-
-    def _take_end(self, choice: Choice, provider: str | None) -> None:
         if error := choice.get("error"):
             raise self._error(to_complaint({"error": error}))
         finish_reason = choice.get("finish_reason") or ""
@@ -258,7 +270,7 @@ class ChatTranslator(Translator):
             self._finish_reason = finish_reason
 
     def _take_part(self, index: int | None, part: ContentPart) -> None:
-        thinking = part.get("thinking")
+        thinking = part.get("thinking") or part.get("summary")
         if isinstance(thinking, list):
             thinking = "".join(thought.get("text") or "" for thought in thinking)
         if thinking:
@@ -339,13 +351,9 @@ class ChatTranslator(Translator):
             return "tool_use"  # Gemini and others end a turn with calls as any other.
         if not self._calls.all and stop_reason == "tool_use":
             if self.judge.provider == _WITHOUT_STREAMED_CALLS:
-                raise PortkeyStreamError(
-                    f"the answer ended for a tool call, but has none ({self.judge.quote(finish_reason)})",
-                    origin="gateway",
-                    received=self.received,
-                    hint="set stream=False; the gateway drops the tool calls of this provider's streams",
-                    retryable=False,
-                )
+                message = f"the answer ended for a tool call, but has none ({self.judge.quote(finish_reason)})"
+                hint = "set stream=False; the gateway drops the tool calls of this provider's streams"
+                raise PortkeyStreamError(message, origin="gateway", received=self.received, hint=hint)
             logger.warning("finish_reason=<%s> | no tool call came with it", finish_reason)
             return "end_turn"  # Strands would go on with an empty user turn.
         return stop_reason

@@ -6,11 +6,22 @@ with every chunk (Gemini), that are always 0 (Ollama) or absent (Cohere), ids th
 
 from __future__ import annotations
 
+from typing import Final
 from uuid import uuid4
 
 from strands_portkey._answer.blocks import ToolCall
-from strands_portkey._json import to_object
+from strands_portkey._json import is_mapping, to_object
 from strands_portkey._wires.chat.shapes import ToolCallDelta
+
+GATEWAYS_PLACE: Final = ("function", "thought_signature")
+"""Where the gateway puts the signature of one of Gemini's calls."""
+
+_PLACES: Final = (
+    GATEWAYS_PLACE,
+    ("extra_content", "google", "thought_signature"),
+    ("thoughtSignature",),
+    ("function", "thoughtSignature"),
+)
 
 
 class ToolCalls:
@@ -44,11 +55,11 @@ class ToolCalls:
                 name = call.name + name  # It comes in pieces.
             call.name = name or call.name
             call.wire_id = call.wire_id or wire_id
+            call.signature = _signature(tool_call) or call.signature
         elif call is None:
             if index is None or index < 0 or not arguments:
                 return None
             call = self._by_index[index] = self._without_arguments()
-        call.signature = function.get("thought_signature") or call.signature
         if arguments:
             call.arguments.append(arguments)
         return call
@@ -76,6 +87,24 @@ class ToolCalls:
         self.all.append(call)
         self._by_index[index] = self._by_id[unique] = call
         return call
+
+
+def _signature(tool_call: ToolCallDelta) -> str | None:
+    """Return Gemini's signature of a call, after the name of its place where that is not the gateway's."""
+    for place in _PLACES:
+        value: object = tool_call
+        for name in place:
+            value = value.get(name) if is_mapping(value) else None
+        if value and isinstance(value, str):
+            return value if place == GATEWAYS_PLACE else f"{'.'.join(place)}:{value}"
+    return None
+
+
+def split_signature(signature: str) -> tuple[tuple[str, ...], str]:
+    """Return the place of a call's signature and what stood there."""
+    place, _, value = signature.rpartition(":")
+    names = tuple(place.split("."))
+    return (names, value) if names in _PLACES else (GATEWAYS_PLACE, signature)
 
 
 def _is_repeated(call: ToolCall, wire_id: str | None, name: str, arguments: str) -> bool:

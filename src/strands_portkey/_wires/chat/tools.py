@@ -16,12 +16,13 @@ from strands.types.tools import ToolResult, ToolResultContent, ToolSpec, ToolUse
 from typing_extensions import Required, TypedDict
 
 from strands_portkey._errors import PortkeyConfigError
-from strands_portkey._json import Body, is_mapping, to_object
+from strands_portkey._json import Body, is_list, is_mapping, to_object
 from strands_portkey._request.anthropic import anthropic_media
 from strands_portkey._request.caching import Caching
 from strands_portkey._request.gemini_schema import to_gemini_schema
-from strands_portkey._wires.chat.dialects import Dialect
+from strands_portkey._wires.chat.dialects import OPENAI, Dialect
 from strands_portkey._wires.chat.media import media_parts, refused
+from strands_portkey._wires.chat.tool_calls import GATEWAYS_PLACE, split_signature
 
 _NO_OUTPUT: Final = "(no output)"  # Upstreams refuse an empty result.
 _NATIVE_TYPES: Final = ("image", "document")  # Types of Anthropic's blocks.
@@ -92,10 +93,20 @@ def to_tool_call(tool_use: ToolUse, dialect: Dialect) -> Body:
     if not dialect.calls:
         return {"type": "text", "text": f"called tool {tool_use['name']} with {arguments}"}
     function: Body = {"name": tool_use["name"], "arguments": arguments}
-    signature = tool_use.get("reasoningSignature")
-    if signature and dialect.thought_signatures:
-        function["thought_signature"] = signature
-    return {"id": _to_call_id(tool_use["toolUseId"], dialect), "type": "function", "function": function}
+    call: Body = {"id": _to_call_id(tool_use["toolUseId"], dialect), "type": "function", "function": function}
+    if signature := tool_use.get("reasoningSignature"):
+        place, value = split_signature(signature)
+        if dialect.thought_signatures:
+            function["thought_signature"] = value
+        elif dialect.name == OPENAI.name and place != GATEWAYS_PLACE:  # Google, where it copies OpenAI.
+            call |= {"function": {**function, place[-1]: value}} if "function" in place else _nested(place, value)
+    return call
+
+
+def _nested(place: Sequence[str], value: JsonValue) -> Body:
+    """Return a value at the end of a path of names."""
+    name, *rest = place
+    return {name: _nested(rest, value) if rest else value}
 
 
 def _to_arguments(tool_use: ToolUse) -> str:
@@ -122,7 +133,7 @@ def _finite(value: object, levels: int) -> object:
         return "NaN" if isnan(value) else "Infinity" if value > 0 else "-Infinity"
     if levels and is_mapping(value):
         return {key: _finite(each, levels - 1) for key, each in value.items()}
-    if levels and isinstance(value, (list, tuple)):
+    if levels and is_list(value):
         return [_finite(each, levels - 1) for each in value]
     return value
 

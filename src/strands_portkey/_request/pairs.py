@@ -1,0 +1,132 @@
+"""Calls and their results in a conversation: upstreams refuse one without the other, which trimmed histories have."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Final, cast
+
+from strands.types.content import ContentBlock, Message
+from strands.types.tools import ToolResult
+
+_NO_RESULT: Final = "No result: the call was not carried out, or its result is no longer in this conversation."
+_MEDIA_KINDS: Final = ("image", "document", "audio", "video")
+
+
+def in_pairs(messages: Sequence[Message]) -> Sequence[Message]:
+    """Return a conversation in which each call has one result, in the message right after it, and each result its call.
+
+    Of several results for one call the first counts: a later one must not change what was sent before it. What becomes
+    of a message depends only on its neighbours, so that prompt caches hit. Nothing given is written into, and where all
+    pairs fit it is returned as it is.
+    """
+    if _fit(messages):
+        return messages
+    paired: list[Message] = []
+    called: list[str] = []
+    lone = unanswered = 0
+    for message in _unparted(messages):
+        if _match(called, message):
+            paired.append(message)
+        else:
+            fitting = (Counter(called) & Counter(_answered_in(message))).total()
+            lone += len(_answered_in(message)) - fitting
+            unanswered += len(called) - fitting
+            paired.append({**message, "content": _paired_content(message, called)})
+        called = _called_in(message)
+    changes = {"sent as text, for want of their calls": lone, "added to calls without one": unanswered}
+    if said := " and ".join(f"{count} {change}" for change, count in changes.items() if count):
+        warnings.warn(f"the conversation was cut between calls and results; results: {said}", stacklevel=2)
+    return paired
+
+
+def _fit(messages: Sequence[Message]) -> bool:
+    """Whether each call has its result right after it, and each result its call."""
+    called: list[str] = []
+    for message in messages:
+        if not _match(called, message):
+            return False
+        called = _called_in(message)
+    return not called
+
+
+def _match(called: Sequence[str], message: Message) -> bool:
+    """Whether a message has the results of the calls before it and no others, in any order."""
+    answered = _answered_in(message)
+    return answered == called or sorted(answered) == sorted(called)
+
+
+def _called_in(message: Message) -> list[str]:
+    """Return the ids of the calls in a message of the model."""
+    if message["role"] == "user":
+        return []
+    return [block["toolUse"]["toolUseId"] for block in message["content"] if "toolUse" in block]
+
+
+def _answered_in(message: Message) -> list[str]:
+    """Return the ids of the calls of which a message of the user has the results."""
+    if message["role"] == "assistant":
+        return []
+    return [block["toolResult"]["toolUseId"] for block in message["content"] if "toolResult" in block]
+
+
+def _unparted(messages: Sequence[Message]) -> list[Message]:
+    """Return the messages, those that part a call from its result joined with the one before; the last may be added."""
+    joined: list[Message] = []
+    for message in messages:
+        before = joined[-1] if joined else None
+        if before and before["role"] == message["role"] and (_called_in(before) or _answered_in(message)):
+            joined[-1] = {**before, "content": _results_first([*before["content"], *message["content"]])}
+        else:
+            joined.append(message)
+    if joined and _called_in(joined[-1]):
+        joined.append({"role": "user", "content": []})
+    return joined
+
+
+def _paired_content(message: Message, called: Sequence[str]) -> list[ContentBlock]:
+    """Return a user's content with one result for each of the calls before it, and all other results as text."""
+    waiting = list(called)
+    blocks: list[ContentBlock] = []
+    for block in message["content"]:
+        if "toolResult" not in block:
+            blocks.append(block)
+        elif block["toolResult"]["toolUseId"] in waiting:
+            waiting.remove(block["toolResult"]["toolUseId"])
+            blocks.append(block)
+        else:
+            blocks += _as_content(block["toolResult"])
+    return _results_first([*map(_no_result, waiting), *blocks])
+
+
+def _results_first(blocks: Sequence[ContentBlock]) -> list[ContentBlock]:
+    """Return blocks in the order that Claude requires."""
+    return sorted(blocks, key=lambda block: "toolResult" not in block)
+
+
+def _no_result(call_id: str) -> ContentBlock:
+    return {"toolResult": {"toolUseId": call_id, "status": "error", "content": [{"text": _NO_RESULT}]}}
+
+
+def _as_content(result: ToolResult) -> Iterator[ContentBlock]:
+    """Yield a result as content of the user: all its text in one block, then its media."""
+    texts = [f"Result of the tool call {result['toolUseId']!r}, status {result.get('status', 'success')}:"]
+    media: list[ContentBlock] = []
+    for block in result["content"]:
+        if "text" in block:
+            texts.append(block["text"])
+        elif any(kind in block for kind in _MEDIA_KINDS):
+            media.append(cast("ContentBlock", block))
+        else:
+            texts.append(_json_or_note(block.get("json", block)))
+    yield {"text": "\n".join(texts if len(texts) > 1 or media else [*texts, "(no output)"])}
+    yield from media
+
+
+def _json_or_note(value: object) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False, default=str)
+    except (TypeError, ValueError, RecursionError):  # If it were raised, every later request would fail too.
+        return "(left out: no JSON)"
