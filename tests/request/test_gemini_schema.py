@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
+from strands_portkey import PortkeyConfigError
 from strands_portkey._request.gemini_schema import to_gemini_schema
 
 PLACE = {"type": "object", "properties": {"city": {"type": "string"}}, "additionalProperties": False}
@@ -365,3 +366,12 @@ def test_a_schema_of_many_references_to_nothing_takes_no_time_that_grows_with_it
     to_gemini_schema(schema)
 
     assert time.perf_counter() - began < 1
+
+
+def test_a_schema_of_very_many_levels_raises():
+    schema: dict[str, Any] = {"type": "string"}
+    for _ in range(5000):
+        schema = {"type": "object", "properties": {"x": schema}}
+
+    with pytest.raises(PortkeyConfigError, match="few levels for Gemini"):
+        to_gemini_schema(schema)

@@ -9,6 +9,8 @@ from urllib.parse import unquote
 
 from pydantic import JsonValue
 
+from strands_portkey._errors import PortkeyConfigError
+
 _Schema = dict[str, JsonValue]
 
 _ANYWHERE: Final = frozenset({"type", "title", "description", "nullable", "default"})
@@ -61,12 +63,18 @@ def to_gemini_schema(schema: JsonValue) -> JsonValue:
     """Return a tool's schema in Gemini's form: no references, one type everywhere, no keyword that it does not know.
 
     Constraints that it cannot express, such as an exclusive bound, are left for the tool to check.
+
+    Raises:
+        PortkeyConfigError: If the schema is nested too deeply.
     """
     if not isinstance(schema, dict):
         return schema
     if not schema:
         return {"type": "object"}
-    translated = _Document(schema).translated(schema, frozenset({"#"}))
+    try:
+        translated = _Document(schema).translated(schema, frozenset({"#"}))
+    except RecursionError:
+        raise PortkeyConfigError("a tool's schema must have few levels for Gemini; got too many") from None
     choices = translated.get("anyOf")
     return _one_object(choices) if isinstance(choices, list) else translated
 

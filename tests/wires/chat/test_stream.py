@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 
 import pytest
 from strands.types.streaming import StreamEvent
@@ -634,6 +635,15 @@ def test_an_unknown_finish_reason_without_any_content_is_an_error():
 
     with pytest.raises(PortkeyStreamError, match="unknown reason, without any content: something_new"):
         translator.finish()
+
+
+def test_a_list_of_too_many_texts_is_refused_without_being_reformed():
+    data = json.dumps({"choices": [{"message": {"content": ["x"] * 200_000}}]})
+    began = time.process_time()
+    with pytest.raises(PortkeyStreamError, match=r"choices\.0\.message\.content"):
+        make_translator().feed(None, data)
+
+    assert time.process_time() - began < 0.25
 
 
 @pytest.mark.parametrize(

@@ -235,6 +235,16 @@ def test_a_signature_stays_with_its_call():
     assert call.signature == "TSIG=="
 
 
+def test_a_signature_may_come_by_itself():
+    calls = ToolCalls()
+    calls.take(piece("", name="f", id="a", index=0))
+
+    call = calls.take(piece(index=0, thought_signature="TSIG=="))
+
+    assert call is not None
+    assert call.signature == "TSIG=="
+
+
 @pytest.mark.parametrize(
     ("more", "kept"),
     [

@@ -28,7 +28,8 @@ _T = TypeVar("_T")
 _First: TypeAlias = Annotated[_T, Field(union_mode="left_to_right")]
 # Validation stops at the first error: to describe thousands of them would take too long.
 # Lists are limited, since each item takes time, and no upstream sends so many in one message.
-_BoundedList: TypeAlias = Annotated[list[_T], Field(fail_fast=True, max_length=1_000)]
+_MOST_ITEMS: Final = 1_000
+_BoundedList: TypeAlias = Annotated[list[_T], Field(fail_fast=True, max_length=_MOST_ITEMS)]
 _Choices: TypeAlias = Annotated[list[_T], Field(fail_fast=True, max_length=8)]
 
 
@@ -239,7 +240,7 @@ def _reform_content(message: dict[str, JsonValue]) -> bool:
     content = message.get("content")
     if isinstance(content, dict):
         message["content"] = [content] if isinstance(content.get("text"), str) else _json_of(content)
-    elif isinstance(content, list) and any(isinstance(part, str) for part in content):
+    elif isinstance(content, list) and len(content) <= _MOST_ITEMS and any(isinstance(part, str) for part in content):
         message["content"] = [{"text": part} if isinstance(part, str) else part for part in content]
     return message.get("content") is not content
 

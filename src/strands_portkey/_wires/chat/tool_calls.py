@@ -62,6 +62,8 @@ class ToolCalls:
             call = self._by_index[index] = self._without_arguments()
         if arguments:
             call.arguments.append(arguments)
+        elif not name:
+            call.signature = _signature(tool_call) or call.signature
         return call
 
     def _find(self, wire_id: str | None, index: int | None) -> ToolCall | None:
