@@ -7,6 +7,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from tests_integ.gateway import Gateway
 from tests_integ.upstream import Upstream
 
@@ -39,6 +41,24 @@ def test_a_doctor_finds_no_fault_with_the_real_gateway(gateway: Gateway, patient
     assert [line[:9].strip() for line in lines] == 11 * ["ok"] + ["all fine"]
     assert "open-source" in lines[2]
     assert {request.header("authorization") for request in patient_upstream.requests} == {f"Bearer {KEY}"}
+
+
+@pytest.mark.parametrize("argv", [("--api", "responses"), ("--model", "gpt-5.6")])
+def test_a_doctor_finds_no_fault_on_responses(
+    gateway: Gateway, patient_upstream: Upstream, argv: tuple[str, str]
+) -> None:
+    done = run("doctor", *ROUTED, *argv, *host(patient_upstream), base_url=gateway.base_url)
+
+    assert (done.returncode, done.stderr, done.stdout.splitlines()[-1]) == (0, "", "all fine")
+    assert "with api responses" in done.stdout
+
+
+def test_a_chat_answers_on_responses(gateway: Gateway, patient_upstream: Upstream) -> None:
+    way = (*ROUTED, "--api", "responses", *host(patient_upstream), "--prompt", "Hi")
+    done = run("chat", *way, base_url=gateway.base_url)
+
+    assert (done.returncode, done.stdout) == (0, "Hello to you, my friend.\n")
+    assert "status 200, api responses, provider openai" in done.stderr
 
 
 def test_a_doctor_prints_json(gateway: Gateway, patient_upstream: Upstream) -> None:

@@ -368,6 +368,35 @@ async def test_a_stream_that_ends_after_any_event_is_a_cut(gateway: Gateway, ups
     assert outcomes == ["broke off"] * len(events) + ["tool_use"]
 
 
+def test_no_tool_runs_before_the_answer_has_ended(gateway: Gateway, upstream: Upstream) -> None:
+    ran: list[str] = []
+
+    @tool
+    def get_weather(city: str) -> str:
+        """Return the weather in a city.
+
+        Args:
+            city: Name of the city.
+        """
+        ran.append(city)
+        return "rain"
+
+    events = whole()
+    failures = 0
+    for count in range(len(events)):
+        upstream.reply(Reply(200, {"content-type": "text/event-stream"}, events[:count], "cut"))
+        agent = Agent(model=once(gateway, upstream), tools=[get_weather], callback_handler=None, retry_strategy=None)
+        try:
+            agent("How is the weather?")
+        except PortkeyStreamError:
+            failures += 1
+    assert (failures, ran) == (len(events), [])
+
+    upstream.reply(sse_reply(events), responses.stream(responses.message("It rains.")))
+    Agent(model=once(gateway, upstream), tools=[get_weather], callback_handler=None)("How is the weather?")
+    assert sorted(ran) == ["Paris", "Rome"]
+
+
 @pytest.mark.anyio
 async def test_a_stream_that_is_cut_at_any_byte_is_whole_or_an_error(gateway: Gateway, upstream: Upstream) -> None:
     upstream.reply(sse_reply(whole()))

@@ -621,7 +621,9 @@ def test_the_items_of_the_last_event_are_taken_where_none_came_before():
         ],
         "tool_use",
     )
-    assert read(done(0, **message("a")), ended(output=output)) == ([START, delta(text="a"), STOP], "end_turn")
+    for begun in (done(0, **message("a")), wrote(0, "a")):
+        assert read(begun, ended(output=output)) == ([START, delta(text="a"), STOP], "end_turn")
+    assert read(reasoned(0, "Hm."), ended(output=output)) == ([START, think("Hm."), STOP], "end_turn")
 
 
 # -- counts and facts --------------------------------------------------------------------------------------------------

@@ -289,6 +289,7 @@ class ResponsesTranslator(Translator):
             self._unsigned = _Thought()
             self._line.begin(self._unsigned)
         self._sign(phase)
+        self._has_items = True
         message = _Message()
         self._line.begin(message)
         return message
@@ -312,6 +313,7 @@ class ResponsesTranslator(Translator):
 
     def _begin_thought(self) -> _Thought:
         self._sign()
+        self._has_items = True
         thought = _Thought()
         self._line.begin(thought)
         return thought
