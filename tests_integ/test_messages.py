@@ -327,6 +327,50 @@ def test_the_protocol_that_is_taken_by_itself_is_reported(way: Way, params: Any)
     assert [each.api for each in reported] == ["messages" if params else "chat"]
 
 
+# -- guardrails --------------------------------------------------------------------------------------------------------
+
+
+def guarded(way: Way, **hooks: Any) -> PortkeyModel:
+    """Return a model whose config has guardrails."""
+    target = {"provider": "anthropic", "api_key": "key", "custom_host": way.upstream.base_url, **hooks}
+    client_args = {"base_url": way.gateway.base_url, "config": target}
+    return PortkeyModel(
+        client_args, model_id="claude-sonnet-4-5", api="messages", stream="output_guardrails" not in hooks
+    )
+
+
+def guard(*words: str, deny: bool) -> dict[str, Any]:
+    return {"default.contains": {"operator": "none", "words": list(words)}, "deny": deny}
+
+
+@pytest.mark.parametrize(
+    ("hooks", "stop_reason", "asked"),
+    [
+        pytest.param(
+            {"input_guardrails": [guard("Weather", deny=True)]}, "guardrail_intervened", 0, id="input, denied"
+        ),
+        pytest.param({"input_guardrails": [guard("Weather", deny=False)]}, "end_turn", 1, id="input, noted"),
+        pytest.param(
+            {"output_guardrails": [guard("rains", deny=True)]}, "guardrail_intervened", 1, id="output, denied"
+        ),
+    ],
+)
+def test_guardrails_run_as_on_chat_completions(way: Way, hooks: Any, stop_reason: str, asked: int) -> None:
+    way.upstream.script = lambda request: (
+        anthropic.stream(anthropic.text("It rains."))
+        if request.json.get("stream")
+        else anthropic.answer({"type": "text", "text": "It rains."})
+    )
+    reported: list[ResponseMetadata] = []
+    model = guarded(way, **hooks)
+    model._on_response = reported.append
+
+    found, *_ = asyncio.run(answer(model))
+
+    assert (found, len(way.upstream.requests)) == (stop_reason, asked)
+    assert json.dumps(reported[0].hook_results).count('"verdict": false') > 0
+
+
 # -- prompt caches -----------------------------------------------------------------------------------------------------
 
 

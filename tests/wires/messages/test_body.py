@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -12,6 +13,15 @@ from strands_portkey import PortkeyConfigError
 from strands_portkey._json import dump_body
 from strands_portkey._request.question import Question
 from strands_portkey._wires.messages.body import to_body
+
+
+@dataclass
+class Settings(CacheConfig):
+    """Today's `CacheConfig`; that of the lowest Strands has a strategy alone."""
+
+    ttl: str | None = None
+    tools_ttl: bool | str | None = None
+
 
 MARK = {"type": "ephemeral"}
 HOUR = {"type": "ephemeral", "ttl": "1h"}
@@ -299,7 +309,7 @@ def test_another_block_in_the_system_prompt_raises():
 
 
 def test_cache_config_marks_system_tools_and_the_last_message_of_the_user():
-    config = CacheConfig(strategy="auto", ttl="1h", tools_ttl=True)
+    config = Settings(strategy="auto", ttl="1h", tools_ttl=True)
     body = body_of(
         user({"text": "a"}, POINT),
         assistant({"text": "b"}),

@@ -30,10 +30,8 @@ from strands_portkey._request.tools import (
 )
 from strands_portkey._wires.messages.params import to_native_choice, to_native_tool, to_params
 
-_UNMARKED: Final = (
-    "thinking",
-    "redacted_thinking",
-)  # Blocks that carry no cache mark, and do not end a message.
+# Blocks that carry no cache mark, and do not end a message.
+_UNMARKED: Final = ("thinking", "redacted_thinking")
 _OF_TOOLS: Final = ("tools", "tool_choice", "parallel_tool_calls")
 # What adds to the tokens of a request.
 _COUNTED: Final = ("model", "messages", "system", "tools", "tool_choice", "thinking")
