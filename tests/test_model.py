@@ -864,6 +864,15 @@ async def test_a_structured_output_may_follow_reasoning_in_tags(server, stream):
     assert events[-1] == {"output": PARIS}
 
 
+async def test_a_structured_output_may_have_sources(server):
+    answer = openai.chunk({"content": PARIS.model_dump_json()}, "stop", citations=["https://example.org"])
+    server.reply(sse_reply([answer, openai.DONE]))
+
+    events = [event async for event in make_model(server).structured_output(City, HELLO)]
+
+    assert events[-1] == {"output": PARIS}
+
+
 TAGGED = "<think>Hm.</think>Hello"
 AS_TEXT = [{"text": TAGGED}]
 AS_REASONING = [{"reasoningContent": {"reasoningText": {"text": "Hm."}}}, {"text": "Hello"}]

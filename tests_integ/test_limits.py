@@ -108,6 +108,23 @@ CHUNKS = {
     "blocks with many citations": '{"choices":[{"delta":{"content_blocks":['
     + ",".join(['{"delta":{"citations":[' + ",".join(['{"type":"a"}'] * 90) + "]}}"] * 550)
     + "]}}]}",
+    **{
+        f"sources: {kind} {name}": '{"choices":[{"delta":{"content":"a"' + of + "}" + by + "}]" + top + "}"
+        for kind, named in (
+            ("addresses", "[" + fill('"http://a",') + '"http://b"]'),
+            ("numbers", "[" + fill("1,") + "1]"),
+            ("an address", '["http://' + fill("a") + '"]'),
+        )
+        for name, of, by, top in (
+            ("of a chunk", "", "", f',"citations":{named}'),
+            ("of a choice", "", f',"groundingMetadata":{{"groundingChunks":{named}}}', ""),
+            ("of a message", f',"annotations":{named}', "", ""),
+        )
+    },
+    "a summary of numbers": '{"choices":[{"delta":{"content":[{"summary":[' + fill("1,") + "1]}]}}]}",
+    "opening tags": '{"choices":[{"delta":{"content":"' + fill("<think>") + '"}}]}',
+    "halves of closing tags": '{"choices":[{"delta":{"content":"<think>' + fill("</thin") + '"}}]}',
+    "white space": '{"choices":[{"delta":{"content":"' + fill(" ") + '"}}]}',
     "verdicts that are lists": '{"hook_results":{"a":[' + fill("[],") + '[]]},"choices":[]}',
     "verdicts that are numbers": '{"hook_results":{"a":[' + fill("1,") + '1]},"choices":[]}',
     "verdicts that are objects": '{"hook_results":{"a":[' + fill('{"a":{}},') + '{}]},"choices":[]}',

@@ -254,7 +254,8 @@ class PortkeyModel(Model):
                                 async for message in received:
                                     for event in translator.feed(*message):
                                         yield event
-                                    response.is_done = translator.is_done
+                                    if translator.is_done:
+                                        response.is_done = True
                             except PortkeyError as error:
                                 answer.failure = error.with_traceback(None)  # `on_response` must not find its frames.
                             finally:

@@ -162,10 +162,15 @@ class BlockQueue:
 
     def text(self, index: int | None, text: str) -> None:
         """Add text, to a new block where the wire's block index changes."""
-        if self.tags is None:
-            self._put(self._last("text", index), {"text": text})
-        else:
+        if self.tags is not None:
             self._put_split(self.tags, self.tags.feed(text), index)
+            return
+        block = self._last("text", index)
+        if block.is_open:  # As in `_put`, without a call for each piece of text.
+            self.received += 1
+            self.events.append({"contentBlockDelta": {"delta": {"text": text}}})
+        else:
+            self._put(block, {"text": text})
 
     def reasoning(self, index: int | None, text: str) -> None:
         """Add a thought, to a new block where the wire's block index changes or the last one is signed."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
-from strands.types.content import Message
+from strands.types.content import ContentBlock, Message
 
 from strands_portkey._answer.judgement import Judge
 from strands_portkey._errors import PortkeyStreamError
@@ -24,7 +24,7 @@ def to_output(output_model: type[T], message: Message | None, tool_name: str, ju
         PortkeyStreamError: If the answer does not match the model; the error quotes the answer.
     """
     content = message["content"] if message else []
-    text = "".join(block["text"] for block in content if "text" in block)
+    text = "".join(_text_in(block) for block in content)
     try:
         for block in content:
             if "toolUse" in block and block["toolUse"]["name"] == tool_name:
@@ -38,6 +38,13 @@ def to_output(output_model: type[T], message: Message | None, tool_name: str, ju
         f"\nThe model said: {judge.quote(repr(content), _OUTPUT_QUOTE_LENGTH)}"
     )
     raise PortkeyStreamError(said, origin="provider", retryable=True)
+
+
+def _text_in(block: ContentBlock) -> str:
+    """Return the text of a block, which may stand beside its sources; empty where it has none."""
+    if "citationsContent" in block:
+        return "".join(part["text"] for part in block["citationsContent"].get("content", ()) if "text" in part)
+    return block.get("text", "")
 
 
 def _problems(error: ValidationError) -> str:

@@ -40,6 +40,14 @@ _LATE: Final[dict[str, str]] = {  # By phase, or by the clock itself.
 }
 
 
+if sys.version_info >= (3, 11):
+    _cancellations: Final = asyncio.Task[object].cancelling
+else:
+
+    def _cancellations(_: asyncio.Task[object]) -> int:
+        return 0
+
+
 class RequestCancelledError(Exception):
     """The caller's cancel signal is set. Callers of the package never see it."""
 
@@ -98,9 +106,7 @@ class Watch:
             self._phases += 1
         self._waits += 1
         self._task = task = asyncio.current_task(self._loop)
-        cancelled_before = 0
-        if sys.version_info >= (3, 11) and task is not None:
-            cancelled_before = task.cancelling()
+        cancelled_before = _cancellations(task) if task is not None else 0
         try:
             return await start()
         except asyncio.CancelledError:

@@ -1216,9 +1216,9 @@ def test_a_question_for_an_unknown_upstream_is_plain_chat():
     [
         pytest.param([UNSIGNED, USE], {"content": None, "reasoning_content": "hm", "tool_calls": [CALL]}, id="a call"),
         pytest.param([UNSIGNED, {"text": "a"}], {"content": "a", "reasoning_content": "hm"}, id="text"),
-        pytest.param([USE], {"content": None, "reasoning_content": " ", "tool_calls": [CALL]}, id="none at a call"),
-        pytest.param([{"text": "a"}], {"content": "a", "reasoning_content": " "}, id="none at a text"),
-        pytest.param([SIGNED, {"text": "a"}], {"content": "a", "reasoning_content": " "}, id="none but Claude's"),
+        pytest.param([USE], {"content": None, "reasoning_content": ".", "tool_calls": [CALL]}, id="none at a call"),
+        pytest.param([{"text": "a"}], {"content": "a", "reasoning_content": "."}, id="none at a text"),
+        pytest.param([SIGNED, {"text": "a"}], {"content": "a", "reasoning_content": "."}, id="none but Claude's"),
     ],
 )
 @pytest.mark.parametrize("upstream", ["openai", "deepseek", "groq", "openrouter", "moonshot"])

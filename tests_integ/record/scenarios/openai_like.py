@@ -10,7 +10,7 @@ from tests_integ.record.scenario import CUT, Failed, Meant, Outcome, Scenario, S
 from tests_integ.record.scenarios.common import PARIS, TEXT, TIME, WEATHER, finish, says
 from tests_integ.upstream import json_reply, sse_reply
 from tests_integ.wires import cohere, openai
-from tests_integ.wires.said import Counts
+from tests_integ.wires.said import Counts, text, thinking
 
 
 def _azure() -> Iterator[Scenario]:
@@ -161,6 +161,17 @@ def _others() -> Iterator[Scenario]:
     framed = sse_reply([piece.replace(b"\n\n", b"\r\n\r\n") for piece in cited])
     answer = {**p.parse(one.answer([TEXT], "stop", Counts())), **citations}
     yield Scenario(one, "citations", Meant([TEXT], "end_turn"), [framed], [json_reply(answer)])
+
+    thought = [
+        openai.chunk({"role": "assistant", "content": piece}, None, one.usage(Counts()), model=one.model)
+        for piece in ("<think>\n", "Need the weather.", "</think>", "\n\n", *TEXT.pieces)
+    ]
+    thought.append(openai.chunk({"content": ""}, "stop", one.usage(Counts()), model=one.model))
+    tagged = "<think>\nNeed the weather.</think>\n\n" + "".join(TEXT.pieces)
+    answer = p.parse(one.answer([text(tagged)], "stop", Counts()))
+    framed = sse_reply([piece.replace(b"\n\n", b"\r\n\r\n") for piece in thought])
+    meant = Meant([thinking("Need the weather."), TEXT], "end_turn")
+    yield Scenario(one, "thinking_tags", meant, [framed], [json_reply(answer)])
 
     one = p.XAI
     yield says(

@@ -31,7 +31,7 @@ from strands_portkey._wires.chat.tools import (
 
 _MARKABLE: Final = ("text", "image_url")  # The gateway drops a cache mark on other parts.
 _THINKING: Final = ("thinking", "redacted_thinking", "reasoning_details")
-_NO_REASONING: Final = " "  # An empty text may count as missing.
+_NO_REASONING: Final = "."  # Kimi takes an empty text for a missing one.
 
 
 def to_body(question: Question, dialect: Dialect) -> Body:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -147,11 +147,11 @@ class ChatTranslator(Translator):
         if hook_results := chunk.get("hook_results"):
             self.hook_results.update(hook_results)
         if choices := chunk.get("choices"):
-            self.model = chunk.get("model") or self.model
+            self.model = self.model or chunk.get("model")
             for choice in choices:
                 if choice.get("index") != self._choice and not self._counts(choice, chunk.get("provider")):
                     continue
-                self._take_choice(choice, chunk.get("provider"), is_whole=event is None)
+                self._take_choice(choice, chunk, is_whole=event is None)
         events, self._blocks.events = self._blocks.events, []
         if not events or self._finish_reason is not None:  # Sources come beside nothing else, or at the end.
             self._sources |= find_sources(data)
@@ -225,7 +225,7 @@ class ChatTranslator(Translator):
             self._choice = index
         return index == self._choice
 
-    def _take_choice(self, choice: Choice, provider: str | None, *, is_whole: bool) -> None:
+    def _take_choice(self, choice: Choice, chunk: ChatCompletionChunk, *, is_whole: bool) -> None:
         delta = choice.get("delta")
         # Perplexity has both; a stream of other servers may hold a whole answer.
         if is_whole or delta is None:
@@ -235,23 +235,29 @@ class ChatTranslator(Translator):
         content_blocks = delta.get("content_blocks")
         parts = _to_parts(content_blocks) if content_blocks else ()
         # What stands in `content_blocks` may stand elsewhere as well; it counts once.
-        reasoning = delta.get("reasoning_content") or delta.get("reasoning")
-        if details := delta.get("reasoning_details"):
-            self._details.take(details)  # Their words stand in `reasoning` too.
-        if reasoning and not (parts and any(part.get("thinking") for _, part in parts)):
-            self._blocks.reasoning(None, reasoning)
+        if delta.get("reasoning_content") or delta.get("reasoning") or delta.get("reasoning_details"):
+            self._take_reasoning(delta, parts)
         for index, part in parts:
             self._take_part(index, part)
         content = delta.get("content")
         if content and not (parts and any(part.get("text") for _, part in parts)):
-            self._take_content(content)
+            if isinstance(content, str):
+                self._blocks.text(None, content)
+            else:
+                self._take_parts(content)
         if refusal := delta.get("refusal"):
             self._refused = True
-            self._take_content(refusal)
+            self._blocks.text(None, refusal)
         if tool_calls := delta.get("tool_calls"):
             self._take_tool_calls(tool_calls)
         if choice.get("finish_reason") or choice.get("error") or delta.get("finish_reason"):
-            self._take_end(choice, delta, provider)
+            self._take_end(choice, delta, chunk.get("provider"))
+
+    def _take_reasoning(self, delta: Delta, parts: Collection[tuple[int | None, ContentPart]]) -> None:
+        reasoning = delta.get("reasoning_content") or delta.get("reasoning")
+        if reasoning and not any(part.get("thinking") for _, part in parts):
+            self._blocks.reasoning(None, reasoning)
+        self._details.take(delta.get("reasoning_details"))  # Their words stand in `reasoning` too.
 
     def _take_end(self, choice: Choice, delta: Delta, provider: str | None) -> None:
         if delta.get("finish_reason"):
@@ -295,12 +301,9 @@ class ChatTranslator(Translator):
             self._warned.add(message)
             logger.warning(message)
 
-    def _take_content(self, content: str | list[ContentPart]) -> None:
-        if isinstance(content, str):
-            self._blocks.text(None, content)
-        else:
-            for part in content:
-                self._take_part(None, part)
+    def _take_parts(self, parts: Iterable[ContentPart]) -> None:
+        for part in parts:
+            self._take_part(None, part)
 
     def _take_tool_calls(self, tool_calls: list[ToolCallDelta | None] | ToolCallDelta) -> None:
         for tool_call in tool_calls if isinstance(tool_calls, list) else [tool_calls]:
