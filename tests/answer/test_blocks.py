@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from strands_portkey._answer.blocks import BlockQueue, ToolCall
@@ -149,12 +151,18 @@ def test_a_call_begins_with_its_arguments_when_its_name_is_whole():
     assert queue.events == [start(call), delta(toolUse={"input": "{}"})]
 
 
+def encoded(text, times):
+    return text if not times else encoded(json.dumps(text), times - 1)
+
+
 @pytest.mark.parametrize(
     ("pieces", "given"),
     [
         pytest.param(['"{\\"x\\":', ' 1}"'], '{"x": 1}', id="an object encoded twice, in pieces"),
         pytest.param([" ", '"\\"{}\\""'], "{}", id="an object encoded three times, after a blank"),
         pytest.param(["nu", "ll"], "{}", id="null"),
+        pytest.param([encoded("{}", 3)], "{}", id="an object encoded four times"),
+        pytest.param([encoded("{}", 4)], encoded("{}", 4), id="an object encoded too often"),
         pytest.param(['""'], "{}", id="an empty text"),
         pytest.param(["[", "1]"], "[1]", id="a list, which Strands refuses with a result"),
         pytest.param(["5"], "5", id="a number, likewise"),

@@ -375,3 +375,40 @@ def test_a_schema_of_very_many_levels_raises():
 
     with pytest.raises(PortkeyConfigError, match="few levels for Gemini"):
         to_gemini_schema(schema)
+
+
+@pytest.mark.parametrize(
+    ("schema", "translated"),
+    [
+        pytest.param(
+            {
+                "type": "object",
+                "properties": {
+                    "x": {"allOf": [{"type": "array", "items": {"type": "string"}}, {"items": {"maxLength": 5}}]}
+                },
+            },
+            {
+                "type": "object",
+                "properties": {"x": {"type": "array", "items": {"type": "string", "maxLength": 5}}},
+            },
+            id="items from two parts",
+        ),
+        pytest.param(
+            {
+                "anyOf": [
+                    PLAIN_PLACE,
+                    {"type": "object", "properties": {"city": {"type": "string"}, "b": {"type": "number"}}},
+                ]
+            },
+            {"type": "object", "properties": {"city": {"type": "string"}, "b": {"type": "number"}}},
+            id="a property that two alternatives have alike",
+        ),
+        pytest.param(
+            {"type": "object", "properties": {"x": {"$ref": "#/nowhere/N"}}, "$defs": {"N": True}},
+            {"type": "object", "properties": {"x": {"type": "object"}}},
+            id="a definition that is no object",
+        ),
+    ],
+)
+def test_parts_of_a_schema_are_joined(schema, translated):
+    assert to_gemini_schema(schema) == translated

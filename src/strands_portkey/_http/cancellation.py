@@ -22,6 +22,8 @@ Phase = Literal["keys", "retry", "connect", "first_byte", "stream", "body", "dra
 _POLL: Final = 0.05  # Seconds between checks of the cancel signal and the timeouts, as in Strands.
 _LONGEST_STEP: Final = 2 * _POLL  # Seconds that count between two checks at most.
 _DRAIN: Final = 1.0  # Seconds for the rest of the body, such as guardrail results, after [DONE].
+# How often a task was asked to cancel; Python 3.10 does not tell.
+_cancellations: Final[Callable[[asyncio.Task[object]], int]] = getattr(asyncio.Task, "cancelling", lambda _: 0)
 # The timeouts of each phase, besides `total`. `idle` measures the wait for one piece of the body, `stall` that for one
 # that says something, the others the whole phase.
 _CLOCKS: Final[dict[Phase, tuple[str, ...]]] = {
@@ -38,14 +40,6 @@ _LATE: Final[dict[str, str]] = {  # By phase, or by the clock itself.
     "connect": "there was no connection to the gateway, through the proxy if one is set, within",
     "stall": "nothing but keep-alives came for",
 }
-
-
-if sys.version_info >= (3, 11):
-    _cancellations: Final = asyncio.Task[object].cancelling
-else:
-
-    def _cancellations(_: asyncio.Task[object]) -> int:
-        return 0
 
 
 class RequestCancelledError(Exception):

@@ -879,3 +879,11 @@ def test_a_key_in_an_error_is_hidden():
         feed(translator, event("error", **said))
 
     assert "sk-secret" not in str(caught.value)
+
+
+def test_progress_is_the_number_of_deltas():
+    translator = ResponsesTranslator()
+    before = translator.progress()
+    feed(translator, ("response.output_text.delta", {"output_index": 0, "delta": "a"}), ("keepalive", {}))
+
+    assert (before, translator.progress()) == (0, 1)
