@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import ClassVar, Final
 
@@ -413,7 +413,11 @@ class ResponsesTranslator(Translator):
 
     def _end_open_items(self, output: Sequence[Mapping[str, JsonValue]]) -> None:
         """Take in the items that have not come as a whole; all where none has come at all."""
-        open_items = {"message": self._messages, "reasoning": self._thoughts, "function_call": self._calls}
+        open_items: dict[str, Collection[int | None]] = {
+            "message": self._messages,
+            "reasoning": self._thoughts,
+            "function_call": self._calls,
+        }
         has_items = self._has_items
         for index, item in enumerate(output):
             if not has_items or index in open_items.get(str(item.get("type")), ()):
