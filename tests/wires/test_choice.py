@@ -57,7 +57,7 @@ def test_auto_is_responses_for_a_model_that_takes_tools_only_there(model_id: str
     [
         *("gpt-4o", "gpt-4.1", "gpt-4-0613", "gpt-5", "gpt-5-mini-2025-08-07", "gpt-5.3", "gpt-5.2-chat-latest"),
         *("gpt-35-turbo", "gpt-3.5-turbo", "gpt-image-1", "gpt-oss-120b", "o3", "o4-mini", "chatgpt-4o-latest"),
-        *("gpt-7b", "gpt-20b-instruct"),
+        *("gpt-5.6-chat-latest", "gpt-7b", "gpt-20b-instruct"),
         *("gemini-2.5-pro", "llama-3-pro", "my-deployment", "grok-4.3", "solar-pro"),
     ],
 )
@@ -80,8 +80,16 @@ def test_auto_is_chat_for_a_model_that_takes_tools_on_chat(model_id: str) -> Non
         pytest.param(
             {"provider": "openai", "config": '{"input_guardrails": ["g1"]}'}, "chat", id="guardrails in JSON text"
         ),
+        pytest.param({"provider": "openai", "config": {"input_guardrails": "g1"}}, "chat", id="a guardrail alone"),
+        pytest.param({"provider": "openai", "config": {"guardrails": {"a": 1}}}, "chat", id="guardrails by name"),
+        *(
+            pytest.param({"provider": "openai", "config": {"input_guardrails": none}}, RESPONSES_OR_CHAT, id=str(none))
+            for none in ([], {}, None, "", False)
+        ),
         pytest.param(
-            {"provider": "openai", "config": {"input_guardrails": []}}, RESPONSES_OR_CHAT, id="an empty list of them"
+            {"provider": "openai", "config": '{"provider": "openai", "input_guardrails" :  [ ] }'},
+            RESPONSES_OR_CHAT,
+            id="an empty list of them in JSON text",
         ),
         pytest.param(
             {"config": {"targets": [{"provider": "openai", "after_request_hooks": [{"id": "g"}]}]}},

@@ -21,7 +21,7 @@ def is_responses_only(model_id: str) -> bool:
 
 def refuses_tools_on_chat(model_id: str) -> bool:
     """Whether chat completions refuse tools beside reasoning."""
-    return _generation(model_id) >= _TOOLS_SINCE
+    return _generation(model_id) >= _TOOLS_SINCE and may_reason(model_id)
 
 
 def may_reason(model_id: str) -> bool:

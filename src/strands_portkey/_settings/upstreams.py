@@ -74,7 +74,9 @@ class _Target(TypedDict, total=False):
 _TARGET: Final = TypeAdapter(_Target)
 # Names of settings and of keys in a config that ask for guardrails, which may also change a text.
 _HOOKS: Final = re.compile(r"(?i)(?:guardrails|mutators|request[-_]?hooks)$")
-_HOOKS_IN_JSON: Final = re.compile(r'(?i)(?:guardrails|mutators|request_?hooks)"\s*:\s*\[\s*[^]\s]')
+_HOOKS_IN_JSON: Final = re.compile(
+    r'(?i)(?:guardrails|mutators|request_?hooks)"\s*:\s*(?!\s|\[\s*\]|\{\s*\}|""|null|false)'
+)
 _LITERAL: Final = {f"x-portkey-{name.replace('_', '-')}": name for name in ("provider", "config", "virtual_key")}
 
 Route = tuple[str | None, ...]

@@ -358,8 +358,8 @@ class ResponsesTranslator(Translator):
         return call
 
     def _end_call(self, call: _Call, item: FunctionCall) -> None:
-        came = "".join(call.arguments)
-        whole = came if item.get("arguments") is None else item["arguments"] or ""
+        came, given = "".join(call.arguments), item.get("arguments")
+        whole = came if given is None else given
         if whole.startswith(came):
             rest = whole[len(came) :]
         elif (parsed := _parsed(whole)) is not None and parsed == _parsed(came):
