@@ -419,6 +419,13 @@ NO_PROTOCOL = "this provider does not have the protocol that api asks for: set a
         (401, {"status": "failure", "message": "Invalid API Key"}, {}, "check client_args['api_key']"),
         (403, error_of("No."), GATEWAY, "check the provider's key"),
         (404, error_of("No."), GATEWAY, "check client_args['base_url'] and model_id"),
+        (
+            404,
+            {"detail": "Not Found"},
+            GATEWAY,
+            "check client_args['base_url'] and model_id, and whether the server has",
+        ),
+        (405, error_of("Method Not Allowed"), GATEWAY, "check client_args['base_url'] and model_id, and whether"),
         (400, error_of("function tools with reasoning"), GATEWAY, ONLY_ON_RESPONSES),
         (
             400,

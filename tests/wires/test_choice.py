@@ -57,6 +57,7 @@ def test_auto_is_responses_for_a_model_that_takes_tools_only_there(model_id: str
     [
         *("gpt-4o", "gpt-4.1", "gpt-4-0613", "gpt-5", "gpt-5-mini-2025-08-07", "gpt-5.3", "gpt-5.2-chat-latest"),
         *("gpt-35-turbo", "gpt-3.5-turbo", "gpt-image-1", "gpt-oss-120b", "o3", "o4-mini", "chatgpt-4o-latest"),
+        *("gpt-5.6-chat-latest", "gpt-7b", "gpt-20b-instruct"),
         *("gemini-2.5-pro", "llama-3-pro", "my-deployment", "grok-4.3", "solar-pro"),
     ],
 )
@@ -79,8 +80,16 @@ def test_auto_is_chat_for_a_model_that_takes_tools_on_chat(model_id: str) -> Non
         pytest.param(
             {"provider": "openai", "config": '{"input_guardrails": ["g1"]}'}, "chat", id="guardrails in JSON text"
         ),
+        pytest.param({"provider": "openai", "config": {"input_guardrails": "g1"}}, "chat", id="a guardrail alone"),
+        pytest.param({"provider": "openai", "config": {"guardrails": {"a": 1}}}, "chat", id="guardrails by name"),
+        *(
+            pytest.param({"provider": "openai", "config": {"input_guardrails": none}}, RESPONSES_OR_CHAT, id=str(none))
+            for none in ([], {}, None, "", False)
+        ),
         pytest.param(
-            {"provider": "openai", "config": {"input_guardrails": []}}, RESPONSES_OR_CHAT, id="an empty list of them"
+            {"provider": "openai", "config": '{"provider": "openai", "input_guardrails" :  [ ] }'},
+            RESPONSES_OR_CHAT,
+            id="an empty list of them in JSON text",
         ),
         pytest.param(
             {"config": {"targets": [{"provider": "openai", "after_request_hooks": [{"id": "g"}]}]}},
@@ -112,6 +121,21 @@ def test_auto_looks_at_the_models_of_the_targets() -> None:
 
 
 @pytest.mark.parametrize(
+    ("override", "chosen"),
+    [
+        pytest.param({"model": "gpt-5.6", "reasoning": {"effort": "low"}}, RESPONSES_OR_CHAT, id="passed on"),
+        pytest.param({"reasoning_effort": "none"}, "chat", id="dropped by the gateway"),
+        pytest.param({"max_tokens": 9}, "chat", id="of chat completions"),
+        pytest.param(None, RESPONSES_OR_CHAT, id="none"),
+    ],
+)
+def test_auto_is_chat_where_a_config_sets_parameters_of_chat(override: object, chosen: str) -> None:
+    target = {"provider": "openai", "override_params": override}
+    assert choose("auto", {"config": target}).name == chosen
+    assert choose("auto", {"config": {"targets": [{"provider": "azure-openai"}, target]}}).name == chosen
+
+
+@pytest.mark.parametrize(
     ("model_id", "params", "tools", "chosen"),
     [
         pytest.param("gpt-5.6", {}, False, "chat", id="no tools"),
@@ -120,6 +144,8 @@ def test_auto_looks_at_the_models_of_the_targets() -> None:
         pytest.param("gpt-5.6", {"reasoning": {"effort": "none"}}, True, "chat", id="no reasoning, in an object"),
         pytest.param("gpt-5.6", {"reasoning_effort": "low"}, True, RESPONSES_OR_CHAT, id="reasoning"),
         pytest.param("gpt-5-pro", {}, False, RESPONSES_OR_CHAT, id="no tools, but only there"),
+        pytest.param("gpt-5.4", {"seed": 1}, True, "chat", id="a parameter that only chat has"),
+        pytest.param("gpt-5.4", {"seed": None, "max_tokens": 9}, True, RESPONSES_OR_CHAT, id="one that both have"),
     ],
 )
 def test_auto_is_responses_only_for_tools_beside_reasoning(

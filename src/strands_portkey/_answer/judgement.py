@@ -117,7 +117,10 @@ _HINTS: Final = {
     r"^401 .*expired": "the key has expired",
     r"^40[13] gateway ": "check client_args['api_key'], the key for the gateway",
     r"^40[13] provider ": "check the provider's key: client_args['Authorization'], or the one that the gateway keeps",
-    r"^404 ": "check client_args['base_url'] and model_id",
+    r"^40[45] ": (
+        "check client_args['base_url'] and model_id, and whether the server has the protocol that ResponseMetadata.api"
+        " names; if not, set api='chat'"
+    ),
     r"^30": "the address redirects, and keys do not go along; set client_args['base_url'] to where it leads",
 }
 

@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 _BEFORE_ID: Final = re.compile(r"^(?:@[^/]*/)?(?:[^/]*/)*(?:[a-z-]+\.)*(?=gpt-|o\d|codex|computer|chatgpt)")
-_GENERATION: Final = re.compile(r"gpt-(\d|[1-2]\d)(?:\.(\d+))?(?![\d.])")
+_GENERATION: Final = re.compile(r"gpt-(\d|[1-2]\d)(?:\.(\d+))?(?![\d.b])")
 _RESPONSES_ONLY: Final = re.compile(r"(?:gpt-\d|o\d)[\w.-]*-(?:codex|pro|deep-research)\b|codex-|computer-use-")
 _WITHOUT_REASONING: Final = re.compile(r"chatgpt-|gpt-[34]|gpt-5[\d.]*-chat")
 _TOOLS_SINCE: Final = (5, 4)
@@ -21,7 +21,7 @@ def is_responses_only(model_id: str) -> bool:
 
 def refuses_tools_on_chat(model_id: str) -> bool:
     """Whether chat completions refuse tools beside reasoning."""
-    return _generation(model_id) >= _TOOLS_SINCE
+    return _generation(model_id) >= _TOOLS_SINCE and may_reason(model_id)
 
 
 def may_reason(model_id: str) -> bool:

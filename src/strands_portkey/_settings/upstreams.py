@@ -9,7 +9,7 @@ from contextlib import suppress
 from hashlib import blake2b
 from typing import Final
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict
 
 from strands_portkey._errors import PortkeyConfigError
@@ -57,6 +57,7 @@ _PROVIDER: Final = re.compile("[a-z0-9-]{1,40}")
 _REGION: Final = re.compile(r"^(us|eu|apac|global|us-gov|jp|au)\.(?=[a-z0-9]+\.)")
 
 
+@with_config(ConfigDict(extra="allow"))
 class _Override(TypedDict, total=False):
     model: str | None
 
@@ -73,7 +74,9 @@ class _Target(TypedDict, total=False):
 _TARGET: Final = TypeAdapter(_Target)
 # Names of settings and of keys in a config that ask for guardrails, which may also change a text.
 _HOOKS: Final = re.compile(r"(?i)(?:guardrails|mutators|request[-_]?hooks)$")
-_HOOKS_IN_JSON: Final = re.compile(r'(?i)(?:guardrails|mutators|request_?hooks)"\s*:\s*\[\s*[^]\s]')
+_HOOKS_IN_JSON: Final = re.compile(
+    r'(?i)(?:guardrails|mutators|request_?hooks)"\s*:\s*(?!\s|\[\s*\]|\{\s*\}|""|null|false)'
+)
 _LITERAL: Final = {f"x-portkey-{name.replace('_', '-')}": name for name in ("provider", "config", "virtual_key")}
 
 Route = tuple[str | None, ...]
@@ -143,6 +146,17 @@ def asks_for_guardrails(routing: Mapping[str, object]) -> bool:
         text = config if isinstance(config, str) else json.dumps(config, default=repr, skipkeys=True)
         return bool(_HOOKS_IN_JSON.search(text))
     return False
+
+
+def overridden_params(routing: Mapping[str, object]) -> frozenset[str]:
+    """Return the names of the parameters that the config, or one of its targets, sets in a body."""
+    return frozenset(_overridden(_to_config(_with_literal(routing).get("config"))))
+
+
+def _overridden(config: _Target) -> Iterator[str]:
+    yield from config.get("override_params") or ()
+    for target in config.get("targets") or ():
+        yield from _overridden(target)
 
 
 def _find_targets(routing: Mapping[str, object], model_id: str) -> tuple[Iterator[tuple[str | None, str]], bool]:

@@ -11,11 +11,12 @@ from strands_portkey._json import is_mapping
 from strands_portkey._request.question import Question
 from strands_portkey._settings.config import Api
 from strands_portkey._settings.openai_models import is_responses_only, refuses_tools_on_chat
-from strands_portkey._settings.upstreams import UNKNOWN, asks_for_guardrails
+from strands_portkey._settings.upstreams import UNKNOWN, asks_for_guardrails, overridden_params
 from strands_portkey._wires.chat import CHAT
 from strands_portkey._wires.messages import MESSAGES
 from strands_portkey._wires.messages.params import without_counterpart
 from strands_portkey._wires.responses import RESPONSES
+from strands_portkey._wires.responses.params import has_counterparts, passes_gateway
 from strands_portkey._wires.wire import Wire
 
 WIRES: Final[Mapping[str, Wire]] = {wire.name: wire for wire in (CHAT, RESPONSES, MESSAGES)}
@@ -47,7 +48,11 @@ def choose_wire(
         return CHAT
     names = {name for name, _ in targets}
     if api == "auto":
-        if names <= _NATIVE["responses"] and _needs_responses(question, targets) and not asks_for_guardrails(routing):
+        if (
+            names <= _NATIVE["responses"]
+            and _needs_responses(question, targets)
+            and _can_be_response(question, routing)
+        ):
             return RESPONSES
         if names == {"anthropic"} and _thinks_with_tools(question):
             return WIRES.get("messages", CHAT)
@@ -74,6 +79,12 @@ def _needs_responses(question: Question, targets: Collection[tuple[str, str]]) -
         return True
     has_tools = bool(question.tool_specs or question.params.get("tools"))
     return has_tools and _effort(question) != "none" and any(map(refuses_tools_on_chat, models))
+
+
+def _can_be_response(question: Question, routing: Mapping[str, object]) -> bool:
+    """Whether nothing that is asked for would be lost or refused there."""
+    passes = all(word == "model" or passes_gateway(word) for word in overridden_params(routing))
+    return passes and has_counterparts(question.params) and not asks_for_guardrails(routing)
 
 
 def _effort(question: Question) -> object:

@@ -345,12 +345,19 @@ def test_a_tool_without_a_description_and_with_a_bare_schema_is_sent():
 
 def test_tools_of_params_follow_those_of_the_agent():
     search = {"type": "web_search"}
-    chat = {"type": "function", "function": {"name": "n", "parameters": {}}}
+    own = {"type": "function", "name": "o", "parameters": {}}
 
-    assert body_of([HI], tool_specs=[SPEC], params={"tools": [search, chat]})["tools"] == [
-        TOOL,
-        search,
-        {"type": "function", "name": "n", "parameters": {}},
+    assert body_of([HI], tool_specs=[SPEC], params={"tools": [search, own]})["tools"] == [TOOL, search, own]
+
+
+@pytest.mark.parametrize(
+    ("given", "strict"), [({}, False), ({"strict": False}, False), ({"strict": True}, True)], ids=str
+)
+def test_a_tool_of_params_in_the_form_of_chat_is_as_strict_as_there(given, strict):
+    chat = {"type": "function", "function": {"name": "n", "parameters": {}, **given}}
+
+    assert body_of([HI], params={"tools": [chat]})["tools"] == [
+        {"type": "function", "name": "n", "parameters": {}, "strict": strict}
     ]
 
 
@@ -431,6 +438,15 @@ def test_words_of_chat_completions_are_translated_and_own_ones_pass(params, sent
         ({"tool_choice": {"type": "function", "name": "sum"}}, {"type": "function", "name": "sum"}),
         ({"tool_choice": {"type": "web_search"}}, {"type": "web_search"}),
         ({"tool_choice": {"mode": "auto"}}, {"mode": "auto"}),
+        (
+            {
+                "tool_choice": {
+                    "type": "allowed_tools",
+                    "allowed_tools": {"mode": "auto", "tools": [{"type": "function", "function": {"name": "sum"}}]},
+                }
+            },
+            {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "function", "name": "sum"}]},
+        ),
     ],
 )
 def test_a_tool_choice_of_params_is_taken_in_both_forms(params, sent):

@@ -470,6 +470,11 @@ def test_the_phase_of_a_message_without_reasoning_is_kept_in_a_block_of_its_own(
             [use(), put("{}"), STOP],
             id="empty fragments",
         ),
+        pytest.param(
+            [added(0, **call()), argued(0, "{}"), done(0, **call(arguments=None))],
+            [use(), put("{}"), STOP],
+            id="an end that does not repeat them",
+        ),
     ],
 )
 def test_a_call_is_one_block_with_its_whole_arguments(events, content):
@@ -516,6 +521,8 @@ def test_an_item_without_a_name_is_no_call():
         ([added(0, **call()), argued(0, '{"a":'), done(0, **call(arguments="x")), ended()], True),
         ([added(0, **call()), argued(0, '{"a":'), ended()], True),
         ([done(0, **call(arguments='{"a":')), ended()], True),
+        ([added(0, **call()), ended()], True),
+        ([added(0, **call()), ended(output=[message("Hi")])], True),
         (
             [
                 done(0, **call(arguments='{"a":')),
@@ -623,7 +630,31 @@ def test_the_items_of_the_last_event_are_taken_where_none_came_before():
     )
     for begun in (done(0, **message("a")), wrote(0, "a")):
         assert read(begun, ended(output=output)) == ([START, delta(text="a"), STOP], "end_turn")
-    assert read(reasoned(0, "Hm."), ended(output=output)) == ([START, think("Hm."), STOP], "end_turn")
+
+
+@pytest.mark.parametrize(
+    ("begun", "item", "content"),
+    [
+        pytest.param([added(0, **call())], call(arguments='{"a":1}'), [use(), put('{"a":1}'), STOP], id="a call"),
+        pytest.param(
+            [added(0, **call()), argued(0, '{"a"')],
+            call(arguments='{"a":1}'),
+            [use(), put('{"a"'), put(":1}"), STOP],
+            id="the rest of a call",
+        ),
+        pytest.param([added(0, **message())], message("Hi"), [START, delta(text="Hi"), STOP], id="a message"),
+        pytest.param(
+            [added(0, **reasoning())],
+            reasoning(encrypted="gA"),
+            [START, sign(id="rs_1", encrypted_content="gA", parts=[]), STOP],
+            id="reasoning",
+        ),
+    ],
+)
+def test_the_last_event_ends_the_items_that_are_still_open(begun, item, content):
+    output = [item, message("came before")]
+
+    assert read(done(1, **message()), *begun, ended(output=output))[0] == content
 
 
 # -- counts and facts --------------------------------------------------------------------------------------------------

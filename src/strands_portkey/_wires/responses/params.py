@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Final, TypeGuard
 
 from pydantic import JsonValue
@@ -31,6 +32,19 @@ _LENGTHS: Final = ("max_tokens", "max_completion_tokens")
 _LOG_PROBABILITIES: Final = "message.output_text.logprobs"
 
 
+def has_counterparts(params: Mapping[str, JsonValue]) -> bool:
+    """Whether all parameters can be those of a response."""
+    with suppress(PortkeyConfigError):
+        to_params(params)
+        return True
+    return False
+
+
+def passes_gateway(word: str) -> bool:
+    """Whether the gateway passes a parameter on that it puts into a body itself, as it is."""
+    return word in _OWN
+
+
 def to_params(params: Mapping[str, JsonValue]) -> Body:
     """Return the parameters of a response; those that are None are left out.
 
@@ -47,9 +61,9 @@ def to_params(params: Mapping[str, JsonValue]) -> Body:
         if word in _OWN:
             body[word] = _combined(body.get(word), value)
     if isinstance(tools := body.get("tools"), list):
-        body["tools"] = [_flat(tool) for tool in tools]
+        body["tools"] = [_flat_tool(tool) for tool in tools]
     if "tool_choice" in body:
-        body["tool_choice"] = _flat(body["tool_choice"])
+        body["tool_choice"] = _flat_choice(body["tool_choice"])
     if _is_object(options := body.get("stream_options")):  # The usage, for which chat has to ask, comes anyway.
         body["stream_options"] = {name: value for name, value in options.items() if name != "include_usage"}
     return {word: value for word, value in body.items() if word != "stream_options" or value}
@@ -90,6 +104,19 @@ def _flat(value: JsonValue) -> JsonValue:
         if _is_object(inner):
             return {"type": kind, **inner}
     return value
+
+
+def _flat_tool(tool: JsonValue) -> JsonValue:
+    """Return a tool; one in chat's form is not strict unless it says so, as there."""
+    flat = _flat(tool)
+    return {"strict": False, **flat} if flat != tool and _is_object(flat) and flat["type"] == "function" else flat
+
+
+def _flat_choice(choice: JsonValue) -> JsonValue:
+    flat = _flat(choice)
+    if _is_object(flat) and isinstance(tools := flat.get("tools"), list):
+        return {**flat, "tools": [_flat(tool) for tool in tools]}
+    return flat
 
 
 def _is_object(value: JsonValue) -> TypeGuard[dict[str, JsonValue]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import ClassVar, Final
 
@@ -358,7 +358,8 @@ class ResponsesTranslator(Translator):
         return call
 
     def _end_call(self, call: _Call, item: FunctionCall) -> None:
-        came, whole = "".join(call.arguments), item.get("arguments") or ""
+        came, given = "".join(call.arguments), item.get("arguments")
+        whole = came if given is None else given
         if whole.startswith(came):
             rest = whole[len(came) :]
         elif (parsed := _parsed(whole)) is not None and parsed == _parsed(came):
@@ -372,7 +373,9 @@ class ResponsesTranslator(Translator):
 
     def _check(self, call: _Call) -> None:
         arguments = "".join(call.arguments)
-        if arguments.strip() and _parsed(arguments) is None:
+        # Where none have come, only the end of the call tells that there are none.
+        is_whole = _parsed(arguments) is not None if arguments.strip() else call.has_ended
+        if not is_whole:
             raise self._broken_call(call.name, arguments, "that is not whole")
 
     def _broken_call(self, name: str, arguments: str, why: str) -> PortkeyStreamError:
@@ -404,11 +407,21 @@ class ResponsesTranslator(Translator):
             self.model = model
         if status not in _GOOD_ENDS:
             raise self._failure(status, response.get("error"))
-        if not self._has_items:
-            for index, item in enumerate(response.get("output") or ()):
-                self._end_item(index, item)
+        self._end_open_items(response.get("output") or ())
         self._sign()
         self._stop_reason = self._find_stop_reason(status, response.get("incomplete_details"))
+
+    def _end_open_items(self, output: Sequence[Mapping[str, JsonValue]]) -> None:
+        """Take in the items that have not come as a whole; all where none has come at all."""
+        open_items: dict[str, Collection[int | None]] = {
+            "message": self._messages,
+            "reasoning": self._thoughts,
+            "function_call": self._calls,
+        }
+        has_items = self._has_items
+        for index, item in enumerate(output):
+            if not has_items or index in open_items.get(str(item.get("type")), ()):
+                self._end_item(index, item)
 
     def _find_stop_reason(self, status: str | None, details: JsonValue) -> StopReason:
         if status == "incomplete":
