@@ -108,6 +108,7 @@ class MessagesTranslator(Translator):
         self._usage: Usage = {}
         self._before = Counts()  # What the messages of before took.
         self._stop_reason: str | None = None
+        self._unshown = 0  # Begins of blocks, and what came of those that Strands has no place for.
 
     @property
     @override
@@ -140,7 +141,7 @@ class MessagesTranslator(Translator):
 
     @override
     def progress(self) -> int:
-        return self._queue.received
+        return self._queue.received + self._unshown
 
     @override
     def feed(self, event: str | None, data: str) -> list[StreamEvent]:
@@ -218,8 +219,8 @@ class MessagesTranslator(Translator):
         if hook_results := event.get("hook_results"):
             self.hook_results.update(hook_results if isinstance(hook_results, dict) else {})
         delta = event.get("delta")
-        if kind == "content_block_start":
-            self._begin(event.get("index"), event.get("content_block") or {})
+        if kind == "content_block_start" and (start := event.get("content_block")):
+            self._begin(event.get("index"), start)
         elif kind == "content_block_delta" and delta:
             self._grow(event.get("index"), delta)
         elif kind == "content_block_stop":
@@ -247,8 +248,9 @@ class MessagesTranslator(Translator):
         self._stop(message.get("stop_reason"), message.get("stop_details"))
         return None
 
-    def _begin(self, index: int | None, start: Body) -> None:
-        """Begin a block. One that Strands has no place for, as of a server's own tool, is kept to be sent back."""
+    def _begin(self, index: int | None, start: Body) -> _Said:
+        """Return a block that begins. One without a place in Strands, as of a server's own tool, is kept to go back."""
+        self._unshown += 1
         kind = start.get("type")
         nested = start.get("tool_use")
         if isinstance(nested, dict):  # So the gateway streams a call out of its cache.
@@ -270,7 +272,8 @@ class MessagesTranslator(Translator):
                     self._queue.signature(index, signature)
                 for citation in block.get("citations") or ():
                     self._cite(index, citation)
-        self._blocks[index] = _Said(start, call)
+        said = self._blocks[index] = _Said(start, call)
+        return said
 
     def _call(self, index: int | None, wire_id: str | None, name: str | None) -> ToolCall:
         is_new = wire_id and all(wire_id != each.id for each in self._calls)
@@ -283,8 +286,9 @@ class MessagesTranslator(Translator):
     def _grow(self, index: int | None, delta: Delta) -> None:
         """Add to a block; of one that Strands has no place for only to what is sent back."""
         block = self._blocks.get(index)
-        if block is None:  # Its begin was lost, or never sent.
-            block = self._blocks[index] = _Said({"type": "thinking" if delta.get("thinking") else "text"})
+        if block is None:  # Its begin was lost, or never sent. A call without a name then ends in an error.
+            kind = "tool_use" if delta.get("partial_json") else "thinking" if delta.get("thinking") else "text"
+            block = self._begin(index, {"type": kind})
         if text := delta.get("text"):
             block.pieces.append(text)
             self._queue.text(index, text)
@@ -292,6 +296,8 @@ class MessagesTranslator(Translator):
             block.pieces.append(arguments)
             if block.call:
                 self._queue.tool_input(block.call, arguments)
+            else:
+                self._unshown += 1
         elif thinking := delta.get("thinking"):
             block.pieces.append(thinking)
             self._queue.reasoning(index, thinking)
