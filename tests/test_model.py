@@ -1081,6 +1081,18 @@ async def test_tokens_are_estimated_unless_claude_is_to_count_them(server):
     assert [request.path for request in server.requests] == ["/v1/messages/count_tokens"] * 2
 
 
+async def test_tokens_are_counted_of_the_pairs_of_calls_and_results_that_would_be_sent(server):
+    server.reply(json_reply({"input_tokens": 42}))
+    counting = make_model(server, upstream="anthropic", native_token_count=True)
+    call = {"toolUse": {"toolUseId": "t1", "name": "now", "input": {}}}
+
+    with pytest.warns(UserWarning, match="cut between calls and results"):
+        assert await counting.count_tokens([*HELLO, {"role": "assistant", "content": [call]}]) == 42
+
+    [request] = server.requests
+    assert [block["type"] for block in request.json["messages"][-1]["content"]] == ["tool_result"]
+
+
 @pytest.mark.parametrize(
     ("config", "limit"),
     [({"context_window_limit": 7}, 7), ({"model_id": "@openai/gpt-4o"}, 128_000), ({"model_id": "ours"}, None)],

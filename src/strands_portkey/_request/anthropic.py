@@ -60,7 +60,7 @@ def to_thinking(thought: ReasoningContentBlock) -> Body | None:
     signature = text.get("signature")
     if not signature or signature.startswith(ENVELOPES):
         return None
-    return {"type": "thinking", "thinking": text.get("text", ""), "signature": signature}
+    return {"type": "thinking", "thinking": text.get("text") or "", "signature": signature}
 
 
 def _redacted_data(redacted: bytes) -> str:

@@ -32,6 +32,7 @@ from strands_portkey._json import LONG, Body, has_too_many_parts
 from strands_portkey._wires.messages.shapes import (
     Delta,
     Event,
+    Start,
     Usage,
     parse_delta,
     parse_event,
@@ -226,8 +227,7 @@ class MessagesTranslator(Translator):
         elif kind == "content_block_stop":
             self._end(event.get("index"))
         elif kind == "message_start":
-            start = event.get("message") or {}
-            self._count(start.get("model"), start.get("usage"))
+            self._start(event.get("message") or {})
         elif kind == "message_delta":
             self._count(None, event.get("usage"))
             self._stop((delta or {}).get("stop_reason"), (delta or {}).get("stop_details"))
@@ -236,6 +236,13 @@ class MessagesTranslator(Translator):
         elif name is None or (kind == "message" and event.get("content") is not None):
             return self._take_whole(event, data)
         return None
+
+    def _start(self, message: Start) -> None:
+        """Begin a message, after a pause perhaps in the place of one that has failed and of which nothing was shown."""
+        if not self.has_begun:
+            self._queue, self._blocks, self._calls = BlockQueue(), {}, []
+            self._usage, self._stop_reason = {}, None
+        self._count(message.get("model"), message.get("usage"))
 
     def _take_whole(self, message: Event, data: str) -> PortkeyError | None:
         content = message.get("content")
