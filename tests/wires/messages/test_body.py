@@ -130,6 +130,17 @@ def test_an_answer_may_be_asked_for_as_one_json():
         pytest.param(URL, [{"type": "image", "source": {"type": "url", "url": "https://x/i.png"}}], id="image by url"),
         pytest.param(PDF, [NATIVE_PDF], id="PDF with its title"),
         pytest.param(CSV, [NATIVE_CSV], id="document of text with title and context"),
+        *(
+            pytest.param(
+                {"document": {**given["document"], "citations": {"enabled": True}}},
+                [{**native, "citations": {"enabled": True}}],
+                id=f"{given['document']['format']} to be cited",
+            )
+            for given, native in ((PDF, NATIVE_PDF), (CSV, NATIVE_CSV))
+        ),
+        pytest.param(
+            {"document": {**PDF["document"], "citations": {"enabled": False}}}, [NATIVE_PDF], id="PDF not to be cited"
+        ),
         pytest.param({"text": " \n"}, [BLANK], id="blank text alone"),
     ],
 )

@@ -348,6 +348,7 @@ def test_why_the_model_refused_is_told(caplog):
 
 def test_a_refusal_without_content_is_an_answer():
     assert translate(*end("refusal")) == ([], "content_filtered")
+    assert translate((None, {"type": "message", "content": None, "stop_reason": "refusal"})) == ([], "content_filtered")
 
 
 # -- counts --
@@ -464,6 +465,13 @@ def test_a_paused_json_answer_is_sent_back_as_it_came():
 def test_input_of_a_servers_tool_that_is_no_json_stays_as_it_began():
     translator = make_translator()
     paused(translator, begin(**SERVER_USE), grow(partial_json='{"que'))
+
+    assert translator.resume() == [SERVER_USE]
+
+
+def test_blank_text_is_not_sent_back():
+    translator = make_translator()
+    feed(translator, *text("\n\n"), begin(1, **SERVER_USE), stop(1), *end("pause_turn"))
 
     assert translator.resume() == [SERVER_USE]
 

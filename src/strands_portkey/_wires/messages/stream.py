@@ -177,7 +177,8 @@ class MessagesTranslator(Translator):
         if self._stop_reason != _PAUSE or any(block.call for block in self._blocks.values()):
             return []
         wholes = [block.whole() for _, block in sorted(self._blocks.items(), key=lambda item: item[0] or 0)]
-        said: list[JsonValue] = [block for block in wholes if block.get("type") != "text" or block["text"]]
+        # Claude refuses blank text.
+        said: list[JsonValue] = [each for each in wholes if each.get("type") != "text" or str(each["text"]).strip()]
         if said:
             self._queue.close()
             self._before = self.counts or Counts()
@@ -246,9 +247,9 @@ class MessagesTranslator(Translator):
 
     def _take_whole(self, message: Event, data: str) -> PortkeyError | None:
         content = message.get("content")
-        if content is None:
+        if content is None and not message.get("stop_reason"):
             return self.judge.answer_error(data)
-        for index, block in enumerate(content):
+        for index, block in enumerate(content or ()):
             self._begin(index, {"type": "text", "text": block} if isinstance(block, str) else block)
             self._end(index)
         self._count(message.get("model"), message.get("usage"))
