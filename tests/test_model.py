@@ -21,7 +21,7 @@ from packaging.version import Version
 from pydantic import BaseModel
 from strands import Agent, tool
 from strands.event_loop.streaming import process_stream
-from strands.types.content import Message, Messages
+from strands.types.content import ContentBlock, Message, Messages
 from strands.types.exceptions import ContextWindowOverflowException, ModelThrottledException
 
 from strands_portkey import (
@@ -1079,6 +1079,18 @@ async def test_tokens_are_estimated_unless_claude_is_to_count_them(server):
     assert await counting.count_tokens(HELLO, system_prompt="Be brief.") == 42
     assert await counting.count_tokens(HELLO) == 2
     assert [request.path for request in server.requests] == ["/v1/messages/count_tokens"] * 2
+
+
+async def test_tokens_are_counted_of_the_pairs_of_calls_and_results_that_would_be_sent(server):
+    server.reply(json_reply({"input_tokens": 42}))
+    counting = make_model(server, upstream="anthropic", native_token_count=True)
+    call: ContentBlock = {"toolUse": {"toolUseId": "t1", "name": "now", "input": {}}}
+
+    with pytest.warns(UserWarning, match="cut between calls and results"):
+        assert await counting.count_tokens([*HELLO, {"role": "assistant", "content": [call]}]) == 42
+
+    [request] = server.requests
+    assert [block["type"] for block in request.json["messages"][-1]["content"]] == ["tool_result"]
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,7 @@ from strands_portkey._http.client import AsyncClient, GatewayClient, Request
 from strands_portkey._http.response import GatewayResponse
 from strands_portkey._json import Body, dump_body
 from strands_portkey._learned import Learned
+from strands_portkey._request.pairs import in_pairs
 from strands_portkey._request.question import Question, to_question
 from strands_portkey._request.schemas import to_tool_spec
 from strands_portkey._settings.config import (
@@ -348,7 +349,7 @@ class PortkeyModel(Model):
         if config.get("native_token_count") and upstreams == frozenset({"anthropic"}):
             question = to_question(config, messages, tool_specs, system_prompt, system_prompt_content)
             try:
-                body = to_count_body(replace(question, upstreams=upstreams))
+                body = to_count_body(replace(question, upstreams=upstreams, messages=in_pairs(messages)))
                 return await self._fetch("/messages/count_tokens", read_count, body, max_retries=0)
             except PortkeyError as error:
                 logger.debug("error=<%s> | tokens are estimated", type(error).__name__)

@@ -10,7 +10,7 @@ from pydantic import JsonValue
 from strands.types.content import ReasoningContentBlock
 
 from strands_portkey._json import Body
-from strands_portkey._request.media import TEXT_FORMATS, mime_type, to_base64, to_bytes, to_media, to_url
+from strands_portkey._request.media import TEXT_FORMATS, Media, mime_type, to_base64, to_bytes, to_media, to_url
 from strands_portkey._request.thoughts import ENVELOPES
 
 CLAUDE_IDS: Final = r"[a-zA-Z0-9_-]{1,64}"
@@ -43,9 +43,12 @@ def text_document(block: Mapping[str, object]) -> Body | None:
     return {"type": "document", "source": source, **_described(document)}
 
 
-def _described(document: Mapping[str, object]) -> Body:
+def _described(document: Media) -> Body:
     described = {"title": document.get("name"), "context": document.get("context")}
-    return {key: text for key, text in described.items() if isinstance(text, str) and text}
+    found: Body = {key: text for key, text in described.items() if text}
+    if (citations := document.get("citations")) and citations.get("enabled"):
+        found["citations"] = {"enabled": True}
+    return found
 
 
 def _with_data(kind: str, media_type: str, data: bytes) -> Body:
@@ -60,7 +63,7 @@ def to_thinking(thought: ReasoningContentBlock) -> Body | None:
     signature = text.get("signature")
     if not signature or signature.startswith(ENVELOPES):
         return None
-    return {"type": "thinking", "thinking": text.get("text", ""), "signature": signature}
+    return {"type": "thinking", "thinking": text.get("text") or "", "signature": signature}
 
 
 def _redacted_data(redacted: bytes) -> str:

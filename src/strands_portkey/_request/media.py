@@ -26,6 +26,10 @@ class _MediaSource(TypedDict, total=False):
     location: _SourceLocation
 
 
+class _Citations(TypedDict, total=False):
+    enabled: bool
+
+
 @with_config(ConfigDict(strict=True))
 class Media(TypedDict, total=False):
     """Strands' images, documents, audio and video; the oldest supported Strands has no type for audio."""
@@ -34,6 +38,7 @@ class Media(TypedDict, total=False):
     source: Required[_MediaSource]
     name: str | None
     context: str | None
+    citations: _Citations | None
 
 
 _MEDIA: Final = TypeAdapter(Media)

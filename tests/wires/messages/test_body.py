@@ -130,6 +130,17 @@ def test_an_answer_may_be_asked_for_as_one_json():
         pytest.param(URL, [{"type": "image", "source": {"type": "url", "url": "https://x/i.png"}}], id="image by url"),
         pytest.param(PDF, [NATIVE_PDF], id="PDF with its title"),
         pytest.param(CSV, [NATIVE_CSV], id="document of text with title and context"),
+        *(
+            pytest.param(
+                {"document": {**given["document"], "citations": {"enabled": True}}},
+                [{**native, "citations": {"enabled": True}}],
+                id=f"{given['document']['format']} to be cited",
+            )
+            for given, native in ((PDF, NATIVE_PDF), (CSV, NATIVE_CSV))
+        ),
+        pytest.param(
+            {"document": {**PDF["document"], "citations": {"enabled": False}}}, [NATIVE_PDF], id="PDF not to be cited"
+        ),
         pytest.param({"text": " \n"}, [BLANK], id="blank text alone"),
     ],
 )
@@ -153,6 +164,11 @@ def test_what_a_user_says_becomes_blocks(block, native):
             [REDACTED_BYTES, {"text": "a"}],
             [{"type": "redacted_thinking", "data": "/wA="}, text("a")],
             id="redacted, as bytes of another provider",
+        ),
+        pytest.param(
+            [{"reasoningContent": {"reasoningText": {"text": None, "signature": "sig"}}}, {"text": "a"}],
+            [{"type": "thinking", "thinking": "", "signature": "sig"}, text("a")],
+            id="a thought whose text is null",
         ),
         pytest.param([UNSIGNED, {"text": "a"}], [text("a")], id="a thought without signature"),
         pytest.param([FOREIGN, {"text": "a"}], [text("a")], id="a thought of another protocol"),
@@ -189,6 +205,7 @@ def test_what_the_model_said_goes_back_in_its_order(blocks, native):
         pytest.param(result({"text": "r"}), answer("r"), id="text"),
         pytest.param(result({"json": {"a": [1, "é"]}}), answer('{"a": [1, "é"]}'), id="JSON"),
         pytest.param(result({"text": "r"}, status="error"), answer("r", is_error=True), id="error"),
+        pytest.param({"toolResult": {"toolUseId": "t1", "content": [{"text": "r"}]}}, answer("r"), id="no status"),
         pytest.param(result(), answer("(no output)"), id="nothing"),
         pytest.param(result({"text": "  "}), answer("(no output)"), id="blank text"),
         pytest.param(result({"text": "a"}, {"text": "b"}), answer([text("a"), text("b")]), id="texts"),

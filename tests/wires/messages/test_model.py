@@ -168,6 +168,28 @@ async def test_a_paused_turn_of_which_nothing_was_shown_is_tried_again(server: U
     assert last_message(server) == last_message(server, 1) == {"role": "assistant", "content": [SEARCH]}
 
 
+async def test_a_part_that_failed_leaves_nothing_to_the_one_in_its_place(server: Upstream) -> None:
+    begun = [*anthropic.tool_use("t1", "sum").pieces(0)[:2], *anthropic.Block(FOUND).pieces(1)]
+    server.reply(
+        paused(SEARCH),
+        sse_reply(
+            [
+                anthropic.start(),
+                *begun,
+                *anthropic.end("tool_use")[:1],
+                anthropic.event("error", error={"message": "Oops", "type": "api_error"}),
+            ]
+        ),
+        paused(FOUND),
+        anthropic.stream(anthropic.tool_use("t2", "sum", "{}")),
+    )
+
+    _, message, *_ = await answer(make_model(server, {"max_retries": 1}))
+
+    assert last_message(server) == {"role": "assistant", "content": [SEARCH, FOUND]}
+    assert message["content"] == [{"toolUse": {"toolUseId": "t2", "name": "sum", "input": {}}}]
+
+
 # -- errors --
 
 

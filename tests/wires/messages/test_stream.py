@@ -348,6 +348,7 @@ def test_why_the_model_refused_is_told(caplog):
 
 def test_a_refusal_without_content_is_an_answer():
     assert translate(*end("refusal")) == ([], "content_filtered")
+    assert translate((None, {"type": "message", "content": None, "stop_reason": "refusal"})) == ([], "content_filtered")
 
 
 # -- counts --
@@ -468,6 +469,13 @@ def test_input_of_a_servers_tool_that_is_no_json_stays_as_it_began():
     assert translator.resume() == [SERVER_USE]
 
 
+def test_blank_text_is_not_sent_back():
+    translator = make_translator()
+    feed(translator, *text("\n\n"), begin(1, **SERVER_USE), stop(1), *end("pause_turn"))
+
+    assert translator.resume() == [SERVER_USE]
+
+
 @pytest.mark.parametrize(
     "events",
     [
@@ -557,6 +565,54 @@ def test_a_call_without_a_name_raises():
 
     with pytest.raises(PortkeyStreamError, match="not whole: no name"):
         translator.finish()
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        [],
+        [event("content_block_start", index=1, content_block=None)],
+        [event("content_block_start", index=None, content_block=use()[0][1]["content_block"])],
+    ],
+    ids=["lost", "null", "of another index"],
+)
+def test_a_call_whose_begin_was_lost_raises_rather_than_runs_without_its_input(start):
+    translator = make_translator()
+    feed(translator, *text("a"), *start, *use('{"a": 1}', index=1)[1:], *use("{}", index=2, call_id="t2"))
+    feed(translator, *end("tool_use"))
+
+    with pytest.raises(PortkeyStreamError, match=r"not whole: no name\("):
+        translator.finish()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        grow(type="text_delta", text="a"),
+        grow(type="input_json_delta", partial_json='{"query": '),
+        begin(1, **SERVER_RESULT),
+        begin(1, type="tool_use", id="t1", name="sum", input={}),
+    ],
+    ids=["text", "input of a server's tool", "result of a server's tool", "begin of a call"],
+)
+def test_all_that_comes_of_a_block_is_progress(said):
+    translator = make_translator()
+    feed(translator, begin(0, **SERVER_USE))
+    before = translator.progress()
+
+    feed(translator, said)
+
+    assert translator.progress() > before
+
+
+def test_what_says_nothing_is_no_progress():
+    translator = make_translator()
+    feed(translator, begin(0, **SERVER_USE))
+    before = translator.progress()
+
+    feed(translator, event("ping"), grow(type="input_json_delta", partial_json=""), grow(type="new_delta"), stop())
+
+    assert translator.progress() == before
 
 
 def test_a_call_cut_by_the_length_is_left_to_strands():

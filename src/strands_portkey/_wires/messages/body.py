@@ -218,7 +218,7 @@ class _Dialogue:
                 body["content"] = text
             case _:
                 body["content"] = content
-        return {**body, "is_error": True} if result["status"] == "error" else body
+        return {**body, "is_error": True} if result.get("status") == "error" else body
 
     def _to_result_block(self, block: ToolResultContent) -> Body:
         try:

@@ -32,6 +32,7 @@ from strands_portkey._json import LONG, Body, has_too_many_parts
 from strands_portkey._wires.messages.shapes import (
     Delta,
     Event,
+    Start,
     Usage,
     parse_delta,
     parse_event,
@@ -108,6 +109,7 @@ class MessagesTranslator(Translator):
         self._usage: Usage = {}
         self._before = Counts()  # What the messages of before took.
         self._stop_reason: str | None = None
+        self._unshown = 0  # Begins of blocks, and what came of those that Strands has no place for.
 
     @property
     @override
@@ -140,7 +142,7 @@ class MessagesTranslator(Translator):
 
     @override
     def progress(self) -> int:
-        return self._queue.received
+        return self._queue.received + self._unshown
 
     @override
     def feed(self, event: str | None, data: str) -> list[StreamEvent]:
@@ -175,7 +177,8 @@ class MessagesTranslator(Translator):
         if self._stop_reason != _PAUSE or any(block.call for block in self._blocks.values()):
             return []
         wholes = [block.whole() for _, block in sorted(self._blocks.items(), key=lambda item: item[0] or 0)]
-        said: list[JsonValue] = [block for block in wholes if block.get("type") != "text" or block["text"]]
+        # Claude refuses blank text.
+        said: list[JsonValue] = [each for each in wholes if each.get("type") != "text" or str(each["text"]).strip()]
         if said:
             self._queue.close()
             self._before = self.counts or Counts()
@@ -218,15 +221,14 @@ class MessagesTranslator(Translator):
         if hook_results := event.get("hook_results"):
             self.hook_results.update(hook_results if isinstance(hook_results, dict) else {})
         delta = event.get("delta")
-        if kind == "content_block_start":
-            self._begin(event.get("index"), event.get("content_block") or {})
+        if kind == "content_block_start" and (start := event.get("content_block")):
+            self._begin(event.get("index"), start)
         elif kind == "content_block_delta" and delta:
             self._grow(event.get("index"), delta)
         elif kind == "content_block_stop":
             self._end(event.get("index"))
         elif kind == "message_start":
-            start = event.get("message") or {}
-            self._count(start.get("model"), start.get("usage"))
+            self._start(event.get("message") or {})
         elif kind == "message_delta":
             self._count(None, event.get("usage"))
             self._stop((delta or {}).get("stop_reason"), (delta or {}).get("stop_details"))
@@ -236,19 +238,27 @@ class MessagesTranslator(Translator):
             return self._take_whole(event, data)
         return None
 
+    def _start(self, message: Start) -> None:
+        """Begin a message, after a pause perhaps in the place of one that has failed and of which nothing was shown."""
+        if not self.has_begun:
+            self._queue, self._blocks, self._calls = BlockQueue(), {}, []
+            self._usage, self._stop_reason = {}, None
+        self._count(message.get("model"), message.get("usage"))
+
     def _take_whole(self, message: Event, data: str) -> PortkeyError | None:
         content = message.get("content")
-        if content is None:
+        if content is None and not message.get("stop_reason"):
             return self.judge.answer_error(data)
-        for index, block in enumerate(content):
+        for index, block in enumerate(content or ()):
             self._begin(index, {"type": "text", "text": block} if isinstance(block, str) else block)
             self._end(index)
         self._count(message.get("model"), message.get("usage"))
         self._stop(message.get("stop_reason"), message.get("stop_details"))
         return None
 
-    def _begin(self, index: int | None, start: Body) -> None:
-        """Begin a block. One that Strands has no place for, as of a server's own tool, is kept to be sent back."""
+    def _begin(self, index: int | None, start: Body) -> _Said:
+        """Return a block that begins. One without a place in Strands, as of a server's own tool, is kept to go back."""
+        self._unshown += 1
         kind = start.get("type")
         nested = start.get("tool_use")
         if isinstance(nested, dict):  # So the gateway streams a call out of its cache.
@@ -270,7 +280,8 @@ class MessagesTranslator(Translator):
                     self._queue.signature(index, signature)
                 for citation in block.get("citations") or ():
                     self._cite(index, citation)
-        self._blocks[index] = _Said(start, call)
+        said = self._blocks[index] = _Said(start, call)
+        return said
 
     def _call(self, index: int | None, wire_id: str | None, name: str | None) -> ToolCall:
         is_new = wire_id and all(wire_id != each.id for each in self._calls)
@@ -283,8 +294,9 @@ class MessagesTranslator(Translator):
     def _grow(self, index: int | None, delta: Delta) -> None:
         """Add to a block; of one that Strands has no place for only to what is sent back."""
         block = self._blocks.get(index)
-        if block is None:  # Its begin was lost, or never sent.
-            block = self._blocks[index] = _Said({"type": "thinking" if delta.get("thinking") else "text"})
+        if block is None:  # Its begin was lost, or never sent. A call without a name then ends in an error.
+            kind = "tool_use" if delta.get("partial_json") else "thinking" if delta.get("thinking") else "text"
+            block = self._begin(index, {"type": kind})
         if text := delta.get("text"):
             block.pieces.append(text)
             self._queue.text(index, text)
@@ -292,6 +304,8 @@ class MessagesTranslator(Translator):
             block.pieces.append(arguments)
             if block.call:
                 self._queue.tool_input(block.call, arguments)
+            else:
+                self._unshown += 1
         elif thinking := delta.get("thinking"):
             block.pieces.append(thinking)
             self._queue.reasoning(index, thinking)
