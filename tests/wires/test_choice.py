@@ -17,6 +17,7 @@ from strands_portkey._wires.wire import Wire
 HI: Any = [{"role": "user", "content": [{"text": "hi"}]}]
 TOOL: ToolSpec = {"name": "t", "description": "d", "inputSchema": {"json": {"type": "object"}}}
 GUARDED: Any = {"input_guardrails": [{"default.contains": {}, "deny": True}]}
+NOTHING: list[object] = [[], {}, None, "", False]
 RESPONSES_OR_CHAT = "responses" if "responses" in WIRES else "chat"
 MESSAGES_OR_CHAT = "messages" if "messages" in WIRES else "chat"
 
@@ -84,7 +85,7 @@ def test_auto_is_chat_for_a_model_that_takes_tools_on_chat(model_id: str) -> Non
         pytest.param({"provider": "openai", "config": {"guardrails": {"a": 1}}}, "chat", id="guardrails by name"),
         *(
             pytest.param({"provider": "openai", "config": {"input_guardrails": none}}, RESPONSES_OR_CHAT, id=str(none))
-            for none in ([], {}, None, "", False)
+            for none in NOTHING
         ),
         pytest.param(
             {"provider": "openai", "config": '{"provider": "openai", "input_guardrails" :  [ ] }'},
