@@ -20,6 +20,7 @@ ANY: list[dict[str, Any]] = [
     {"type": "object"},
     {"type": "array", "items": {"type": "string"}},
 ]
+STRINGS = {"type": "array", "items": {"type": "string"}}
 NODE = {"type": "object", "properties": {"next": {"$ref": "#/$defs/Node"}}}
 
 
@@ -392,6 +393,11 @@ def test_a_schema_of_very_many_levels_raises():
                 "properties": {"x": {"type": "array", "items": {"type": "string", "maxLength": 5}}},
             },
             id="items from two parts",
+        ),
+        pytest.param(
+            {"type": "object", "properties": {"x": {"allOf": [STRINGS, STRINGS]}}},
+            {"type": "object", "properties": {"x": STRINGS}},
+            id="the same items in two parts",
         ),
         pytest.param(
             {
