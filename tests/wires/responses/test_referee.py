@@ -86,7 +86,7 @@ def begun(item: dict[str, Any]) -> dict[str, Any]:
 @st.composite
 def streams(draw: st.DrawFn) -> tuple[list[dict[str, Any]], list[Event]]:
     """Return items, and a stream of these whose fragments are in any order that keeps that of each item."""
-    output = draw(st.lists(items(), max_size=5))
+    output = draw(st.lists(items(), max_size=5, unique_by=lambda item: item.get("call_id", id(item))))
     queues: list[list[Event]] = []
     for index, item in enumerate(output):
         came = fragments(index, item, draw(st.integers(1, 20)))

@@ -918,3 +918,19 @@ def test_progress_is_the_number_of_deltas():
     feed(translator, ("response.output_text.delta", {"output_index": 0, "delta": "a"}), ("keepalive", {}))
 
     assert (before, translator.progress()) == (0, 1)
+
+
+ONE_CALL = call(arguments='{"a":1}')
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        pytest.param([added(0, **call()), done(0, **ONE_CALL), done(0, **ONE_CALL)], id="its end twice"),
+        pytest.param([done(0, **ONE_CALL), done(0, **ONE_CALL)], id="its end alone, twice"),
+        pytest.param([done(0, **ONE_CALL), done(1, **{**ONE_CALL, "id": "fc_2"})], id="under another number and item"),
+        pytest.param([done(0, **ONE_CALL), added(1, **call()), done(1, **ONE_CALL)], id="with its begin"),
+    ],
+)
+def test_a_call_that_is_sent_once_more_runs_once(events):
+    assert read(*events, ended(usage=USAGE)) == ([use(), put('{"a":1}'), STOP], "tool_use")

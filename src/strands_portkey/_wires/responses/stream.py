@@ -110,6 +110,7 @@ class ResponsesTranslator(Translator):
         self._calls: dict[int | None, _Call] = {}
         self._calls_by_id: dict[str, _Call] = {}
         self._all_calls: list[_Call] = []
+        self._call_ids: set[str] = set()
         self._unsigned: _Thought | None = None  # The reasoning that has just ended: a message may follow it.
         self._has_items = False
         self._refused = False
@@ -350,6 +351,10 @@ class ResponsesTranslator(Translator):
         name, call_id = item.get("name"), item.get("call_id") or item.get("id")
         if not name or not call_id:
             return None
+        if call_id in self._call_ids:
+            logger.debug("call_id=<%s> | a call that is sent once more", self.judge.quote(call_id))
+            return None
+        self._call_ids.add(call_id)
         call = _Call({"toolUse": {"toolUseId": call_id, "name": name}}, name)
         self._all_calls.append(call)
         if item_id := item.get("id"):
