@@ -181,12 +181,13 @@ class BlockQueue:
         """Add a source of a text's claims; Strands keeps it only in a block that has text."""
         self._put(self._last("text", index), {"citation": citation})
 
-    def sources(self, citations: Iterable[CitationsDelta]) -> None:
-        """Add sources of the whole answer, if its last block is text; Strands keeps them nowhere else."""
+    def sources(self, citations: Iterable[CitationsDelta]) -> bool:
+        """Add sources to the last block, and return whether that is text: Strands keeps them nowhere else."""
         self._end_tags()
-        if self._line and self._line[-1].kind == "text":
-            for citation in citations:
-                self._put(self._line[-1], {"citation": citation})
+        is_text = bool(self._line) and self._line[-1].kind == "text"
+        for citation in citations if is_text else ():
+            self._put(self._line[-1], {"citation": citation})
+        return is_text
 
     def signature(self, index: int | None, signature: str) -> None:
         """Sign the last thought, or one without words. A signature may come in pieces."""

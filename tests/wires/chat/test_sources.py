@@ -126,10 +126,11 @@ def test_a_json_answer_has_its_sources():
     assert deltas(answer, event=None) == [{"text": "Hi"}, SOURCE]
 
 
-def test_an_answer_without_text_has_no_place_for_sources():
+def test_an_answer_without_text_has_no_place_for_sources(caplog):
     call = {"index": 0, "id": "a", "function": {"name": "f", "arguments": "{}"}}
 
     assert deltas(choice(delta={"tool_calls": [call]}), {**END, **RESULTS}) == [{"toolUse": {"input": "{}"}}]
+    assert "sources=<1> | lost" in caplog.text
 
 
 async def test_strands_keeps_text_and_sources():

@@ -206,7 +206,8 @@ class ChatTranslator(Translator):
         if stop_reason != "max_tokens":  # Strands drops the calls of an answer that was cut by its length.
             may_pass = _to_stop_reason(self._finish_reason) != "content_filtered"
             self.check_calls(self._calls.all, self._finish_reason, retryable=may_pass)
-        self._blocks.sources(map(to_citation, self._sources.values()))
+        if self._sources and not self._blocks.sources(map(to_citation, self._sources.values())):
+            logger.warning("sources=<%d> | lost, since no text comes last in the answer", len(self._sources))
         if signature := self._details.to_signature():
             self._blocks.signature(None, signature)
         return self.end(stop_reason, response)
