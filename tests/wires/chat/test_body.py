@@ -1082,6 +1082,15 @@ LOOP["loop"] = LOOP
             id="deepseek: an image",
         ),
         pytest.param(
+            {"image": {"format": "gif", "source": {"bytes": b"i"}}},
+            "bedrock",
+            (
+                "content for the upstream 'bedrock' must be a PNG, JPEG or WebP image, or go with api='messages'; got a"
+                " GIF"
+            ),
+            id="bedrock: a GIF, which the gateway would send as a document",
+        ),
+        pytest.param(
             {},
             "openai",
             ("content for the upstream 'openai' must be text, json, an image or a document; got content block 'empty'"),

@@ -33,6 +33,7 @@ class Dialect:
         documents: A PDF as a ``file`` with a data URL, a ``file`` with bare base64, an ``image_url`` or a
             ``document_url`` with a data URL, or not at all. Only an ``image_url`` keeps its cache mark for Claude.
         images: Whether images can be sent.
+        gifs: Whether an image may be a GIF, which the gateway hands to Bedrock as a document.
         image_locations: Allowed schemes of image URLs.
         tool_result_images: Whether a tool's result may contain images and documents, in Anthropic's form. Otherwise
             they are moved to the following user message.
@@ -73,6 +74,7 @@ class Dialect:
     caching: CacheKind | None = "automatic"
     documents: Literal["file", "base64", "image_url", "document_url"] | None = None
     images: bool = True
+    gifs: bool = True
     image_locations: tuple[str, ...] = ("http", "https")
     tool_result_images: bool = False
     audio: Literal["input_audio", "image_url"] | None = None
@@ -142,6 +144,7 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
             reasoning="content_blocks",
             caching="cache_control",
             documents="base64",
+            gifs=False,
             image_locations=(),
             schema=None,
             call_ids=CLAUDE_IDS,
@@ -197,6 +200,7 @@ _LEAST: Final = vars(
         name="",
         caching=None,
         images=False,
+        gifs=False,
         tool_result_names=True,
         text_beside_calls=False,
         max_tokens=_ANTHROPIC.max_tokens,
