@@ -21,10 +21,11 @@ from strands import Agent
 from strands.types.exceptions import EventLoopException
 
 from strands_portkey import PortkeyConfigError, PortkeyStreamError, __version__
-from strands_portkey._cli.doctor import _Answer, _check_output
+from strands_portkey._cli.features import _Answer, _check_output
 from strands_portkey._cli.gateway import check_connection
 from strands_portkey._cli.main import _make_parser, main, parse
-from strands_portkey._cli.settings import Terminal, explain, read_settings
+from strands_portkey._cli.settings import explain, read_settings
+from strands_portkey._cli.terminal import Terminal
 from tests_integ import patient
 from tests_integ.upstream import Gate, Reply, Request, Upstream, json_reply
 from tests_integ.wires import openai
@@ -487,7 +488,7 @@ def test_an_answer_on_another_protocol_than_chat_names_it(run, server):
 
 
 def test_the_input_of_tools_is_shown_as_it_comes(run):
-    _, out, err = run("chat", "--prompt", "Weather?", "--tool", "strands_portkey._cli.doctor:get_weather")
+    _, out, err = run("chat", "--prompt", "Weather?", "--tool", "strands_portkey._cli.features:get_weather")
 
     assert out == "Hello to you, my friend.\n"
     assert err.splitlines()[0] == 'get_weather({"city":"Paris"})'
@@ -657,7 +658,7 @@ def test_a_key_in_pieces_of_a_tools_input_is_hidden(run, server):
     call = openai.tool_call(0, "call_1", "get_weather", '{"city":"' + KEY[:9], KEY[9:] + '"}')
     server.reply(openai.stream(call), openai.stream(openai.text("Rain.")))
 
-    tool = "strands_portkey._cli.doctor:get_weather"
+    tool = "strands_portkey._cli.features:get_weather"
     _, _, err = run("chat", "--prompt", "Hi", "--tool", tool, "--header", f"x-team: {KEY}")
 
     assert err.splitlines()[0] == 'get_weather({"city":"***"})'
