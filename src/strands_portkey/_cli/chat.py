@@ -20,8 +20,9 @@ from typing_extensions import override
 
 from strands_portkey._answer.metadata import ResponseMetadata
 from strands_portkey._cli.prompts import is_piped, one_prompt, read_prompt
-from strands_portkey._cli.settings import EXIT_FAILED, EXIT_OK, EXIT_WRONG_SETTINGS, Settings
+from strands_portkey._cli.settings import EXIT_FAILED, EXIT_OK, EXIT_WRONG_SETTINGS, Settings, explain
 from strands_portkey._cli.terminal import Terminal, interruptible
+from strands_portkey._errors import PortkeyConfigError
 
 _COMMANDS: Final = {
     "/clear": "forget the conversation",
@@ -49,8 +50,8 @@ def chat(args: argparse.Namespace, settings: Settings, terminal: Terminal) -> in
         if is_piped():
             terminal.status("reading standard input")
         prompt = one_prompt(args.words if args.prompt is None else args.prompt)
-        conversation = _Conversation(args, settings, terminal)
-    except Exception as error:  # noqa: BLE001 - a tool's module may fail in any way
+        conversation = _Talk(args, settings, terminal)
+    except PortkeyConfigError as error:
         terminal.complain(error)
         return EXIT_WRONG_SETTINGS
     with _notices(terminal, is_verbose=args.verbose):
@@ -67,7 +68,7 @@ def chat(args: argparse.Namespace, settings: Settings, terminal: Terminal) -> in
     return EXIT_FAILED if "failed" in outcomes else EXIT_OK
 
 
-def _converse(conversation: _Conversation, terminal: Terminal) -> set[Outcome]:
+def _converse(conversation: _Talk, terminal: Terminal) -> set[Outcome]:
     """Answer what a person types, and return how that went."""
     outcomes: set[Outcome] = set()
     while (said := read_prompt()) not in (None, "/exit"):
@@ -88,23 +89,32 @@ def _converse(conversation: _Conversation, terminal: Terminal) -> set[Outcome]:
     return outcomes
 
 
-class _Conversation:
+class _Talk:
     """An agent whose answers are printed."""
 
     def __init__(self, args: argparse.Namespace, settings: Settings, terminal: Terminal) -> None:
+        """Initialize the agent.
+
+        Raises:
+            PortkeyConfigError: If a tool cannot be loaded.
+        """
         if args.tool:
             sys.path.insert(0, str(Path.cwd()))  # As `python -m` does; an installed command has its own folder there.
         self._terminal = terminal
         self._printer = _Printer(terminal, settings.model_id, is_verbose=args.verbose)
         self._pressed = threading.Event()
         self._waits = iter(_WAITS)
-        self._agent = Agent(
-            model=settings.model(on_response=self._printer.responses.append),
-            tools=args.tool,
-            system_prompt=args.system,
-            callback_handler=self._show,
-            retry_strategy=None,  # `_wait` says before how long it waits, and Ctrl-C ends that.
-        )
+        try:
+            self._agent = Agent(
+                model=settings.model(on_response=self._printer.responses.append),
+                tools=args.tool,
+                system_prompt=args.system,
+                callback_handler=self._show,
+                retry_strategy=None,  # `_wait` says before how long it waits, and Ctrl-C ends that.
+            )
+        except Exception as error:  # A tool's module may fail in any way.
+            said = f"--tool must be 'module:function' or the path of a file; got {explain(error)[0]}"
+            raise PortkeyConfigError(said) from error
         self._agent.hooks.add_callback(AfterModelCallEvent, self._wait)
 
     def clear(self) -> None:

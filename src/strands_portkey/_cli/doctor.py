@@ -37,7 +37,7 @@ CHECKS: Final = (
     "structured output",
     "reasoning",
 )
-_STYLES: Final[Mapping[Status, Style]] = {"ok": "green", "not seen": "yellow", "failed": "red", "skipped": "dim"}
+_STYLE_OF: Final[Mapping[Status, Style]] = {"ok": "green", "not seen": "yellow", "failed": "red", "skipped": "dim"}
 
 
 def doctor(args: argparse.Namespace) -> int:
@@ -77,7 +77,7 @@ def doctor(args: argparse.Namespace) -> int:
 
 
 def _print(terminal: Terminal, status: Status, name: str, detail: str) -> None:
-    terminal.say(f"{status:9}", _STYLES[status])
+    terminal.say(f"{status:9}", _STYLE_OF[status])
     terminal.say(f"{name:18} {detail}\n")
 
 

@@ -104,7 +104,7 @@ def parse(argv: Sequence[str] | None = None) -> Arguments:
     command = parser.commands[args.command]
     if unknown:
         command.refuse(_explain_unknown(unknown, args.command, parser))
-    if args.command == "chat" and args.model is None:
+    if args.command == "chat" and not args.model:
         command.refuse(f"--model must name the model, as in: {_ASK}; `strands-portkey models` lists what there is")
     return args
 
@@ -137,7 +137,7 @@ class _Parser(argparse.ArgumentParser):
 
 def _explain_no_command(words: Sequence[str], parser: _Parser) -> str:
     """Return what to do about a command line that does not begin with a command."""
-    known = f"the command must be {', '.join(parser.commands)}"
+    known = f"the command must be one of {', '.join(parser.commands)}"
     if not words:
         return f"{known}; got none"
     if words[0].startswith("-"):
@@ -171,7 +171,7 @@ def _seconds(text: str) -> float:
     except ValueError:
         seconds = inf
     if not 0 < seconds <= _LONGEST_DEADLINE:
-        raise argparse.ArgumentTypeError(f"must be seconds, above 0 and up to {_LONGEST_DEADLINE}; got something else")
+        raise argparse.ArgumentTypeError(f"must be seconds, above 0 and up to {_LONGEST_DEADLINE}; got other text")
     return seconds
 
 
@@ -189,7 +189,7 @@ def _make_parser() -> _Parser:
         action="version",
         version=f"%(prog)s {__version__} ({used}, Python {platform.python_version()})",
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(prog=parser.prog, dest="command", required=True, metavar="COMMAND")
     parser.commands = commands.choices
 
     said = "check the settings, the gateway behind them and what comes through for a model"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio  # noqa: TID251 - an agent has a loop of its own, a list needs one
+import asyncio  # noqa: TID251 - an agent brings its own loop, a list needs one
 
 from strands_portkey._cli.settings import EXIT_FAILED, EXIT_OK, Settings
 from strands_portkey._cli.terminal import Terminal
@@ -18,9 +18,13 @@ def models(settings: Settings, terminal: Terminal) -> int:
     Raises:
         BrokenPipeError: If nobody reads the list any more.
     """
+    return asyncio.run(_print_models(settings, terminal))
+
+
+async def _print_models(settings: Settings, terminal: Terminal) -> int:
     terminal.status(f"asking {settings.endpoint.base_url}")
     try:
-        ids = asyncio.run(settings.model().list_models())
+        ids = await settings.model().list_models()
     except PortkeyError as error:
         terminal.complain(error)
         return EXIT_FAILED

@@ -71,11 +71,11 @@ class Terminal:
         """Show what is waited for, on a terminal only, until something else is written."""
         if self._is_live:
             self.end()
+            self._has_status = True
             shown = self._pattern.sub("***", _CONTROL_CHARACTERS.sub("", text))
             shown = shown[: shutil.get_terminal_size().columns - 1]  # Only one row is erased.
             sys.stderr.write(_ERASED + _styled(shown, sys.stderr, "dim"))
             sys.stderr.flush()
-            self._has_status = True
 
     def end(self) -> None:
         """Write the text that is held back, at the end of an answer, and erase the status."""
