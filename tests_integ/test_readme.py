@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import re
@@ -17,6 +18,7 @@ from itertools import takewhile
 from pathlib import Path
 
 import pytest
+from strands.types.content import Messages, SystemContentBlock
 
 from tests_integ.gateway import START_SECONDS, free_port, says_hey
 from tests_integ.upstream import Upstream
@@ -161,3 +163,24 @@ def test_an_installation_from_git_has_the_command(tmp_path: Path, tool: str) -> 
     if tool != "uvx":
         said = run(python.parent / "strands-portkey", "--version", cwd=tmp_path)
     assert version("strands-agents-portkey") in said
+
+
+CACHED: Messages = [{"role": "user", "content": [{"text": "Hi"}, {"cachePoint": {"type": "default"}}]}]
+SYSTEM: list[SystemContentBlock] = [{"text": "Be brief."}, {"cachePoint": {"type": "default"}}]
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "marks"),
+    [("openai", "OpenAIModel", 0), ("litellm", "LiteLLMModel", 1)],
+    ids=["openai", "litellm"],
+)
+def test_other_providers_for_gateways_send_the_cache_points_that_the_readme_says(
+    module: str, name: str, marks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # Without it the import asks the network.
+    pytest.importorskip(module)
+    model = getattr(importlib.import_module(f"strands.models.{module}"), name)(model_id="claude-sonnet-4-5")
+
+    body = model.format_request(CACHED, [], system_prompt_content=SYSTEM)
+
+    assert json.dumps(body).count("cache_control") == marks
