@@ -22,7 +22,8 @@ from strands import Agent
 from typing_extensions import override
 
 from strands_portkey._errors import PortkeyConfigError, PortkeyError
-from strands_portkey._settings.config import Api, ClientArgs, Endpoint, PortkeyConfig, split_client_args
+from strands_portkey._settings.config import Api, ClientArgs, PortkeyConfig
+from strands_portkey._settings.endpoint import Endpoint, split_client_args
 from strands_portkey._settings.headers import request_headers, secrets
 from strands_portkey._settings.secrets import masked
 from strands_portkey.model import OnResponse, PortkeyModel
