@@ -21,7 +21,7 @@ from strands.models.model import BaseModelConfig
 
 import strands_portkey
 from strands_portkey import ClientArgs, PortkeyConfig, PortkeyError, ResponseMetadata, Timeouts
-from strands_portkey._cli.main import _make_parser
+from strands_portkey._cli.main import parse
 from strands_portkey._wires.chat.dialects import DIALECTS, Dialect, find_mechanisms
 from tests_integ.bench.chart import DRAWN, PANELS, THEMES, panel
 from tests_integ.bench.contenders import NAMES
@@ -259,9 +259,12 @@ def test_the_quickstart_with_the_hosted_gateway_reaches_it(
     assert json.loads(request.content)["model"] == "@openai-prod/gpt-4o"
 
 
-@pytest.mark.parametrize("command", re.findall(r"^strands-portkey .*", "\n".join(TEXTS.values()), re.MULTILINE))
+@pytest.mark.parametrize(
+    "command",
+    sorted(set(re.findall(r"^(?:[^|`\n]* \| )?(strands-portkey .*)", "\n".join(TEXTS.values()), re.MULTILINE))),
+)
 def test_each_command_shown_is_accepted(command: str) -> None:
-    assert _make_parser().parse_args(shlex.split(command)[1:]).command
+    assert parse(shlex.split(command)[1:]).command
 
 
 @pytest.mark.parametrize("page", TEXTS)
