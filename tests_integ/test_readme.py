@@ -104,7 +104,7 @@ def container(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_doctor_says_what_the_quickstart_shows(
     container: Path, npm_gateway: str, patient_upstream: Upstream
 ) -> None:
-    _, doctor, _ = blocks("With your own gateway", "bash")
+    _, doctor, *_ = blocks("With your own gateway", "bash")
     export, command = doctor.strip().splitlines()
     name, key = re.fullmatch(r'export (\w+)="(.*)"', export).groups()  # type: ignore[union-attr]
     program, *options = command.split()
