@@ -135,6 +135,7 @@ class CompletionUsage(TypedDict, total=False):
 class ChatCompletionChunk(TypedDict, total=False):
     """One chunk of a stream, or a complete JSON answer: they only differ in `delta` and `message`."""
 
+    id: object
     model: str | None
     provider: str | None
     choices: _Choices[Choice] | None

@@ -147,7 +147,7 @@ class ChatTranslator(Translator):
         if hook_results := chunk.get("hook_results"):
             self.hook_results.update(hook_results)
         if choices := chunk.get("choices"):
-            self.model = self.model or chunk.get("model")
+            self.model = self.model or self._named(chunk)
             for choice in choices:
                 if choice.get("index") != self._choice and not self._counts(choice, chunk.get("provider")):
                     continue
@@ -156,6 +156,12 @@ class ChatTranslator(Translator):
         if not events or self._finish_reason is not None:  # Sources come beside nothing else, or at the end.
             self._sources |= find_sources(data)
         return events if self.has_begun else self.begin(events)
+
+    def _named(self, chunk: ChatCompletionChunk) -> str | None:
+        """Return who answers, and keep under which id."""
+        if isinstance(response_id := chunk.get("id"), str):
+            self.response_id = response_id or self.response_id
+        return chunk.get("model")
 
     def read(self, event: str | None, data: str) -> ChatCompletionChunk | None:
         """Return the chunk that a message is, or None for the last message.
