@@ -54,7 +54,9 @@ def shown_headers(headers: Mapping[str, str], sent: Collection[str], quoter: Quo
     ]
     shown = quoter.hide_headers({name: headers[name] for name in names[:_MOST_HEADERS]})
     return {
-        name: text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}..." for name, text in shown.items()
+        name: text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}..."
+        for name, text in shown.items()
+        if name in headers  # Else it held a key.
     }
 
 

@@ -38,6 +38,7 @@ from strands_portkey._wires.chat.shapes import (
     ToolCallDelta,
     UnreadableChunkError,
     parse_chunk,
+    read_id,
 )
 from strands_portkey._wires.chat.sources import find_sources
 from strands_portkey._wires.chat.tool_calls import ToolCalls
@@ -147,7 +148,7 @@ class ChatTranslator(Translator):
         if hook_results := chunk.get("hook_results"):
             self.hook_results.update(hook_results)
         if choices := chunk.get("choices"):
-            self.model = self.model or self._named(chunk)
+            self.model = self.model or self._introduced(chunk, data)
             for choice in choices:
                 if choice.get("index") != self._choice and not self._counts(choice, chunk.get("provider")):
                     continue
@@ -157,10 +158,10 @@ class ChatTranslator(Translator):
             self._sources |= find_sources(data)
         return events if self.has_begun else self.begin(events)
 
-    def _named(self, chunk: ChatCompletionChunk) -> str | None:
-        """Return who answers, and keep under which id."""
-        if isinstance(response_id := chunk.get("id"), str):
-            self.response_id = response_id or self.response_id
+    def _introduced(self, chunk: ChatCompletionChunk, data: str) -> str | None:
+        """Return who answers, if that is said, and keep the id of the first chunk."""
+        if self.response_id is None:
+            self.response_id = read_id(data) or ""
         return chunk.get("model")
 
     def read(self, event: str | None, data: str) -> ChatCompletionChunk | None:
