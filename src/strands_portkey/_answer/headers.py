@@ -27,7 +27,7 @@ _REQUEST_IDS: Final = (
 # Cookies and other secrets of the other side, and what is for the transfer or for browsers alone.
 _UNTOLD: Final = re.compile(
     r"cookie|authori[sz]ation|authenticat|credential|secret|passw|(?:api|access)-key|(?:security|access|session)-token"
-    r"|^(?:connection|keep-alive|trailer|transfer-encoding|upgrade|vary|content-.*|accept-.*|access-control-.*"
+    r"|^(?:connection|date|keep-alive|trailer|transfer-encoding|upgrade|vary|content-.*|accept-.*|access-control-.*"
     r"|alt-svc|nel|report-to|cache-control|expires|pragma|strict-transport-security|x-(?:content-type|frame)-options"
     r"|cross-origin-.*|permissions-policy|referrer-policy|x-xss-protection)$"
 )
