@@ -38,7 +38,7 @@ from strands_portkey import (
     PortkeyTimeoutError,
     ResponseMetadata,
 )
-from tests_integ.upstream import Gate, Reply, Request, Upstream, json_reply, sse_reply
+from tests_integ.upstream import Gate, Piece, Reply, Request, Upstream, json_reply, sse_reply
 from tests_integ.wires import openai
 
 HELLO: Messages = [{"role": "user", "content": [{"text": "Hello"}]}]
@@ -408,7 +408,7 @@ async def test_an_error_names_the_request_for_support_and_has_the_headers(server
     assert str(caught.value).endswith("\nRequest id: req_1")
 
 
-BROKEN = {
+BROKEN: dict[str, list[bytes]] = {
     "an error": [openai.chunk({"content": "a"}), openai.sse({"error": {"message": "No"}})],
     "no finish reason": [openai.chunk({"content": "a"}), openai.DONE],
     "no chunk": [openai.chunk({"content": "a"}), b"data: {\n\n"],
@@ -429,7 +429,7 @@ async def test_an_error_in_the_middle_of_an_answer_has_the_headers_too(server, p
 
 
 async def test_a_timeout_in_the_middle_of_an_answer_has_the_headers_too(server):
-    pieces = [openai.chunk({"content": "a"}), Gate()]
+    pieces: list[Piece] = [openai.chunk({"content": "a"}), Gate()]
     server.reply(Reply(200, {**BY_A_PROVIDER, "content-type": "text/event-stream"}, pieces))
 
     with pytest.raises(PortkeyTimeoutError) as caught:

@@ -22,7 +22,6 @@ TELLING = {
     "the gateway": {"x-portkey-trace-id": "t", "x-portkey-cache-status": "MISS"},
     "throttled": {"retry-after": "7", "retry-after-ms": "7000", "x-should-retry": "true"},
     "a proxy": {
-        "date": "Tue, 27 Jan 2026 12:00:00 GMT",
         "server": "cloudflare",
         "via": "1.1 google",
         "cf-ray": "1-FRA",
@@ -41,7 +40,7 @@ def test_what_tells_something_of_the_answer_is_shown(headers):
         *("set-cookie", "set-cookie2", "cookie", "authorization", "proxy-authorization", "www-authenticate"),
         *("x-api-key", "api-key", "x-amz-security-token", "x-session-token", "x-client-secret", "authentication-info"),
         *("content-type", "content-encoding", "transfer-encoding", "connection", "access-control-allow-origin", "vary"),
-        *("strict-transport-security", "alt-svc", "nel", "x-content-type-options", "n" * 81),
+        *("strict-transport-security", "alt-svc", "nel", "date", "x-content-type-options", "n" * 81),
     ],
 )
 def test_cookies_credentials_and_what_serves_the_transfer_are_not_shown(name):
