@@ -222,6 +222,59 @@ def test_the_quickstart_with_the_hosted_gateway_reaches_it(
     assert json.loads(request.content)["model"] == "@openai-prod/gpt-4o"
 
 
+def _run_observer(server: Upstream, monkeypatch: pytest.MonkeyPatch, word: str) -> dict[str, object]:
+    """Run the one block on observability that has a word, with a server in the place of the gateway."""
+    monkeypatch.setenv("PORTKEY_BASE_URL", server.base_url)
+    namespace: dict[str, object] = {}
+    (block,) = (block for block in BLOCKS["Observability"] if word in block)
+    exec(block, namespace)  # noqa: S102
+    return namespace
+
+
+@pytest.mark.parametrize(
+    ("model", "cached", "cost"),
+    [
+        pytest.param("gpt-4o-2024-08-06", 0, (1_000 * 2.5 + 100 * 10) / 1_000_000, id="served under another name"),
+        pytest.param("gpt-4o-mini-2024-07-18", 0, (1_000 * 0.15 + 100 * 0.6) / 1_000_000, id="the longest name"),
+        pytest.param("gpt-4o", 400, (600 * 2.5 + 400 * 1.25 + 100 * 10) / 1_000_000, id="read from a cache"),
+    ],
+)
+@pytest.mark.usefixtures("_keys")
+def test_the_recipe_for_costs_prices_the_tokens_of_the_model_that_served(
+    server: Upstream, monkeypatch: pytest.MonkeyPatch, model: str, cached: int, cost: float
+) -> None:
+    usage = {"prompt_tokens": 1_000, "completion_tokens": 100, "prompt_tokens_details": {"cached_tokens": cached}}
+    server.reply(openai.stream(openai.text("Paris."), usage=usage, model=model))
+
+    assert _run_observer(server, monkeypatch, "PRICES")["costs"] == [pytest.approx(cost)]
+
+
+@pytest.mark.parametrize(
+    ("headers", "warnings"),
+    [
+        ({"x-ratelimit-remaining-requests": "4"}, ["openai lets only 4 more requests through"]),
+        ({"anthropic-ratelimit-requests-remaining": "0"}, ["openai lets only 0 more requests through"]),
+        ({"x-ratelimit-remaining-req-minute": "1"}, ["openai lets only 1 more requests through"]),
+        ({"x-ratelimit-remaining-requests": "5"}, []),
+        ({}, []),
+    ],
+)
+@pytest.mark.usefixtures("_keys")
+def test_the_recipe_for_rate_limits_warns_before_they_are_reached(
+    server: Upstream,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    headers: dict[str, str],
+    warnings: list[str],
+) -> None:
+    whole = openai.stream(openai.text("Paris."))
+    server.reply(replace(whole, headers={**whole.headers, "x-portkey-provider": "openai", **headers}))
+
+    _run_observer(server, monkeypatch, "REMAINING")
+
+    assert [record.getMessage() for record in caplog.records if record.name == "root"] == warnings
+
+
 @pytest.mark.parametrize("command", re.findall(r"^strands-portkey .*", TEXT, re.MULTILINE))
 def test_each_command_shown_is_accepted(command: str) -> None:
     assert _make_parser().parse_args(shlex.split(command)[1:]).command
