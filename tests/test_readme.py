@@ -162,37 +162,31 @@ def _can_run(block: str) -> bool:
     return "strands.models.routing" not in block or find_spec("strands.models.routing") is not None
 
 
+def _run_block(server: Upstream, monkeypatch: pytest.MonkeyPatch, word: str) -> dict[str, Any]:
+    """Run the one block of all pages that has a word, with a server in the gateway's place; return what it defines."""
+    monkeypatch.setenv("PORTKEY_BASE_URL", server.base_url)
+    (block,) = (block for section in SECTIONS for block in _blocks(*section) if word in block)
+    namespace: dict[str, Any] = {}
+    exec(block, namespace)  # noqa: S102
+    return namespace
+
+
+@pytest.mark.usefixtures("_keys")
 def test_a_function_on_lambda_keeps_its_connection_and_replaces_a_dead_one(
     server: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PORTKEY_BASE_URL", server.base_url)
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-openai")
     server.script = lambda _: openai.stream(openai.text("Par", "is."))
-    namespace: dict[str, Any] = {}
-    (block,) = (block for block in _blocks(README, "Deployment") if "def handler(" in block)
-    exec(block, namespace)  # noqa: S102
-    handler = namespace["handler"]
+    namespace = _run_block(server, monkeypatch, "def handler(")
+    handler, loop = namespace["handler"], namespace["loop"]
 
     answers = [handler({"question": "What is the capital of France?"}, None) for _ in range(2)]
     server.drop_connections()
     answers.append(handler({"question": "What is the capital of France?"}, None))
 
-    loop = namespace["loop"]
     loop.run_until_complete(loop.shutdown_asyncgens())  # This closes its connections.
     loop.close()
     assert answers == [{"answer": "Paris.\n"}] * 3
     assert [request.connection for request in server.requests] == [0, 0, 1]
-
-
-def _run_recipe(server: Upstream, monkeypatch: pytest.MonkeyPatch, word: str) -> Agent:
-    """Run the one block that has a word, with a server in the place of the gateway; return the block's agent."""
-    monkeypatch.setenv("PORTKEY_BASE_URL", server.base_url)
-    namespace: dict[str, object] = {}
-    (block,) = (block for block in _blocks(f"{DOCS}/failures.md", "What is tried again") if word in block)
-    exec(block, namespace)  # noqa: S102
-    agent = namespace["agent"]
-    assert isinstance(agent, Agent)
-    return agent
 
 
 def _cut_after_a_word() -> Reply:
@@ -208,7 +202,7 @@ def test_the_recipe_for_failures_in_the_middle_of_an_answer_brings_the_whole_one
 ) -> None:
     server.reply(_cut_after_a_word(), openai.stream(openai.text("Par", "is.")))
 
-    agent = _run_recipe(server, monkeypatch, "RetryWhatMayPass")
+    agent = _run_block(server, monkeypatch, "RetryWhatMayPass")["agent"]
 
     assert _said(agent) == ["What is the capital of France?", "Paris."]
     assert len(server.requests) == 2
@@ -220,7 +214,7 @@ def test_the_recipe_for_failures_in_the_middle_of_an_answer_leaves_what_will_not
     server.reply(openai.error(400, "No such parameter"))
 
     with pytest.raises(PortkeyError, match="No such parameter"):
-        _run_recipe(server, monkeypatch, "RetryWhatMayPass")
+        _run_block(server, monkeypatch, "RetryWhatMayPass")["agent"]
 
     assert len(server.requests) == 1
 
@@ -240,7 +234,7 @@ def test_the_recipe_for_another_model_asks_it_when_the_first_one_fails(
     whole = openai.stream(openai.text("Par", "is."))
     server.script = lambda request: failure if request.json["model"] == "gpt-4o" else whole
 
-    agent = _run_recipe(server, monkeypatch, "ModelRouter")
+    agent = _run_block(server, monkeypatch, "ModelRouter")["agent"]
 
     assert _said(agent) == ["What is the capital of France?", "Paris."]
     assert [request.json["model"] for request in server.requests] == ["gpt-4o", "claude-sonnet-4-5"]
@@ -257,6 +251,50 @@ def test_the_quickstart_with_the_hosted_gateway_reaches_it(
     assert str(request.url) == "https://api.portkey.ai/v1/chat/completions"
     assert request.headers["x-portkey-api-key"] == "pk-portkey"
     assert json.loads(request.content)["model"] == "@openai-prod/gpt-4o"
+
+
+@pytest.mark.parametrize(
+    ("model", "cached", "cost"),
+    [
+        pytest.param("gpt-4o-2024-08-06", 0, (1_000 * 2.5 + 100 * 10) / 1_000_000, id="served under another name"),
+        pytest.param("gpt-4o-mini-2024-07-18", 0, (1_000 * 0.15 + 100 * 0.6) / 1_000_000, id="the longest name"),
+        pytest.param("gpt-4o", 400, (600 * 2.5 + 400 * 1.25 + 100 * 10) / 1_000_000, id="read from a cache"),
+    ],
+)
+@pytest.mark.usefixtures("_keys")
+def test_the_recipe_for_costs_prices_the_tokens_of_the_model_that_served(
+    server: Upstream, monkeypatch: pytest.MonkeyPatch, model: str, cached: int, cost: float
+) -> None:
+    usage = {"prompt_tokens": 1_000, "completion_tokens": 100, "prompt_tokens_details": {"cached_tokens": cached}}
+    server.reply(openai.stream(openai.text("Paris."), usage=usage, model=model))
+
+    assert _run_block(server, monkeypatch, "PRICES")["costs"] == [pytest.approx(cost)]
+
+
+@pytest.mark.parametrize(
+    ("headers", "warnings"),
+    [
+        ({"x-ratelimit-remaining-requests": "4"}, ["openai lets only 4 more requests through"]),
+        ({"anthropic-ratelimit-requests-remaining": "0"}, ["openai lets only 0 more requests through"]),
+        ({"x-ratelimit-remaining-req-minute": "1"}, ["openai lets only 1 more requests through"]),
+        ({"x-ratelimit-remaining-requests": "5"}, []),
+        ({}, []),
+    ],
+)
+@pytest.mark.usefixtures("_keys")
+def test_the_recipe_for_rate_limits_warns_before_they_are_reached(
+    server: Upstream,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    headers: dict[str, str],
+    warnings: list[str],
+) -> None:
+    whole = openai.stream(openai.text("Paris."))
+    server.reply(replace(whole, headers={**whole.headers, "x-portkey-provider": "openai", **headers}))
+
+    _run_block(server, monkeypatch, "REMAINING")
+
+    assert [record.getMessage() for record in caplog.records if record.name == "root"] == warnings
 
 
 @pytest.mark.parametrize(

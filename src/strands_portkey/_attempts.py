@@ -9,6 +9,7 @@ from typing import Final
 
 from pydantic import JsonValue
 
+from strands_portkey._answer.headers import find_request_id, find_trace_id
 from strands_portkey._answer.judgement import Judge
 from strands_portkey._answer.translator import Translator
 from strands_portkey._errors import (
@@ -171,6 +172,14 @@ def next_plan(plan: Plan, error: PortkeyError, call: Call, headers: Mapping[str,
     if plan.retries < plan.max_retries and (wait := _wait(plan, error, headers, jitter)) is not None:
         return replace(following, retries=plan.retries + 1, wait=wait)
     return None
+
+
+def place(error: PortkeyError, plan: Plan, headers: Mapping[str, str]) -> None:
+    """Write into an error which request it is of, and the headers of its answer, as they are shown."""
+    error.attempts = plan.attempt
+    error.headers = headers
+    error.request_id = find_request_id(headers)
+    error.trace_id = error.trace_id or find_trace_id(headers)
 
 
 def next_part(plan: Plan, translator: Translator) -> Plan | None:

@@ -249,7 +249,7 @@ def test_a_secret_is_known_whole_whatever_its_form(headers):
 
 def test_the_gateways_headers_become_facts():
     headers = {
-        "content-type": "text/event-stream",
+        "x-request-id": "req_1",
         "x-portkey-trace-id": "t",
         "x-portkey-provider": "openai",
         "x-portkey-cache-status": "HIT",
@@ -266,7 +266,8 @@ def test_the_gateways_headers_become_facts():
         retry_attempt_count=-1,
         last_used_option_index="config.targets[1]",
         hook_results={"before": []},
-        headers={name: value for name, value in headers.items() if name != "content-type"},
+        request_id="req_1",
+        headers=headers,
     )
 
 

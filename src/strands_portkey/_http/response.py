@@ -13,6 +13,8 @@ from pydantic import JsonValue
 from pydantic_core import from_json
 from typing_extensions import Self
 
+from strands_portkey._answer.counts import Stopwatch
+from strands_portkey._answer.headers import shown_headers
 from strands_portkey._answer.judgement import Judge
 from strands_portkey._answer.quoting import LONGEST_QUOTE
 from strands_portkey._errors import PortkeyAPIError, PortkeyGuardrailError, PortkeyStreamError, PortkeyTimeoutError
@@ -36,13 +38,14 @@ class GatewayResponse:
     closing already.
 
     Attributes:
-        status_code: HTTP status.
+        status_code: HTTP status; None where no answer has come.
         headers: Headers, with lower-case names; empty where no answer has come.
         is_stream: Whether the body is a stream of server-sent events.
         is_done: Whether the last message has come; the reader of `messages` sets it. The rest is read for a short time.
         is_whole: Whether the body was read to its end.
         hook_results: Verdicts of guardrails beside an error.
         judge: Makes its errors.
+        stopwatch: Measures the request and its answer, from when it is made.
     """
 
     def __init__(self, client: GatewayClient, request: Request, watch: Watch, judge: Judge | None = None) -> None:
@@ -53,13 +56,16 @@ class GatewayResponse:
         self._client = client
         self._request = request
         self._watch = watch
+        self._sent = request.headers
         self._limit = client.endpoint.max_event_bytes
         self.is_whole = False
+        self.status_code: int | None = None
         self.headers: dict[str, str] = {}
         self.hook_results: Mapping[str, JsonValue] = {}
         self._pending = 0  # Bytes since the last event.
         self._received = 0
         self.is_done = False
+        self.stopwatch = Stopwatch()
 
     async def __aenter__(self) -> Self:
         """Send the request and wait for the answer, whatever its status.
@@ -70,10 +76,11 @@ class GatewayResponse:
         """
         self._response, self._http_client = await self._client.send(self._request, self._watch)
         if not isinstance(self._http_client, Client):  # One of the caller's own adds headers.
-            self.judge.sent(self._response.request.headers)
-        self.status_code = self._response.status_code
+            self._sent = self._response.request.headers
+            self.judge.sent(self._sent)
+        self.status_code = status_code = self._response.status_code
         self.headers = dict(self._response.headers)
-        self.judge.answered(self.status_code, self.headers)
+        self.judge.answered(status_code, self.headers)
         is_stream = self.headers.get("content-type", "").lower().startswith("text/event-stream")
         self.is_stream = is_stream and self.status_code in _OK
         return self
@@ -103,6 +110,7 @@ class GatewayResponse:
         if not self.is_stream:
             yield None, await self._whole(head, pieces)
             return
+        self.stopwatch.first_byte()
         async with aclosing(EventSource(EventText(head, pieces, self.broken)).aiter_sse()) as sses:
             async for sse in sses:
                 self._pending = 0
@@ -120,6 +128,10 @@ class GatewayResponse:
             return b""
         self.is_stream, head = await find_events(pieces, is_named=self.is_stream)
         return head
+
+    def shown_headers(self) -> dict[str, str]:
+        """Return the headers that tell something of the answer, without keys; empty where none has come."""
+        return shown_headers(self.headers, frozenset(self._sent), self.judge)
 
     async def json(self) -> JsonValue:
         """Return the JSON of an answer that is no completion, None where it is empty.
