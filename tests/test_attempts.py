@@ -590,7 +590,7 @@ PLAIN = Question([user("a")], "m")
         (PLAN, UNAUTHORIZED, ASKED, "with renewed keys"),
         (PLAN, NO_SCHEMA, ASKED, "without the mechanism 'schema'"),
         (PLAN, refused(TO_OTHERS), Question([*TURN, user("b")], "m"), "without 1 refused thoughts"),
-        (PLAN, refused("The reasoning_content must be passed back"), ASKED, "with the model's reasoning"),
+        (PLAN, refused(MISSED[0]), ASKED, "with the model's reasoning"),
         (replace(PLAN, wire=RESPONSES), NO_INCLUDE, ASKED, "without include"),
         (
             UNKNOWN,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import re
@@ -156,10 +157,10 @@ def test_a_body_is_shown_on_one_line_without_keys_and_not_too_long(body, shown):
 
 @pytest.mark.parametrize("before", range(1980, 2000))
 def test_no_part_of_a_key_is_shown_where_a_text_is_cut(before):
-    shown = show_body(knowing(KEY), f'["{before * "b"}{KEY}{4000 * "e"}"]'.encode())
+    shown = show_body(knowing(KEY), f'["{before * "b"} {KEY} {4000 * "e"}"]'.encode())
 
     assert shown is not None
-    assert set(shown.partition("... (")[0]) <= set('["b*e')
+    assert set(shown.partition("... (")[0]) <= set('["b *e')
 
 
 @pytest.mark.parametrize(
@@ -296,6 +297,25 @@ def test_the_variable_shows_logs_from_a_level_on_once(monkeypatch, capsys, level
 
     lines = [line.split(" | ") for line in capsys.readouterr().err.splitlines()]
     assert [line[1:] for line in lines] == [[name, "strands_portkey.model", "here"] for name in shown]
+
+
+def test_the_variable_shows_only_what_no_handler_of_the_application_takes(monkeypatch, capsys):
+    monkeypatch.setenv(SETTING, "debug")
+    taken = io.StringIO()
+    other = logging.StreamHandler(taken)
+    other.setLevel(logging.WARNING)
+
+    with without_other_handlers():
+        switch_on()
+        PACKAGE.addHandler(logging.NullHandler())
+        PACKAGE.addHandler(other)
+        logging.getLogger("strands_portkey.model").info("one")
+        logging.getLogger("strands_portkey.model").warning("two")
+
+    assert [line.split(" | ")[1:] for line in capsys.readouterr().err.splitlines()] == [
+        ["INFO", "strands_portkey.model", "one"]
+    ]
+    assert taken.getvalue() == "two\n"
 
 
 @pytest.mark.parametrize(
