@@ -21,13 +21,14 @@ from strands.types.content import ContentBlock, Messages
 from strands_portkey import PortkeyModel
 from strands_portkey._answer.quoting import Quoter
 from strands_portkey._learned import Learned
-from strands_portkey._log import SETTING, show_body, show_headers, switch_on
+from strands_portkey._log import SETTING, body_sent, headers_received, headers_sent, switch_on
 from strands_portkey._settings.secrets import Masked
 from tests_integ.upstream import Upstream, json_reply
 from tests_integ.wires import openai
 
 HELLO: Messages = [{"role": "user", "content": [{"text": "Hello"}]}]
 KEY = "sk-very-secret-key"
+RANDOM = "7F6QXICGHJFZTE5M56WF7YW7DMXQY2Y5ACTFHNR3"
 PACKAGE = logging.getLogger("strands_portkey")
 
 
@@ -152,12 +153,12 @@ def test_a_turn_with_a_tool_a_retry_and_a_renewed_key_can_be_read_without_keys(s
     ],
 )
 def test_a_body_is_shown_on_one_line_without_keys_and_not_too_long(body, shown):
-    assert show_body(knowing(KEY), None if body is None else body.encode()) == shown
+    assert body_sent(knowing(KEY), None if body is None else body.encode()) == shown
 
 
 @pytest.mark.parametrize("before", range(1980, 2000))
 def test_no_part_of_a_key_is_shown_where_a_text_is_cut(before):
-    shown = show_body(knowing(KEY), f'["{before * "b"} {KEY} {4000 * "e"}"]'.encode())
+    shown = body_sent(knowing(KEY), f'["{before * "b"} {KEY} {4000 * "e"}"]'.encode())
 
     assert shown is not None
     assert set(shown.partition("... (")[0]) <= set('["b *e')
@@ -166,7 +167,7 @@ def test_no_part_of_a_key_is_shown_where_a_text_is_cut(before):
 @pytest.mark.parametrize(
     ("headers", "shown"),
     [
-        ({"x-portkey-provider": Masked("openai")}, "{'x-portkey-provider': 'openai'}"),
+        ({"x-provider": Masked("openai")}, "{'x-provider': 'openai'}"),
         ({"set-cookie": "session=1"}, "{'set-cookie': '***'}"),
         ({"a": f"Bearer {KEY}", KEY: "b"}, "{'a': 'Bearer ***', '***': 'b'}"),
         ({"a": "b\r\nDEBUG | forged\u2028"}, r"{'a': 'b\r\nDEBUG | forged\u2028'}"),
@@ -177,7 +178,42 @@ def test_no_part_of_a_key_is_shown_where_a_text_is_cut(before):
 def test_headers_are_shown_on_one_line_without_keys_and_not_too_long(headers, shown):
     quoter = knowing(KEY) if any(KEY in text for pair in headers.items() for text in pair) else Quoter()
 
-    assert show_headers(quoter, headers) == shown
+    assert headers_received(quoter, headers) == shown
+
+
+@pytest.mark.parametrize(
+    ("headers", "shown"),
+    [
+        ({"x-echo": f"{KEY[:12]}"}, "{'x-echo': ' ***'}"),
+        ({"x-echo": f"got {KEY[:8]}"}, "{'x-echo': 'got ***'}"),
+        ({"x-echo": f"got {KEY[:7]}"}, f"{{'x-echo': 'got {KEY[:7]}'}}"),
+        ({"request-id": "req_011CSHoEeqs5C35K2UUqR7Fy"}, "{'request-id': 'req_011CSHoEeqs5C35K2UUqR7Fy'}"),
+    ],
+    ids=["a piece of it", "after a word", "too short to tell", "no key"],
+)
+def test_a_key_that_was_cut_by_the_other_side_is_not_shown(headers, shown):
+    assert headers_received(knowing(KEY), headers) == shown
+
+
+@pytest.mark.parametrize(
+    ("headers", "shown"),
+    [
+        ({"x-portkey-structured-output": RANDOM}, "{'x-portkey-structured-output': '***'}"),
+        ({"x-portkey-custom-host": f'{{"{RANDOM}":1}}'}, "{'x-portkey-custom-host': '{\"***\":1}'}"),
+        ({"x-portkey-provider": "sk-proj-abcd_efgh-ijkl"}, "{'x-portkey-provider': '***'}"),
+        (
+            {"x-portkey-trace-id": RANDOM, "traceparent": RANDOM},
+            f"{{'x-portkey-trace-id': {RANDOM!r}, 'traceparent': {RANDOM!r}}}",
+        ),
+        (
+            {"anthropic-beta": "interleaved-thinking-2025-05-14"},
+            "{'anthropic-beta': 'interleaved-thinking-2025-05-14'}",
+        ),
+    ],
+    ids=["unknown setting", "wrong setting", "provider", "tracing", "feature"],
+)
+def test_a_key_in_the_wrong_place_is_not_shown(headers, shown):
+    assert headers_sent(Quoter(), headers) == shown
 
 
 async def test_what_a_client_of_the_callers_own_adds_is_shown_without_keys(server, caplog):

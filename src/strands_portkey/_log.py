@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from strands_portkey._answer.quoting import CONTROL, Quoter
-from strands_portkey._settings.secrets import name_of
+from strands_portkey._settings.secrets import name_of, without_likely_keys
 
 SETTING: Final = "STRANDS_PORTKEY_LOG"
 """The environment variable that switches the logs on."""
@@ -21,6 +21,10 @@ _LONGEST_TEXT: Final = 4_000  # Characters of one text in a body.
 _LONGEST_PART: Final = 100_000  # Characters of all headers, and of a body.
 # A text that is nothing but base64, as no prose is for so long; or the data of a URL, of any length.
 _BASE64: Final = re.compile(r'(?<!\\)"(data:[^",\\]{0,100},|(?=[A-Za-z0-9+/_-]{100}))([A-Za-z0-9+/_-]+={0,2})"')
+_PIECE: Final = 8  # Characters of a key that are not shown either.
+_TRACING_IDS: Final = re.compile(
+    r"^traceparent$|(?:trace|span)-id$"
+)  # Headers of the request that hold what looks like a key.
 _JSON_TEXT: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"')
 
 
@@ -59,14 +63,34 @@ def _is_for_no_other(record: logging.LogRecord) -> bool:
     return True
 
 
-def show_headers(quoter: Quoter, headers: Mapping[str, str]) -> str:
-    """Return headers without keys and cookies, on one line, and not too long."""
-    # A plain text, since the repr of a setting is masked whole.
-    shown = {name: "***" if name == "set-cookie" else str(text) for name, text in quoter.hide_headers(headers).items()}
-    return _shortened(repr(shown), _LONGEST_PART)
+def headers_sent(quoter: Quoter, headers: Mapping[str, str]) -> str:
+    """Return headers of a request without keys, also misplaced ones, on one line, and not too long."""
+    shown = _hidden_headers(quoter, headers).items()
+    return _one_line({name: text if _TRACING_IDS.search(name) else without_likely_keys(text) for name, text in shown})
 
 
-def show_body(quoter: Quoter, body: bytes | None) -> str | None:
+def headers_received(quoter: Quoter, headers: Mapping[str, str]) -> str:
+    """Return headers of an answer without keys and cookies, on one line, and not too long."""
+    shown = _hidden_headers(quoter, headers)
+    return _one_line(shown | dict.fromkeys(shown.keys() & {"set-cookie"}, "***"))
+
+
+def _hidden_headers(quoter: Quoter, headers: Mapping[str, str]) -> dict[str, str]:
+    return {name: _without_piece(quoter, text) for name, text in quoter.hide_headers(headers).items()}
+
+
+def _without_piece(quoter: Quoter, text: str) -> str:
+    """Return a text without a piece of a key at its end, where whoever sent it has cut it."""
+    is_piece = len(text) >= _PIECE and any(text[-_PIECE:] in key for key in quoter.keys)
+    return f"{text.rpartition(' ')[0]} ***" if is_piece else text
+
+
+def _one_line(headers: Mapping[str, str]) -> str:
+    # As plain texts, since the repr of a setting is masked whole.
+    return _shortened(repr({name: str(text) for name, text in headers.items()}), _LONGEST_PART)
+
+
+def body_sent(quoter: Quoter, body: bytes | None) -> str | None:
     """Return the JSON of a request without keys, on one line, with media and long texts shortened."""
     if body is None:
         return None

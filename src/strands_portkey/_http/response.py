@@ -24,7 +24,7 @@ from strands_portkey._http.decoding import WINDOWS, Inflater
 from strands_portkey._http.failures import bare, words_of
 from strands_portkey._http.sse import EventText, find_events
 from strands_portkey._json import LONG, has_too_many_parts
-from strands_portkey._log import show_body, show_headers
+from strands_portkey._log import body_sent, headers_received, headers_sent
 
 logger: Final = logging.getLogger(__name__)
 
@@ -102,8 +102,8 @@ class GatewayResponse:
             "method=<%s>, url=<%s>, headers=<%s>, body=<%s> | request",
             request.method,
             self.judge.quote(f"{self._client.endpoint.base_url}{request.path}", LONGEST_QUOTE),
-            show_headers(self.judge, request.headers),
-            show_body(self.judge, request.body),
+            headers_sent(self.judge, request.headers),
+            body_sent(self.judge, request.body),
         )
 
     def _log_answer(self) -> None:
@@ -112,8 +112,8 @@ class GatewayResponse:
         logger.debug(
             "status_code=<%d>, headers=<%s>, added=<%s> | answer",
             self.status_code,
-            show_headers(self.judge, self.headers),
-            show_headers(self.judge, {name: text for name, text in sent.items() if ours.get(name) != text}),
+            headers_received(self.judge, self.headers),
+            headers_sent(self.judge, {name: text for name, text in sent.items() if ours.get(name) != text}),
         )
 
     async def messages(self) -> AsyncGenerator[tuple[str | None, str], None]:
