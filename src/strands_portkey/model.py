@@ -481,9 +481,10 @@ class PortkeyModel(Model):
             remember(self._learned, plan, following, call.config["model_id"])
             said = str(error).partition("\n")[0]
             logger.info(
-                "attempt=<%d>, wait=<%.2f>, error=<%s> | trying again after: %s",
+                "attempt=<%d>, wait=<%.2f>, change=<%s>, error=<%s: %s> | trying again",
                 following.attempt,
                 following.wait,
+                following.change,
                 type(error).__name__,
                 said,
             )
@@ -509,6 +510,16 @@ class PortkeyModel(Model):
             api=plan.wire.name,
             attempt=plan.attempt,
         )
+        if logger.isEnabledFor(logging.DEBUG):
+            logger.debug(
+                "attempt=<%d>, model=<%s>, received=<%d>, usage=<%s>, metrics=<%s>, error=<%s> | end of the answer",
+                plan.attempt,
+                metadata.model,
+                translator.received,
+                translator.counts and translator.counts.to_usage(),
+                translator.stopwatch.metrics(),
+                answer.failure and type(answer.failure).__name__,
+            )
         if name := answering_upstream(metadata.provider, translator.model or call.config["model_id"]):
             self._learned.answered(plan.route, name)
         try:
@@ -516,7 +527,7 @@ class PortkeyModel(Model):
             if self._on_response is not None and (waiting := self._on_response(metadata)) is not None:
                 await waiting
         except Exception:
-            logger.exception("on_response failed")
+            logger.exception("attempt=<%d> | on_response failed", plan.attempt)
         return metadata
 
 
@@ -544,5 +555,6 @@ def _last_events(answer: _Exchange, config: PortkeyConfig) -> list[StreamEvent]:
         return translator.deny(error, answer.metadata)
     if isinstance(error, PortkeyAPIError) or not translator.is_finished:
         raise error
-    logger.warning("error=<%s> | the answer was whole, what followed it is lost", error)
+    said = str(error).partition("\n")[0]
+    logger.warning("error=<%s: %s> | the answer was whole, what followed it is lost", type(error).__name__, said)
     return translator.finish(answer.metadata)

@@ -41,6 +41,11 @@ class Request:
     headers: Mapping[str, str]
     may_reuse: bool = True
 
+    @property
+    def method(self) -> str:
+        """Its method in HTTP."""
+        return "GET" if self.body is None else "POST"
+
 
 class GatewayClient:
     """Sends requests to one gateway from any event loop or thread.
@@ -128,7 +133,7 @@ class GatewayClient:
         else:
             timeout = client.timeout
         built = client.build_request(
-            "GET" if request.body is None else "POST",
+            request.method,
             f"{self.endpoint.base_url}{request.path}",
             content=request.body,
             headers=request.headers,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing, suppress
 from typing import Final
@@ -25,6 +26,9 @@ from strands_portkey._http.decoding import WINDOWS, Inflater
 from strands_portkey._http.failures import bare, words_of
 from strands_portkey._http.sse import EventText, find_events
 from strands_portkey._json import LONG, has_too_many_parts
+from strands_portkey._log import body_sent, headers_received, headers_sent
+
+logger: Final = logging.getLogger(__name__)
 
 _ERROR_BYTES: Final = 2**20  # How much of an error's body is read.
 _OK: Final = range(200, 300)
@@ -74,6 +78,8 @@ class GatewayResponse:
             PortkeyConnectionError: If none comes.
             RequestCancelledError: If the signal is set first.
         """
+        if logger.isEnabledFor(logging.DEBUG):
+            self._log_request()
         self._response, self._http_client = await self._client.send(self._request, self._watch)
         if not isinstance(self._http_client, Client):  # One of the caller's own adds headers.
             self._sent = self._response.request.headers
@@ -81,6 +87,8 @@ class GatewayResponse:
         self.status_code = status_code = self._response.status_code
         self.headers = dict(self._response.headers)
         self.judge.answered(status_code, self.headers)
+        if logger.isEnabledFor(logging.DEBUG):
+            self._log_answer()
         is_stream = self.headers.get("content-type", "").lower().startswith("text/event-stream")
         self.is_stream = is_stream and self.status_code in _OK
         return self
@@ -94,6 +102,26 @@ class GatewayResponse:
             usable = self.is_whole and self.status_code in _OK and is_reusable(self._response)
         finally:
             await self._client.give_back(self._http_client, usable=usable)
+
+    def _log_request(self) -> None:
+        request = self._request
+        logger.debug(
+            "method=<%s>, url=<%s>, headers=<%s>, body=<%s> | request",
+            request.method,
+            self.judge.quote(f"{self._client.endpoint.base_url}{request.path}", LONGEST_QUOTE),
+            headers_sent(self.judge, request.headers),
+            body_sent(self.judge, request.body),
+        )
+
+    def _log_answer(self) -> None:
+        """Log the beginning of the answer, and the headers that httpx, or a client of the caller's own, has sent."""
+        ours, sent = self._request.headers, self._response.request.headers
+        logger.debug(
+            "status_code=<%d>, headers=<%s>, added=<%s> | answer",
+            self.status_code,
+            headers_received(self.judge, self.headers),
+            headers_sent(self.judge, {name: text for name, text in sent.items() if ours.get(name) != text}),
+        )
 
     async def messages(self) -> AsyncGenerator[tuple[str | None, str], None]:
         """Yield event and data of each message, up to the end of the body; a JSON answer is one, without an event.
