@@ -7,18 +7,19 @@ import gc
 import os
 import pickle
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 
 import httpx
 import pytest
 from strands import Agent
+from strands.types.content import Messages
 
 from strands_portkey import PortkeyConfigError, PortkeyConnectionError, PortkeyModel
 from tests_integ.upstream import Gate, Reply, Upstream, sse_reply
 
 SAYS_HI = sse_reply([b'data: {"choices":[{"delta":{"content":"Hi"},"finish_reason":"stop"}]}\n\n', b"data: [DONE]\n\n"])
-HELLO = [{"role": "user", "content": [{"text": "Hello"}]}]
+HELLO: Messages = [{"role": "user", "content": [{"text": "Hello"}]}]
 ONE_LOOP = "http_client must be used in one event loop only, since its connections work in no other; got a second one"
 CURE = "Hint: give a function that makes a new client, such as http_client=httpx.AsyncClient: it is called per loop"
 
@@ -194,7 +195,7 @@ async def test_a_function_is_called_once_for_calls_that_begin_at_the_same_time(s
         return auths[-1]
 
     model = make_model(server, made, auth=make_auth)
-    assert made.clients == auths == []
+    assert (made.clients, auths) == ([], [])
 
     assert await asyncio.gather(*[ask(model) for _ in range(200)]) == ["Hi"] * 200
     assert await ask(model) == "Hi"
@@ -314,6 +315,38 @@ async def test_a_client_that_the_caller_has_closed_is_made_anew(server):
 
     assert await ask(model) == "Hi"
     await model.aclose()
+    assert [client.is_closed for client in made.clients] == [True, True]
+
+
+async def test_an_answer_of_a_client_that_the_caller_has_closed_does_not_count_for_the_next(server):
+    begun, goes_on = asyncio.Event(), asyncio.Event()
+    clients: list[httpx.AsyncClient] = []
+
+    class Body(httpx.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            begun.set()
+            if len(clients) == 1:
+                await goes_on.wait()
+            for piece in SAYS_HI.pieces:
+                assert isinstance(piece, bytes)
+                yield piece
+
+    def make() -> httpx.AsyncClient:
+        answer = httpx.MockTransport(lambda _: httpx.Response(200, headers=SAYS_HI.headers, stream=Body()))
+        clients.append(httpx.AsyncClient(transport=answer))
+        return clients[-1]
+
+    model = make_model(server, make)
+    asking = asyncio.create_task(ask(model))
+    await begun.wait()
+    await clients[0].aclose()
+
+    assert await ask(model) == "Hi"
+    goes_on.set()
+    assert await asking == "Hi"
+    await model.aclose()
+
+    assert [client.is_closed for client in clients] == [True, True]
 
 
 @pytest.mark.filterwarnings("ignore:.*shutdown_asyncgens:ResourceWarning")  # asyncio's own.
@@ -391,18 +424,19 @@ class Locked(httpx.Auth):
         yield request
 
 
-async def ask_twice(model: PortkeyModel) -> list[str]:
-    return await asyncio.gather(ask(model), ask(model))
+async def ask_twice(model: PortkeyModel) -> tuple[str, str]:
+    first, second = await asyncio.gather(ask(model), ask(model))
+    return first, second
 
 
 @pytest.mark.parametrize("is_made", [False, True], ids=["given", "made"])
 def test_an_auth_that_holds_a_lock_serves_two_loops_only_where_a_function_makes_it(server, is_made):
     server.script = lambda _: SAYS_HI
     model = make_model(server, auth=Locked if is_made else Locked())
-    assert asyncio.run(ask_twice(model)) == ["Hi", "Hi"]
+    assert asyncio.run(ask_twice(model)) == ("Hi", "Hi")
 
     if is_made:
-        assert asyncio.run(ask_twice(model)) == ["Hi", "Hi"]
+        assert asyncio.run(ask_twice(model)) == ("Hi", "Hi")
     else:
         hint = "give a function that makes it: it is called for each event loop"
         with pytest.raises(PortkeyConnectionError, match="different event loop") as caught:

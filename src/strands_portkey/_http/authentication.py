@@ -47,13 +47,15 @@ async def send_authenticated(
     key = first.headers.get("authorization")
     place = _place(first)
     response: httpx.Response | None = None
+    number = 0
     async with aclosing(auth.async_auth_flow(first)) as flow:
-        for _ in range(_MOST_REQUESTS):
+        while True:
+            number += 1
             try:
                 made = await _of_auth(partial(watch.wait, partial(_next, flow, response), "keys"), judge)
                 if made is None and response is not None:
                     return response
-                request = _checked(made, place, key)
+                request = _allowed(made, number, place, key)
                 judge.sent(dict(request.headers))  # A copy: the auth may change the same request once more.
                 if response is not None:
                     await watch.wait(partial(_drain, response), "body")
@@ -64,9 +66,6 @@ async def send_authenticated(
             request.extensions = {**first.extensions, **request.extensions}
             sending = partial(send, request)
             response = await (sending() if _place(request) == place else _of_auth(sending, judge))
-    if response is not None:
-        await response.aclose()
-    raise PortkeyConnectionError(f"client_args['auth'] must end after {_MOST_REQUESTS} requests; it did not")
 
 
 def _place(request: httpx.Request) -> tuple[str, str]:
@@ -93,8 +92,10 @@ async def _next(flow: AsyncGenerator[httpx.Request, httpx.Response], response: h
         return None
 
 
-def _checked(made: object, place: tuple[str, str], key: str | None) -> httpx.Request:
+def _allowed(made: object, number: int, place: tuple[str, str], key: str | None) -> httpx.Request:
     """Return a request of an auth, which must leave alone the key that the call's had before."""
+    if number > _MOST_REQUESTS:
+        raise PortkeyConnectionError(f"client_args['auth'] must end after {_MOST_REQUESTS} requests; it did not")
     if not isinstance(made, httpx.Request):
         raise PortkeyConfigError(f"client_args['auth'] must yield an httpx.Request; got {type_of(made)}")
     if key is not None and _place(made) == place and made.headers.get("authorization") != key:

@@ -118,10 +118,6 @@ class GivenClient:
         self._client = client
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    def __reduce__(self) -> tuple[type[GivenClient], tuple[httpx.AsyncClient]]:
-        """Create a copy, which may be used in another loop."""
-        return type(self), (self._client,)
-
     async def take(self, **_: bool) -> tuple[httpx.AsyncClient, bool]:
         """Return the client, which knows itself whether its connections can be used.
 
