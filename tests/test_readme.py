@@ -119,6 +119,8 @@ def _keys(monkeypatch: pytest.MonkeyPatch) -> None:
     """Set the keys that the blocks read."""
     for provider in ("OPENAI", "ANTHROPIC", "GROQ"):
         monkeypatch.setenv(f"{provider}_API_KEY", f"sk-{provider.lower()}")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, name.lower())
 
 
 @pytest.fixture

@@ -101,8 +101,10 @@ class PortkeyModel(Model):
 
     Args:
         client_args: How to reach the gateway and how it routes: see `ClientArgs`.
-        http_client: An ``httpx.AsyncClient`` of your own. It is used as it is, never closed, and serves one event
-            loop only. Without one, connections are made, kept and closed for each event loop.
+        http_client: An ``httpx.AsyncClient`` of your own, or a function that makes one. A client is used as it is,
+            never closed, and serves one event loop only. A function is called once for each event loop; what it makes
+            is closed with its loop, and by `aclose` while no answer is being read. Without one, connections are made,
+            kept and closed for each event loop.
         on_response: Called with a `ResponseMetadata` once for each request to a model, when its answer, good or bad,
             has ended, or when it is known that none comes. May be async.
         **model_config: What to ask for: see `PortkeyConfig`.
@@ -128,7 +130,7 @@ class PortkeyModel(Model):
         self,
         client_args: ClientArgs | Mapping[str, object] | None = None,
         *,
-        http_client: AsyncClient | None = None,
+        http_client: AsyncClient | Callable[[], AsyncClient] | None = None,
         on_response: OnResponse | None = None,
         **model_config: Unpack[PortkeyConfig],
     ) -> None:

@@ -116,6 +116,27 @@ def a_client_of_the_callers_own_is_taken(client: httpx.AsyncClient) -> PortkeyMo
     return PortkeyModel(model_id="gpt-4o", http_client=client)
 
 
+def a_function_that_makes_a_client_is_taken() -> list[PortkeyModel]:
+    return [
+        PortkeyModel(model_id="gpt-4o", http_client=httpx.AsyncClient),
+        PortkeyModel(model_id="gpt-4o", http_client=lambda: httpx.AsyncClient(http2=True)),
+    ]
+
+
+def an_auth_is_taken(auth: httpx.Auth) -> list[PortkeyModel]:
+    given: ClientArgs = {"auth": auth}
+    made: ClientArgs = {"auth": lambda: httpx.BasicAuth("user", "password")}
+    return [
+        PortkeyModel(given, model_id="gpt-4o"),
+        PortkeyModel(made, model_id="gpt-4o"),
+        PortkeyModel({"auth": httpx.DigestAuth("user", "password")}, model_id="gpt-4o"),
+    ]
+
+
+def another_auth_is_refused() -> ClientArgs:
+    return {"auth": ("user", "password")}  # type: ignore[typeddict-item]
+
+
 def keep(answer: ResponseMetadata) -> None:
     assert_type(answer.status_code, int | None)
     assert_type(answer.usage, Usage | None)

@@ -21,7 +21,7 @@ from strands_portkey._answer.quoting import LONGEST_QUOTE
 from strands_portkey._errors import PortkeyAPIError, PortkeyGuardrailError, PortkeyStreamError, PortkeyTimeoutError
 from strands_portkey._http.cancellation import Phase, RequestCancelledError, Watch
 from strands_portkey._http.client import GatewayClient, Request
-from strands_portkey._http.connections import Client, is_reusable
+from strands_portkey._http.connections import is_reusable
 from strands_portkey._http.decoding import WINDOWS, Inflater
 from strands_portkey._http.failures import bare, words_of
 from strands_portkey._http.sse import EventText, find_events
@@ -80,10 +80,8 @@ class GatewayResponse:
         """
         if logger.isEnabledFor(logging.DEBUG):
             self._log_request()
-        self._response, self._http_client = await self._client.send(self._request, self._watch)
-        if not isinstance(self._http_client, Client):  # One of the caller's own adds headers.
-            self._sent = self._response.request.headers
-            self.judge.sent(self._sent)
+        self._response, self._http_client = await self._client.send(self._request, self._watch, self.judge)
+        self._sent = self._response.request.headers  # With those that an auth or a caller's client has added.
         self.status_code = status_code = self._response.status_code
         self.headers = dict(self._response.headers)
         self.judge.answered(status_code, self.headers)
