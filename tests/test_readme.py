@@ -129,6 +129,7 @@ def gateway(_keys: None) -> Iterator[respx.MockRouter]:
     with respx.mock(assert_all_called=False) as router:
         router.post(path__regex=r"/v1/chat/completions$").mock(side_effect=_answer)
         said = b"".join(responses.events(responses.message("Hello!")))
+        router.post("https://tokens.example.com/token").respond(json={"access_token": "token"})
         router.post(path__regex=r"/v1/responses$").respond(headers=_HEADERS, content=said)
         told = b"".join(
             piece for piece in anthropic.stream(anthropic.text("Hello!")).pieces if isinstance(piece, bytes)
