@@ -50,6 +50,7 @@ LAYERS = [
     {"_json"},
     {"_settings"},
     {"_request", "_answer"},
+    {"_log"},
     {"_tracing", "_endpoints", "_http", "_wires/wire"},
     {"_wires/chat", "_wires/responses", "_wires/messages"},
     {"_wires"},

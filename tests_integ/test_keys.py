@@ -13,7 +13,7 @@ import logging
 import socket
 import traceback
 import warnings
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Generator, Iterator
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any, Final
@@ -84,6 +84,7 @@ class Keys:
     client_header = fake_key("a default header of the caller's own client")
     client_cookie = fake_key("a cookie of the caller's own client")
     client_password = fake_key("password of the caller's own client")
+    session = fake_key("a token that an auth adds")
     misplaced = fake_key("a setting that takes no key")
 
 
@@ -243,7 +244,24 @@ def make_with_client(url: str, **more: Any) -> PortkeyModel:
     return PortkeyModel(client_args(base_url=url, **more), http_client=client, model_id="gpt-4o")
 
 
-MAKES: Final[dict[str, Make]] = {"direct": make_direct, "proxy": make_proxied, "own client": make_with_client}
+class Signing(httpx.Auth):
+    """Adds a token, as a signer of AWS does."""
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        request.headers["x-amz-security-token"] = Keys.session
+        yield request
+
+
+def make_signed(url: str, **more: Any) -> PortkeyModel:
+    return PortkeyModel(client_args(base_url=url, auth=Signing, **more), model_id="gpt-4o")
+
+
+MAKES: Final[dict[str, Make]] = {
+    "direct": make_direct,
+    "proxy": make_proxied,
+    "own client": make_with_client,
+    "signed": make_signed,
+}
 
 
 @pytest.fixture(params=MAKES)

@@ -107,6 +107,7 @@ def tree(spans: tuple[ReadableSpan, ...]) -> list[str]:
         for span in sorted(spans, key=lambda each: each.start_time or 0):
             if (span.parent.span_id if span.parent else None) == parent and span.context:
                 facts = {k: v for k, v in (span.attributes or {}).items() if k.startswith("portkey.")}
+                facts.pop("portkey.latency_ms", None)
                 lines.append(f"{'  ' * depth}{span.name}{' ' + json.dumps(facts) if facts else ''}")
                 add(span.context.span_id, depth + 1)
 
@@ -142,6 +143,8 @@ async def test_an_agent_with_two_turns_and_two_tools_is_one_trace(
     trace_id = f"{spans[0].context.trace_id:032x}" if spans[0].context else ""
     facts = json.dumps(
         {
+            "portkey.api": "chat",
+            "portkey.attempt": 1,
             "portkey.status_code": 200,
             "portkey.trace_id": trace_id,
             "portkey.provider": "openai",

@@ -12,6 +12,7 @@ from strands_portkey._errors import (
     PortkeyThrottledError,
     PortkeyTimeoutError,
 )
+from strands_portkey._log import switch_on as _switch_on
 from strands_portkey._settings.config import ClientArgs, PortkeyConfig, Timeouts
 from strands_portkey._version import __version__
 from strands_portkey.model import PortkeyModel
@@ -33,3 +34,5 @@ __all__ = [
     "Timeouts",
     "__version__",
 ]
+
+_switch_on()

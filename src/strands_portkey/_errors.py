@@ -16,6 +16,7 @@ All of them are subclasses of `PortkeyError`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Literal
 
 from pydantic import JsonValue
@@ -47,6 +48,10 @@ class PortkeyError(Exception):
     """
     attempts: int = 1
     """How many requests were sent before it was raised, its own included; its text says so where there were more."""
+    request_id: str | None = None
+    """The provider's id of the request, which its support asks for, if the answer had one; its text names it."""
+    headers: Mapping[str, str] = MappingProxyType({})
+    """Headers of the answer, as `ResponseMetadata.headers`; empty if no answer came."""
 
     def __init__(
         self,
@@ -72,8 +77,10 @@ class PortkeyError(Exception):
 
     @override
     def __str__(self) -> str:
-        """Return the message, the hint, and the number of attempts if there was more than one."""
+        """Return the message, the hint, the provider's id of the request, and how many were sent if more than one."""
         message = super().__str__()
+        if self.request_id:
+            message += f"\nRequest id: {self.request_id}"
         return message if self.attempts == 1 else f"{message}\nAttempts: {self.attempts}"
 
 

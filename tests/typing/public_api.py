@@ -13,6 +13,7 @@ from pydantic import BaseModel, JsonValue
 from strands import Agent
 from strands.models.model import CacheConfig, Model
 from strands.types.content import Messages
+from strands.types.event_loop import Usage
 from strands.types.exceptions import ContextWindowOverflowException, ModelThrottledException
 from strands.types.streaming import StreamEvent
 from typing_extensions import assert_type
@@ -115,8 +116,33 @@ def a_client_of_the_callers_own_is_taken(client: httpx.AsyncClient) -> PortkeyMo
     return PortkeyModel(model_id="gpt-4o", http_client=client)
 
 
+def a_function_that_makes_a_client_is_taken() -> list[PortkeyModel]:
+    return [
+        PortkeyModel(model_id="gpt-4o", http_client=httpx.AsyncClient),
+        PortkeyModel(model_id="gpt-4o", http_client=lambda: httpx.AsyncClient(http2=True)),
+    ]
+
+
+def an_auth_is_taken(auth: httpx.Auth) -> list[PortkeyModel]:
+    given: ClientArgs = {"auth": auth}
+    made: ClientArgs = {"auth": lambda: httpx.BasicAuth("user", "password")}
+    return [
+        PortkeyModel(given, model_id="gpt-4o"),
+        PortkeyModel(made, model_id="gpt-4o"),
+        PortkeyModel({"auth": httpx.DigestAuth("user", "password")}, model_id="gpt-4o"),
+    ]
+
+
+def another_auth_is_refused() -> ClientArgs:
+    return {"auth": ("user", "password")}  # type: ignore[typeddict-item]
+
+
 def keep(answer: ResponseMetadata) -> None:
-    assert_type(answer.status_code, int)
+    assert_type(answer.status_code, int | None)
+    assert_type(answer.usage, Usage | None)
+    assert_type(answer.latency_ms, int)
+    assert_type(answer.time_to_first_byte_ms, int | None)
+    assert_type(answer.request_id, str | None)
     assert_type(answer.trace_id, str | None)
     assert_type(answer.retry_attempt_count, int | None)
     assert_type(answer.last_used_option_index, str | None)

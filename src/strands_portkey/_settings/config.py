@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from ssl import SSLContext
-from typing import Final, Literal, Protocol, runtime_checkable
+from typing import Any, Final, Literal, Protocol, runtime_checkable
 
 from pydantic import ConfigDict, JsonValue, with_config
 from strands.models.model import BaseModelConfig, CacheConfig
@@ -52,6 +52,14 @@ class HttpxTimeout(Protocol):
     read: float | None
 
 
+class HttpxAuth(Protocol):
+    """An ``httpx.Auth``: what signs a request, or fetches a token for it."""
+
+    def async_auth_flow(self, request: Any) -> AsyncGenerator[Any, Any]:  # noqa: ANN401 - httpx's own classes
+        """Yield each request that is to be sent, and take the answer to it."""
+        ...
+
+
 class ClientArgs(TypedDict, total=False):
     """How to connect to the gateway and how it routes requests; every key is optional.
 
@@ -97,6 +105,12 @@ class ClientArgs(TypedDict, total=False):
     """Names of headers that the gateway leaves out of its logs."""
     headers: Headers | None
     """Further headers, sent unchanged: a mapping, or a function that returns one. They override settings."""
+    auth: HttpxAuth | Callable[[], HttpxAuth] | None
+    """What authenticates each request to the gateway as it is sent, such as with AWS SigV4 or a short-lived token: an
+    ``httpx.Auth``, or a function that makes one, called once for each event loop. It needs a function if it holds locks
+    or a client of asyncio. Each of its steps has the time of ``first_byte``. It sees all headers and the body, may send
+    further requests, and must not replace an `Authorization` that is set: give the provider's key in a `config` then.
+    """
     timeout: float | Timeouts | HttpxTimeout | None
     """The client's timeouts: `Timeouts`, one number of seconds for the first three of these, an ``httpx.Timeout``, or
     None for no limits.

@@ -55,6 +55,7 @@ class Endpoint:
     http2: bool
     max_event_bytes: int
     max_retries: int
+    auth: object = field(default=None, repr=False)
 
 
 # pydantic returns a plain str for a subclass of it.
@@ -75,6 +76,7 @@ class _EndpointArgs(TypedDict, total=False):
     http2: bool
     max_event_bytes: PositiveInt
     max_retries: _Retries
+    auth: object  # Only `_http` knows the classes of httpx, and checks it.
 
 
 ENDPOINT_KEYS: Final = frozenset(_EndpointArgs.__annotations__)
@@ -129,6 +131,7 @@ def split_client_args(client_args: object) -> tuple[Endpoint, dict[str, object]]
         http2=args.get("http2", False),
         max_event_bytes=args.get("max_event_bytes", 16 * 2**20),
         max_retries=args.get("max_retries", 2),
+        auth=args.get("auth"),
     )
     return endpoint, routing
 

@@ -17,6 +17,9 @@ _PROVIDER_KEY: Final = re.compile(
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,39}")
 _RANDOM: Final = re.compile(r"(?=[^0-9]*[0-9])[A-Za-z0-9_-]{20,}")  # Long, and with digits: not a word of a language.
 
+# A provider's key, or a long word with digits, as ids and keys are but no words of a language.
+_LIKELY_KEY: Final = re.compile(rf"\b(?:{_PROVIDER_KEY.pattern}|(?=[A-Za-z]*[0-9])[A-Za-z0-9]{{20,}})")
+
 
 class Masked(str):
     """A text whose ``repr`` is masked, since tools that print the variables of a frame use ``repr``.
@@ -68,6 +71,11 @@ def _masked(value: object) -> object:
     if isinstance(value, (bytes, bytearray)):
         return type(value)()  # No setting takes bytes, and an error shows only their type.
     return value
+
+
+def without_likely_keys(text: str) -> str:
+    """Return a text without what looks like a key, for places where none should be."""
+    return _LIKELY_KEY.sub("***", text)
 
 
 def is_provider_key(text: str) -> bool:

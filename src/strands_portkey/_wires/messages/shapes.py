@@ -49,6 +49,7 @@ class End(Delta, total=False):
 class Start(TypedDict, total=False):
     """The message as it begins, before its content."""
 
+    id: JsonValue
     model: JsonValue
     usage: JsonValue
 
@@ -66,6 +67,7 @@ class Event(TypedDict, total=False):
     hook_results: JsonValue
     # Of a whole message. The gateway makes a bare text of a block that a guardrail has rewritten.
     content: Annotated[list[Body | str], Field(fail_fast=True, max_length=10_000)] | None
+    id: JsonValue
     model: JsonValue
     stop_reason: str | None
     stop_details: JsonValue

@@ -96,6 +96,7 @@ class ItemEvent(TypedDict, total=False):
 class Response(TypedDict, total=False):
     """A whole answer; where it is the last event of a stream, its items have come before."""
 
+    id: JsonValue
     model: JsonValue
     status: str | None
     output: _Items[dict[str, JsonValue]] | None

@@ -410,6 +410,8 @@ class ResponsesTranslator(Translator):
         self._usage = to_counts(response.get("usage"))
         if isinstance(model := response.get("model"), str):
             self.model = model
+        if isinstance(response_id := response.get("id"), str):
+            self.response_id = response_id
         if status not in _GOOD_ENDS:
             raise self._failure(status, response.get("error"))
         self._end_open_items(response.get("output") or ())
