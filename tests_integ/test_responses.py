@@ -144,12 +144,17 @@ def _as_sent(item: Body) -> Body:
     return {key: item[key] for key in ("type", "call_id", "name", "arguments")}
 
 
+def openai_host(upstream: Upstream) -> str:
+    """Return the address of an upstream as OpenAI's own, whose names are on the loopback here: see `loopback.cjs`."""
+    return f"http://api.openai.com:{upstream.port}/v1"
+
+
 def model_of(gateway: Gateway, upstream: Upstream, model_id: str = "gpt-5.6", **more: Any) -> PortkeyModel:
     """Return a model; `client_args` of `more` are added to those for the upstream."""
     args: Any = {
         "base_url": gateway.base_url,
         "provider": "openai",
-        "custom_host": upstream.base_url,
+        "custom_host": openai_host(upstream),
         "Authorization": "sk-upstream-0123456789",
         **more.pop("client_args", {}),
     }
@@ -185,6 +190,14 @@ def test_an_agent_with_tools_works_with_nothing_else_set(gateway: Gateway, upstr
     assert paths(upstream) == ["/v1/responses", "/v1/responses"]
     assert [metadata.api for metadata in seen] == ["responses", "responses"]
     assert [metadata.provider for metadata in seen] == ["openai", "openai"]
+
+
+def test_a_server_that_copies_openai_is_asked_on_chat_completions(gateway: Gateway, upstream: Upstream) -> None:
+    upstream.script = lambda _: openai.stream(openai.text("From chat."))
+    model = model_of(gateway, upstream, client_args={"custom_host": upstream.base_url})
+
+    assert str(Agent(model=model, tools=[get_weather], callback_handler=None)("Hi")).strip() == "From chat."
+    assert paths(upstream) == ["/v1/chat/completions"]
 
 
 @pytest.mark.parametrize("stream", [True, False])
@@ -557,7 +570,7 @@ GUARD: Final = {"default.contains": {"operator": "any", "words": ["zzz"]}, "deny
 
 
 def target(provider: str, upstream: Upstream, **more: Any) -> Body:
-    return {"provider": provider, "custom_host": upstream.base_url, "api_key": "sk-target-0123456789", **more}
+    return {"provider": provider, "custom_host": openai_host(upstream), "api_key": "sk-target-0123456789", **more}
 
 
 def routed(gateway: Gateway, config: Mapping[str, Any], **more: Any) -> PortkeyModel:
