@@ -460,6 +460,43 @@ async def test_an_answer_that_is_cancelled_at_any_event_ends(gateway: Gateway, u
         assert not any("messageStop" in event for event in got)
 
 
+ASKS_TO_WAIT: Final = "Rate limit reached for gpt-5.6. Please try again in {}. Visit https://platform.openai.com."
+
+
+def throttled(wait: str) -> dict[str, Reply]:
+    said: Body = {"code": "rate_limit_exceeded", "message": ASKS_TO_WAIT.format(wait)}
+    return {
+        "a status": responses.error(429, said["message"], code=said["code"]),
+        "an error in the stream": sse_reply([whole()[0], responses.event("error", **said, param=None)]),
+        "a response that failed": responses.stream(status="failed", error=said),
+        "a JSON answer that failed": responses.answer(status="failed", error=said),
+    }
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("how", throttled(""))
+async def test_a_limit_is_waited_for_as_its_words_ask(gateway: Gateway, upstream: Upstream, how: str) -> None:
+    upstream.reply(throttled("120ms")[how], responses.stream(responses.message("Hello")))
+    seen: list[ResponseMetadata] = []
+    model = model_of(gateway, upstream, api="responses", on_response=seen.append)
+
+    assert (await answer(model))[1] == [{"text": "Hello"}]
+    assert [metadata.attempt for metadata in seen] == [1, 2]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("how", throttled(""))
+async def test_a_limit_that_takes_more_than_a_minute_is_left_to_strands(
+    gateway: Gateway, upstream: Upstream, how: str
+) -> None:
+    upstream.reply(throttled("1m3s")[how])
+
+    with pytest.raises(PortkeyThrottledError) as caught:
+        await answer(model_of(gateway, upstream, api="responses"))
+    assert caught.value.retry_after == 63.0
+    assert len(upstream.requests) == 1
+
+
 ERROR: Final = {"type": "error", "sequence_number": 3}
 
 
