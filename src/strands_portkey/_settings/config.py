@@ -159,8 +159,8 @@ class PortkeyConfig(BaseModelConfig, total=False):
     """The gateway's protocol that requests are sent with: ``"chat"`` for chat completions, ``"responses"`` for OpenAI's
     Responses, ``"messages"`` for Anthropic's Messages. Default ``"auto"``: chat, save where it is certain who answers
     and chat would refuse or spoil the request. That is Responses for OpenAI's models that take tools only there, unless
-    guardrails are asked for, and Messages for Claude that thinks and has tools. It is decided before anything is sent,
-    never after an error.
+    guardrails are asked for or `custom_host` is neither OpenAI's nor Azure's, and Messages for Claude that thinks and
+    has tools. It is decided before anything is sent, never after an error.
     """
     on_guardrail: Literal["stop", "raise"]
     """How a denial by a guardrail (446) is handled: ``"stop"``, the default, ends the turn with the gateway's message
@@ -172,7 +172,7 @@ class PortkeyConfig(BaseModelConfig, total=False):
     """
     thinking_tags: bool
     """Whether what an answer begins with between ``<think>`` and ``</think>`` is reasoning, not text. Default: True,
-    save for providers whose API has another place for it, such as OpenAI without a `custom_host`, Anthropic and Gemini.
+    save for providers whose API has another place for it, such as OpenAI at its own address, Anthropic and Gemini.
     """
     native_token_count: bool
     """Whether `count_tokens` asks Claude, through the gateway's ``/v1/messages/count_tokens``; Strands asks before
