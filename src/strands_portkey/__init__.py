@@ -12,12 +12,13 @@ from strands_portkey._errors import (
     PortkeyThrottledError,
     PortkeyTimeoutError,
 )
-from strands_portkey._settings.config import ClientArgs, PortkeyConfig, Timeouts
+from strands_portkey._settings.config import ClientArgs, HttpxAuth, PortkeyConfig, Timeouts
 from strands_portkey._version import __version__
 from strands_portkey.model import PortkeyModel
 
 __all__ = [
     "ClientArgs",
+    "HttpxAuth",
     "PortkeyAPIError",
     "PortkeyConfig",
     "PortkeyConfigError",
