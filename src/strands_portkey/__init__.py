@@ -13,12 +13,13 @@ from strands_portkey._errors import (
     PortkeyTimeoutError,
 )
 from strands_portkey._log import switch_on as _switch_on
-from strands_portkey._settings.config import ClientArgs, PortkeyConfig, Timeouts
+from strands_portkey._settings.config import ClientArgs, HttpxAuth, PortkeyConfig, Timeouts
 from strands_portkey._version import __version__
 from strands_portkey.model import PortkeyModel
 
 __all__ = [
     "ClientArgs",
+    "HttpxAuth",
     "PortkeyAPIError",
     "PortkeyConfig",
     "PortkeyConfigError",
