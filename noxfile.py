@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -73,6 +74,12 @@ def install_wheel(session: nox.Session, *also: str) -> None:
     session.install("--force-reinstall", "--no-deps", str(wheel))
 
 
+def run_pytest(session: nox.Session, *arguments: str, env: Mapping[str, str] | None = None) -> None:
+    """Run pytest; all of its tests side by side, but those that a user has chosen as he says."""
+    how = [] if session.posargs else ["--numprocesses=auto", "--dist=worksteal"]
+    session.run("python", "-m", "pytest", *how, *arguments, env=env)
+
+
 @nox.session(default=False)
 def build(session: nox.Session) -> None:
     """Build the sdist, and the wheel from it; list what the wheel holds.
@@ -131,19 +138,15 @@ def typing(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the unit tests and ask for every branch."""
     install_wheel(session, *group("test"))
-    if session.posargs:  # A part of the tests covers a part of the code.
-        session.run("python", "-m", "pytest", *session.posargs)
-        return
     env = {"COVERAGE_FILE": str(Path(session.create_tmp()) / "coverage")}
-    session.run("coverage", "run", "-m", "pytest", env=env)
-    session.run("coverage", "report", env=env)
+    run_pytest(session, *(session.posargs or ["--cov"]), env=env)  # A part of the tests covers a part of the code.
 
 
 @nox.session(python=PYTHONS[0], requires=["build"])
 def minimums(session: nox.Session) -> None:
     """Run the unit tests with the lowest version of each run-time dependency."""
     install_wheel(session, *map(lowest, DEPENDENCIES), *group("test"))
-    session.run("python", "-m", "pytest", *session.posargs)
+    run_pytest(session, *session.posargs)
 
 
 def lowest(dependency: str) -> str:
@@ -160,7 +163,7 @@ def newest(session: nox.Session) -> None:
     session.install("--upgrade", "--upgrade-strategy", "eager", *(Requirement(each).name for each in DEPENDENCIES))
     session.install("--force-reinstall", "--no-deps", str(built_wheel()))
     session.run("python", "-m", "pip", "list")
-    session.run("python", "-m", "pytest", "tests", "tests_integ", *session.posargs)
+    run_pytest(session, "tests", "tests_integ", *session.posargs)
 
 
 @nox.session(default=False, requires=["build"])
@@ -173,14 +176,14 @@ def sdist(session: nox.Session) -> None:
     shutil.unpack_archive(archive, folder, filter="data")
     (root,) = folder.iterdir()
     session.chdir(root)
-    session.run("python", "-m", "pytest", *session.posargs)
+    run_pytest(session, *session.posargs)
 
 
 @nox.session(requires=["build"])
 def integ(session: nox.Session) -> None:
     """Run the integration tests with the real gateway."""
     install_wheel(session, *group("integ"), *node())
-    session.run("python", "-m", "pytest", "tests_integ", *session.posargs)
+    run_pytest(session, "tests_integ", *session.posargs)
 
 
 @nox.session(default=False)
