@@ -189,7 +189,7 @@ def integ(session: nox.Session) -> None:
 @nox.session(default=False)
 def demo(session: nox.Session) -> None:
     """Let an agent with two tools answer through the real gateway."""
-    session.install(".", *group("integ"), *node())
+    session.install(".", *node())
     session.run("python", "-m", "tests_integ.demo", *session.posargs)
 
 

@@ -141,7 +141,12 @@ PLAIN = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_si
 KEYS = st.text(max_size=9) | st.sampled_from(["config", "metadata", "headers", "authorization", "forward_headers"])
 
 
-@given(st.dictionaries(KEYS, st.recursive(PLAIN, lambda each: st.lists(each) | st.dictionaries(st.text(), each))))
+TREES = st.recursive(
+    PLAIN, lambda each: st.lists(each, max_size=3) | st.dictionaries(KEYS, each, max_size=3), max_leaves=8
+)
+
+
+@given(st.dictionaries(KEYS, TREES, max_size=6))
 def test_whatever_is_given_headers_are_printable_ascii_or_an_error_says_why(routing):
     try:
         headers = request_headers(routing)
