@@ -7,6 +7,7 @@ between runs; `nox --reuse-venv=no` makes them anew. What follows `--` goes to p
 from __future__ import annotations
 
 import os
+import runpy
 import shutil
 import sys
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from zipfile import ZipFile
 
 import nox
 from packaging.requirements import Requirement
+from packaging.version import Version
 
 nox.needs_version = ">=2025.10.14"
 nox.options.default_venv_backend = "virtualenv"
@@ -184,6 +186,30 @@ def integ(session: nox.Session) -> None:
     """Run the integration tests with the real gateway."""
     install_wheel(session, *group("integ"), *node())
     run_pytest(session, "tests_integ", *session.posargs)
+
+
+@nox.session(default=False)
+def api(session: nox.Session) -> None:
+    """Compare the public names with the last release, or with the revision after `--`.
+
+    What breaks users fails it, unless the version says that it may: a new major one, and before 1.0 a new minor one.
+    """
+    list_tags = ["git", "tag", "--merged", "HEAD~1", "--list", "v*", "--sort=-version:refname"]
+    released = str(session.run(*list_tags, external=True, silent=True)).split()
+    against = next(iter([*session.posargs, *released]), None)
+    if against is None:
+        session.skip("There is no tag of a release to compare with. Name a revision: nox -s api -- main")
+    session.install(*group("api"))
+    version = runpy.run_path("src/strands_portkey/_version.py")["__version__"]
+    may_break = against in released and series(version) != series(against)
+    check = ["griffe", "check", "strands_portkey", "--search", "src", "--verbose", "--against", against]
+    session.run(*check, success_codes=[0, 1] if may_break else [0])
+
+
+def series(version: str) -> tuple[int, ...]:
+    """Return what the versions have in common that do not break each other's users."""
+    release = Version(version).release
+    return release[: 1 if release[0] else 2]
 
 
 @nox.session(default=False)
