@@ -41,15 +41,10 @@ from strands_portkey._learned import Learned
 from strands_portkey._request.pairs import in_pairs
 from strands_portkey._request.question import Question, to_question
 from strands_portkey._request.schemas import to_tool_spec
-from strands_portkey._settings.config import (
-    ClientArgs,
-    PortkeyConfig,
-    PortkeyConfigUpdate,
-    check_model_config,
-    known_config,
-    split_client_args,
-)
+from strands_portkey._settings.checks import check_model_config, known_config
+from strands_portkey._settings.config import ClientArgs, PortkeyConfig, PortkeyConfigUpdate
 from strands_portkey._settings.context_window import find_context_window_limit
+from strands_portkey._settings.endpoint import split_client_args
 from strands_portkey._settings.headers import request_headers
 from strands_portkey._settings.invocation import for_call
 from strands_portkey._settings.secrets import masked

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from strands_portkey._answer.blocks import BlockQueue, ToolCall
+from strands_portkey._answer.blocks import BlockQueue
+from strands_portkey._answer.calls import ToolCall
 from tests.events import START, STOP, delta
 
 

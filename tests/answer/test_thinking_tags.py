@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from strands_portkey._answer.blocks import BlockQueue, ToolCall
+from strands_portkey._answer.blocks import BlockQueue
+from strands_portkey._answer.calls import ToolCall
 from strands_portkey._answer.thinking_tags import ThinkingTags
 
 ANSWERS = {

@@ -12,7 +12,7 @@ from strands.types.streaming import StreamEvent
 from strands_portkey import PortkeyAPIError, PortkeyModel, PortkeyTimeoutError
 from strands_portkey._http.cancellation import Watch
 from strands_portkey._http.client import GatewayClient
-from strands_portkey._settings.config import Clocks, split_client_args
+from strands_portkey._settings.endpoint import Clocks, split_client_args
 from tests.chat import chunks_of, request_chat
 from tests_integ.upstream import Gate, Reply
 

@@ -39,7 +39,7 @@ from strands_portkey._http.cancellation import RequestCancelledError, Watch
 from strands_portkey._http.client import GatewayClient, Request, StaleConnectionError
 from strands_portkey._http.connections import is_reusable, ssl_context
 from strands_portkey._http.response import GatewayResponse
-from strands_portkey._settings.config import Clocks, split_client_args
+from strands_portkey._settings.endpoint import Clocks, split_client_args
 from tests.chat import chunks_of, request_chat
 from tests_integ.echo import ask as ask_echo
 from tests_integ.echo import running_echo, turns

@@ -22,7 +22,7 @@ from strands_portkey._http.cancellation import Watch
 from strands_portkey._http.client import GatewayClient, Request
 from strands_portkey._http.connections import ssl_context
 from strands_portkey._http.response import GatewayResponse
-from strands_portkey._settings.config import split_client_args
+from strands_portkey._settings.endpoint import split_client_args
 from tests.chat import chunks_of, request_chat
 from tests_integ.upstream import Gate, Reply
 

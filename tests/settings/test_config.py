@@ -21,17 +21,10 @@ from strands.models.model import CacheConfig
 
 import strands_portkey
 from strands_portkey import PortkeyConfigError, PortkeyModel
-from strands_portkey._settings.config import (
-    ENDPOINT_KEYS,
-    HOSTED_BASE_URL,
-    LOCAL_BASE_URL,
-    Clocks,
-    Endpoint,
-    check_model_config,
-    split_client_args,
-    to_base_url,
-    to_setting,
-)
+from strands_portkey._settings.checks import check_model_config
+from strands_portkey._settings.config import HOSTED_BASE_URL, LOCAL_BASE_URL
+from strands_portkey._settings.endpoint import ENDPOINT_KEYS, Clocks, Endpoint, split_client_args, to_base_url
+from strands_portkey._settings.names import to_setting
 
 STANDARD = Endpoint(
     base_url=LOCAL_BASE_URL,

@@ -9,7 +9,7 @@ from pydantic import JsonValue
 from strands.types.event_loop import StopReason
 from strands.types.streaming import MessageStopEvent, MetadataEvent, StreamEvent
 
-from strands_portkey._answer.blocks import ToolCall
+from strands_portkey._answer.calls import ToolCall
 from strands_portkey._answer.counts import Counts, Stopwatch
 from strands_portkey._answer.judgement import Judge
 from strands_portkey._answer.metadata import ResponseMetadata

@@ -1,168 +1,191 @@
-"""`strands-portkey chat`: a conversation with a model in the terminal."""
+"""`strands-portkey chat`: one question to a model, or a conversation in the terminal."""
 
 from __future__ import annotations
 
 import argparse
+import logging
+import re
 import sys
-from contextlib import suppress
-from importlib import import_module
-from typing import Literal
+import threading
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, Literal
 
 from strands import Agent
+from strands.hooks import AfterModelCallEvent
+from strands.types.exceptions import ModelThrottledException
+from typing_extensions import override
 
-from strands_portkey._answer.metadata import ResponseMetadata
-from strands_portkey._cli.settings import (
-    EXIT_FAILED,
-    EXIT_OK,
-    EXIT_WRONG_SETTINGS,
-    Settings,
-    Terminal,
-    interruptible,
-    read_settings,
-)
+from strands_portkey._cli.printer import Printer
+from strands_portkey._cli.prompts import is_piped, one_prompt, read_prompt
+from strands_portkey._cli.settings import EXIT_FAILED, EXIT_OK, EXIT_WRONG_SETTINGS, Settings, explain
+from strands_portkey._cli.terminal import Terminal, interruptible
 from strands_portkey._errors import PortkeyConfigError
 
-with suppress(ImportError):
-    import_module("readline")  # Enables line editing where it is available.
+_COMMANDS: Final = {
+    "/clear": "forget the conversation",
+    "/exit": "end the chat, as Ctrl-D does",
+    "/help": "list these commands",
+}
+_COMMAND: Final = re.compile(r"(/\w*)( .*)?")  # No path, and no pasted block.
+_WAITS: Final = (4, 8, 16)  # Seconds after which a throttled request is sent again; so Strands' strategy begins.
+_WAIT: Final = re.compile(r"\bwait=<([0-9.]+)>")
+
+Outcome = Literal["answered", "failed", "interrupted"]
 
 
-def chat(args: argparse.Namespace) -> int:
-    """Run the chat until the end of the input, or answer the single prompt that was given.
+def chat(args: argparse.Namespace, settings: Settings, terminal: Terminal) -> int:
+    """Answer the prompt that was given, or those that a person types until the end of the input.
 
     Returns:
-        The exit status: 1 if the one answer failed, 2 if the settings are wrong.
+        The exit status: 1 if an answer failed, 2 if there is no prompt or a tool cannot be loaded.
+
+    Raises:
+        KeyboardInterrupt: If Ctrl-C has ended the only answer.
+        BrokenPipeError: If nobody reads the answer any more.
     """
     try:
-        settings = read_settings(args)
+        if is_piped():
+            terminal.status("reading standard input")
+        prompt = one_prompt(args.words if args.prompt is None else args.prompt)
+        conversation = _Talk(args, settings, terminal)
     except PortkeyConfigError as error:
-        Terminal(()).complain(error)
-        return EXIT_WRONG_SETTINGS
-    terminal = Terminal(settings.secrets)
-    for warning in settings.warnings:
-        terminal.aside(f"warning: {warning}\n")
-    printer = _Printer(terminal)
-    try:
-        agent = _make_agent(args, settings, printer)
-    except Exception as error:  # noqa: BLE001 - a tool's module may fail in any way
         terminal.complain(error)
         return EXIT_WRONG_SETTINGS
-    if args.prompt is not None:
-        return EXIT_OK if _answer(agent, printer, terminal, args.prompt, once=True) else EXIT_FAILED
-    terminal.aside(f"{settings.model_id} at {settings.endpoint.base_url}; Ctrl-C ends an answer, Ctrl-D the chat\n")
-    while (line := _read_line()) is not None:
-        if line:
-            _answer(agent, printer, terminal, line)
-    return EXIT_OK
+    with _notices(terminal, is_verbose=args.verbose):
+        if prompt is None:
+            terminal.aside(
+                f"{settings.model_id} at {settings.endpoint.base_url}; Ctrl-C ends an answer, Ctrl-D the chat, /help"
+                " says more\n"
+            )
+            outcomes = _converse(conversation, terminal)
+        else:
+            outcomes = {conversation.ask(prompt)}
+            if "interrupted" in outcomes:
+                raise KeyboardInterrupt
+    return EXIT_FAILED if "failed" in outcomes else EXIT_OK
 
 
-def _make_agent(args: argparse.Namespace, settings: Settings, printer: _Printer) -> Agent:
-    return Agent(
-        model=settings.model(on_response=printer.responses.append),
-        tools=args.tool,
-        system_prompt=args.system,
-        callback_handler=printer,
-        retry_strategy=None,  # After what the model has tried itself, a person decides whether to ask again.
-    )
+def _converse(conversation: _Talk, terminal: Terminal) -> set[Outcome]:
+    """Answer what a person types, and return how that went."""
+    outcomes: set[Outcome] = set()
+    while (said := read_prompt()) not in (None, "/exit"):
+        if not said:
+            continue
+        if not (command := _COMMAND.fullmatch(said)):
+            outcome = conversation.ask(said)
+            outcomes.add(outcome)
+            if outcome == "interrupted":
+                terminal.aside("interrupted\n")
+        elif said == "/clear":
+            conversation.clear()
+            terminal.aside("the conversation is forgotten\n")
+        elif said == "/help":
+            terminal.aside("".join(f"{name:7} {does}\n" for name, does in _COMMANDS.items()))
+        else:
+            terminal.aside(f"{command[1]} is no command here; there are {', '.join(_COMMANDS)}\n")
+    return outcomes
 
 
-def _read_line() -> str | None:
-    """Return the next line, empty after Ctrl-C; None at the end of the chat."""
-    try:
-        line = input("> " if sys.stdin.isatty() else "").strip()
-    except EOFError:
-        sys.stderr.write("\n")
-        return None
-    except KeyboardInterrupt:
-        sys.stderr.write("\n")
-        return ""
-    return None if line == "/exit" else line
+class _Talk:
+    """An agent whose answers are printed."""
 
+    def __init__(self, args: argparse.Namespace, settings: Settings, terminal: Terminal) -> None:
+        """Initialize the agent.
 
-def _answer(agent: Agent, printer: _Printer, terminal: Terminal, prompt: str, *, once: bool = False) -> bool:
-    """Print the model's answer and return whether it succeeded; otherwise remove it from the conversation."""
-    known = len(agent.messages)
-    failure: Exception | None = None
-    with interruptible(agent) as interrupted:
-        try:
-            agent(prompt)
-        except Exception as error:  # noqa: BLE001 - whatever failed, the chat goes on
-            failure = error
-    printer.end_block()
-    printer.print_metadata()
-    if interrupted.is_set():
-        if once:
-            raise KeyboardInterrupt
-        terminal.aside("interrupted\n")
-    elif failure is not None:
-        terminal.complain(failure)
-    else:
-        return True
-    del agent.messages[known:]
-    return False
-
-
-class _Printer:
-    """Prints an agent's answer as it is streamed; Strands calls it with each event.
-
-    Attributes:
-        responses: Metadata of the requests for this answer.
-    """
-
-    def __init__(self, terminal: Terminal) -> None:
-        self.responses: list[ResponseMetadata] = []
+        Raises:
+            PortkeyConfigError: If a tool cannot be loaded.
+        """
+        if args.tool:
+            sys.path.insert(0, str(Path.cwd()))  # As `python -m` does; an installed command has its own folder there.
         self._terminal = terminal
-        self._usages: list[tuple[int, int]] = []
-        self._block: Literal["text", "reasoning", "tool"] | None = None
+        self._printer = Printer(terminal, settings.model_id, is_verbose=args.verbose)
+        self._pressed = threading.Event()
+        self._waits = iter(_WAITS)
+        try:
+            self._agent = Agent(
+                model=settings.model(on_response=self._printer.responses.append),
+                tools=args.tool,
+                system_prompt=args.system,
+                callback_handler=self._show,
+                retry_strategy=None,  # `_wait` says before how long it waits, and Ctrl-C ends that.
+            )
+        except Exception as error:  # A tool's module may fail in any way.
+            said = f"--tool must be 'module:function' or the path of a file; got {explain(error)[0]}"
+            raise PortkeyConfigError(said) from error
+        self._agent.hooks.add_callback(AfterModelCallEvent, self._wait)
 
-    def __call__(self, **kwargs: object) -> None:
-        match kwargs:
-            case {"event": {"contentBlockStart": {"start": {"toolUse": {"name": str(name)}}}}}:
-                self._block = "tool"
-                self._terminal.aside(f"{name}(")
-            case {"event": {"contentBlockDelta": {"delta": {"toolUse": {"input": str(piece)}}}}}:
-                self._terminal.aside(piece)
-            case {"event": {"contentBlockDelta": {"delta": {"reasoningContent": {"text": str(piece)}}}}}:
-                self._block = "reasoning"
-                self._terminal.aside(piece)
-            case {"event": {"contentBlockDelta": {"delta": {"text": str(piece)}}}}:
-                self._block = "text"
-                self._terminal.say(piece)
-            case {"event": {"contentBlockStop": object()}}:
-                self.end_block()
-            case {
-                "event": {"metadata": {"usage": {"inputTokens": int(input_tokens), "outputTokens": int(output_tokens)}}}
-            }:
-                self._usages.append((input_tokens, output_tokens))
-            case _:
-                pass
+    def clear(self) -> None:
+        """Forget what was said."""
+        self._agent.messages.clear()
 
-    def end_block(self) -> None:
-        """End the line of the block that is open."""
-        self._terminal.end()
-        if self._block == "text":
-            self._terminal.say("\n")
-        elif self._block is not None:
-            self._terminal.aside(")\n" if self._block == "tool" else "\n")
-        self._block = None
+    def ask(self, prompt: str) -> Outcome:
+        """Print the model's answer; forget the prompt if there is none.
 
-    def print_metadata(self) -> None:
-        """Print a line with metadata for each request of the answer, and clear them."""
-        for number, response in enumerate(self.responses):
-            facts = {
-                "status": response.status_code,
-                "api": response.api if response.api != "chat" else None,
-                "provider": response.provider,
-                "model": response.model,
-                "cache": response.cache_status,
-                "retries": response.retry_attempt_count,
-                "target": response.last_used_option_index,
-                "reasoning tokens": response.reasoning_tokens,
-                "cost": response.cost,
-                "trace id": response.trace_id,
-            }
-            said = [f"{name} {fact}" for name, fact in facts.items() if fact is not None]
-            if number < len(self._usages):
-                said.append("tokens {} in, {} out".format(*self._usages[number]))
-            self._terminal.aside(f"[{', '.join(said)}]\n")
-        self.responses.clear()
-        self._usages.clear()
+        Raises:
+            BrokenPipeError: If nobody reads the answer any more.
+        """
+        known = len(self._agent.messages)
+        failure: Exception | None = None
+        self._waits = iter(_WAITS)
+        started = time.perf_counter()
+        with interruptible(self._agent) as self._pressed:
+            try:
+                self._agent(prompt)
+            except Exception as error:  # noqa: BLE001 - whatever failed, the chat goes on
+                failure = error
+        self._terminal.raise_if_cut()
+        self._printer.end_block()
+        self._printer.print_facts(time.perf_counter() - started)
+        if not self._pressed.is_set():
+            if failure is None:
+                return "answered"
+            self._terminal.complain(failure)
+        del self._agent.messages[known:]
+        return "interrupted" if self._pressed.is_set() else "failed"
+
+    def _show(self, **kwargs: object) -> None:
+        self._printer(**kwargs)
+        if self._terminal.is_cut:
+            self._agent.cancel()
+
+    def _wait(self, event: AfterModelCallEvent) -> None:
+        """Wait until a throttled request may be sent again; Strands calls this in the thread of the answer."""
+        if isinstance(event.exception, ModelThrottledException) and (seconds := next(self._waits, None)):
+            self._terminal.aside(f"waiting {seconds} s, trying again after: {explain(event.exception)[0]}\n")
+            event.retry = not self._pressed.wait(seconds)
+
+
+class _Notices(logging.Handler):
+    """Prints what the model logs and a person should know: warnings, and waits before a request is sent again."""
+
+    def __init__(self, terminal: Terminal, *, is_verbose: bool) -> None:
+        super().__init__()
+        self._terminal = terminal
+        self._is_verbose = is_verbose
+
+    @override
+    def emit(self, record: logging.LogRecord) -> None:
+        fields, _, said = record.getMessage().partition(" | ")
+        wait = _WAIT.search(fields)
+        seconds = float(wait[1]) if wait else 0
+        if seconds:
+            self._terminal.aside(f"waiting {seconds:.1f} s, {said}\n")
+        elif self._is_verbose or record.levelno >= logging.WARNING:
+            self._terminal.aside(f"{said or fields}\n")
+
+
+@contextmanager
+def _notices(terminal: Terminal, *, is_verbose: bool) -> Generator[None, None, None]:
+    """Print what the model logs for the duration of a `with` block."""
+    logger = logging.getLogger("strands_portkey")
+    handler, level = _Notices(terminal, is_verbose=is_verbose), logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        logger.removeHandler(handler)

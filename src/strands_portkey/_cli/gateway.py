@@ -149,7 +149,7 @@ def check_routing(settings: Settings, kind: Kind) -> Check:
     provider = settings.headers.get("x-portkey-provider")
     config = settings.headers.get("x-portkey-config")
     is_open = kind == "open-source"
-    if settings.model_id is None:
+    if not settings.model_id:
         return Check("routing", "failed", "no model is named", "give --model, such as --model gpt-4o-mini")
     slug = settings.model_id.startswith("@") or "x-portkey-virtual-key" in settings.headers
     if is_open and config is not None and not config.startswith("{"):

@@ -1,28 +1,21 @@
-"""Options, settings, exit statuses and terminal output of both commands."""
+"""Options, settings and exit statuses of the commands, and errors in the words of their options."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import re
-import signal
-import sys
-import threading
 import warnings
-from collections.abc import Collection, Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
-from typing import Final, TextIO, get_args
+from typing import Final, get_args
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
-from strands import Agent
 from typing_extensions import override
 
 from strands_portkey._errors import PortkeyConfigError, PortkeyError
-from strands_portkey._settings.config import Api, ClientArgs, Endpoint, PortkeyConfig, split_client_args
+from strands_portkey._settings.config import Api, ClientArgs, PortkeyConfig
+from strands_portkey._settings.endpoint import Endpoint, split_client_args
 from strands_portkey._settings.headers import request_headers, secrets
 from strands_portkey._settings.secrets import masked
 from strands_portkey.model import OnResponse, PortkeyModel
@@ -31,9 +24,9 @@ EXIT_OK: Final = 0
 EXIT_FAILED: Final = 1
 EXIT_WRONG_SETTINGS: Final = 2
 EXIT_INTERRUPTED: Final = 130  # 128 + SIGINT, as shells report it.
+EXIT_HUNG_UP: Final = 141  # 128 + SIGPIPE.
 
 _PARAMS: Final = TypeAdapter(dict[str, JsonValue])
-_SECRET_LENGTH: Final = 8  # Shorter text that is held back at the end may start a secret only by chance.
 # Options that replace the names of settings in messages.
 _OPTIONS: Final = {
     **{f"api={api!r}": f"--api {api}" for api in get_args(Api)},
@@ -46,9 +39,6 @@ _OPTIONS: Final = {
     "client_args['provider']": "--provider",
     "model_id": "--model",
 }
-_CONTROL_CHARACTERS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-_DIM: Final = "\x1b[2m"
-_PLAIN: Final = "\x1b[0m"
 
 
 class Arguments(argparse.Namespace):
@@ -93,11 +83,10 @@ class Settings:
             return PortkeyModel({**self._client_args, **(client_args or {})}, on_response=on_response, **config)
 
 
-def add_options(parser: argparse.ArgumentParser, *, model_required: bool = False) -> None:
-    """Add the options for gateway, routing and model."""
+def add_options(parser: argparse.ArgumentParser, *, for_model: bool = True) -> None:
+    """Add the options for gateway and routing, and those for the model."""
     add = parser.add_argument
     add("--base-url", metavar="URL", help="the gateway; default PORTKEY_BASE_URL, else as for the model")
-    add("--model", metavar="ID", required=model_required, help="such as gpt-4o, or @slug/model on hosted gateways")
     add("--provider", metavar="NAME", help="the provider behind the gateway, such as openai")
     add(
         "--config",
@@ -105,9 +94,6 @@ def add_options(parser: argparse.ArgumentParser, *, model_required: bool = False
         help="routing: JSON, @FILE with JSON (which keeps its keys off the command line), or the id of a saved one",
     )
     add("--metadata", metavar="JSON", help="an object for the gateway's logs and conditional routing")
-    add("--params", metavar="JSON", type=_params, help="""parameters, such as '{"reasoning_effort": "low"}'""")
-    add("--api", metavar="NAME", help="the gateway's protocol: chat, responses, messages or, as by default, auto")
-    add("--upstream", metavar="NAME", help="what answers, where the other settings do not show it, such as anthropic")
     add(
         "--header",
         metavar="NAME:VALUE",
@@ -117,6 +103,13 @@ def add_options(parser: argparse.ArgumentParser, *, model_required: bool = False
         help="a further header; may be repeated",
     )
     add("--authorization", metavar="VARIABLE", help="name of the environment variable with the provider's key")
+    if not for_model:
+        parser.set_defaults(model=None, params=None, api=None, upstream=None)
+        return
+    add("--model", metavar="ID", help="such as gpt-4o, or @slug/model on hosted gateways")
+    add("--params", metavar="JSON", type=_params, help="""parameters, such as '{"reasoning_effort": "low"}'""")
+    add("--api", metavar="NAME", help="the gateway's protocol: chat, responses, messages or, as by default, auto")
+    add("--upstream", metavar="NAME", help="what answers, where the other settings do not show it, such as anthropic")
 
 
 def read_settings(args: argparse.Namespace) -> Settings:
@@ -175,90 +168,6 @@ def explain(error: Exception) -> tuple[str, str | None]:
 def with_fix(said: str, fix: str | None) -> str:
     """Return a finding with its fix, if that is known."""
     return f"{said.rstrip('.')}. Fix: {fix}" if fix else said
-
-
-class Terminal:
-    """Writes to standard output and standard error, without secrets and control characters.
-
-    A text may be a fragment of an answer, so its end is held back while it may be the start of a secret.
-    """
-
-    def __init__(self, hidden: Collection[str]) -> None:
-        """Initialize the terminal; the texts in `hidden` are masked."""
-        quoted = [json.dumps(secret)[1:-1] for secret in hidden]
-        shown = {_CONTROL_CHARACTERS.sub("", secret) for secret in (*hidden, *quoted)}
-        self._secrets = sorted(shown, key=len, reverse=True)  # Longest first, since one may be a prefix of another.
-        self._longest = max(map(len, self._secrets), default=0)
-        self._pattern = re.compile("|".join(map(re.escape, self._secrets)) or "(?!)")
-        self._is_dim = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
-        self._target = (sys.stdout, "")
-        self._held = ""
-
-    def say(self, text: str) -> None:
-        """Write to standard output at once."""
-        self._write_to(text, sys.stdout)
-
-    def aside(self, text: str) -> None:
-        """Write to standard error at once, dim on a terminal."""
-        self._write_to(text, sys.stderr, _DIM if self._is_dim else "")
-
-    def complain(self, error: Exception) -> None:
-        """Write an error to standard error, as one line."""
-        self._write_to(f"error: {with_fix(*explain(error))}\n", sys.stderr)
-
-    def end(self) -> None:
-        """Write the text that is held back, at the end of an answer."""
-        held, self._held = self._held, ""
-        self._write("***" if len(held) >= _SECRET_LENGTH else held)
-
-    def _write_to(self, text: str, stream: TextIO, style: str = "") -> None:
-        if (stream, style) != self._target:
-            self.end()
-            self._target = (stream, style)
-        text = self._held + _CONTROL_CHARACTERS.sub("", text)  # Before the search, since they may split a secret.
-        end = self._find_beginning(text, 0)
-        for found in self._pattern.finditer(text):
-            if found.start() < end < found.end():
-                end = self._find_beginning(text, found.end())
-        self._held = text[end:]
-        self._write(self._pattern.sub("***", text[:end]))
-
-    def _find_beginning(self, text: str, start: int) -> int:
-        """Return the position from which the rest of a text may be the start of a secret; else its length."""
-        length = len(text)
-        for at in range(max(start, length - self._longest), length):
-            if any(len(secret) > length - at and secret.startswith(text[at:]) for secret in self._secrets):
-                return at
-        return length
-
-    def _write(self, text: str) -> None:
-        stream, style = self._target
-        encoding = stream.encoding or "utf-8"
-        text = text.encode(encoding, "replace").decode(encoding)
-        stream.write(f"{style}{text}{_PLAIN}" if style and text else text)
-        stream.flush()
-
-
-@contextmanager
-def interruptible(agent: Agent) -> Generator[threading.Event, None, None]:
-    """Make Ctrl-C cancel the agent's answer for the duration of a `with` block.
-
-    Strands runs an answer in a separate thread, which receives no KeyboardInterrupt.
-
-    Yields:
-        An event that is set when Ctrl-C is pressed.
-    """
-    pressed = threading.Event()
-
-    def cancel(_signal: int, _frame: FrameType | None) -> None:
-        pressed.set()
-        agent.cancel()
-
-    before = signal.signal(signal.SIGINT, cancel)
-    try:
-        yield pressed
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _find_key(args: argparse.Namespace) -> str | None:

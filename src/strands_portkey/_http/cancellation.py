@@ -12,7 +12,7 @@ from typing import Final, Literal, TypeVar
 from typing_extensions import Self
 
 from strands_portkey._errors import PortkeyTimeoutError
-from strands_portkey._settings.config import Clocks
+from strands_portkey._settings.endpoint import Clocks
 
 T = TypeVar("T")
 

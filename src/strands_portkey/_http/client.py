@@ -13,7 +13,7 @@ from strands_portkey._errors import PortkeyConfigError, PortkeyConnectionError, 
 from strands_portkey._http.cancellation import RequestCancelledError, Watch
 from strands_portkey._http.connections import Client, Connections, find_proxy_headers
 from strands_portkey._http.failures import is_of_a_hook, to_failure
-from strands_portkey._settings.config import Endpoint
+from strands_portkey._settings.endpoint import Endpoint
 
 AsyncClient = httpx.AsyncClient
 

@@ -26,7 +26,7 @@ from weakref import WeakValueDictionary
 import httpx
 
 from strands_portkey._errors import PortkeyConfigError
-from strands_portkey._settings.config import Endpoint
+from strands_portkey._settings.endpoint import Endpoint
 from strands_portkey._settings.secrets import Masked
 
 T = TypeVar("T")

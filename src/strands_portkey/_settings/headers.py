@@ -17,7 +17,7 @@ from pydantic_core import from_json
 
 from strands_portkey._errors import PortkeyConfigError
 from strands_portkey._json import is_list, is_mapping
-from strands_portkey._settings.config import to_setting
+from strands_portkey._settings.names import to_setting
 from strands_portkey._settings.secrets import Masked, is_key_as_name, is_provider_key, masked, name_of, type_of
 from strands_portkey._version import __version__
 

@@ -9,13 +9,10 @@ from pydantic_core import from_json
 
 from strands_portkey._errors import PortkeyConfigError
 from strands_portkey._json import is_mapping
-from strands_portkey._settings.config import (
-    ENDPOINT_KEYS,
-    PortkeyConfig,
-    check_model_config,
-    to_max_retries,
-    to_settings,
-)
+from strands_portkey._settings.checks import check_model_config
+from strands_portkey._settings.config import PortkeyConfig
+from strands_portkey._settings.endpoint import ENDPOINT_KEYS, to_max_retries
+from strands_portkey._settings.names import to_settings
 from strands_portkey._settings.secrets import masked
 
 _OF_MODEL: Final = frozenset({"context_window_limit", "native_token_count"})  # Strands reads these outside of calls.

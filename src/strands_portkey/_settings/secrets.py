@@ -95,3 +95,10 @@ def name_of(name: object) -> str:
 def _is_name(text: str) -> bool:
     """Whether a text looks like a name and not like a key."""
     return bool(_NAME.fullmatch(text)) and not is_provider_key(text) and not _RANDOM.fullmatch(text)
+
+
+def shown(value: object) -> str:
+    """Return a value for an error message: only its type, unless it is None, a bool or a number, which hold no key."""
+    if is_list(value):
+        return f"{type_of(value)} of {', '.join(sorted(set(map(type_of, value)))) or 'nothing'}"
+    return repr(value) if value is None or isinstance(value, (bool, int, float)) else type_of(value)

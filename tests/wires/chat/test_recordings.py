@@ -13,7 +13,8 @@ from strands.event_loop.streaming import process_stream
 from strands_portkey import PortkeyError, PortkeyModel, ResponseMetadata
 from strands_portkey._http.cancellation import Watch
 from strands_portkey._http.client import GatewayClient
-from strands_portkey._settings.config import Api, split_client_args
+from strands_portkey._settings.config import Api
+from strands_portkey._settings.endpoint import split_client_args
 from tests.chat import Pieces, chunks_of, request_chat
 
 RECORDINGS = Path(__file__).parents[2] / "recordings"

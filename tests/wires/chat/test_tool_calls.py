@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strands_portkey._answer.blocks import ToolCall
+from strands_portkey._answer.calls import ToolCall
 from strands_portkey._wires.chat.tool_calls import ToolCalls
 
 MADE_UP = re.compile(r"call_[0-9a-f]{32}")

@@ -40,58 +40,14 @@ from strands_portkey._wires.chat.shapes import (
     parse_chunk,
 )
 from strands_portkey._wires.chat.sources import find_sources
+from strands_portkey._wires.chat.stop_reasons import gravity, to_stop_reason
 from strands_portkey._wires.chat.tool_calls import ToolCalls
 from strands_portkey._wires.chat.usage import merge_usage, to_counts
 
 logger = logging.getLogger(__name__)
 
-_STOP_REASONS: Final[dict[str, StopReason]] = {
-    # OpenAI; with `strict_open_ai_compliance` all upstreams
-    "stop": "end_turn",
-    "length": "max_tokens",
-    "tool_calls": "tool_use",
-    "function_call": "tool_use",
-    "content_filter": "content_filtered",
-    # Anthropic, Bedrock
-    "end_turn": "end_turn",
-    "max_tokens": "max_tokens",  # Gemini and Cohere too
-    "model_context_window_exceeded": "max_tokens",
-    "stop_sequence": "stop_sequence",  # Cohere too
-    "tool_use": "tool_use",
-    "pause_turn": "end_turn",
-    "refusal": "content_filtered",
-    "content_filtered": "content_filtered",
-    "guardrail_intervened": "guardrail_intervened",
-    # Gemini
-    "safety": "content_filtered",
-    "recitation": "content_filtered",
-    "language": "content_filtered",
-    "blocklist": "content_filtered",
-    "model_armor": "content_filtered",
-    "no_image": "content_filtered",
-    "image_other": "content_filtered",
-    "prohibited_content": "content_filtered",
-    "spii": "content_filtered",
-    "image_safety": "content_filtered",
-    "image_prohibited_content": "content_filtered",
-    "image_recitation": "content_filtered",
-    "other": "end_turn",
-    # Z.AI
-    "sensitive": "content_filtered",
-    # Cohere
-    "complete": "end_turn",
-    "tool_call": "tool_use",
-    # Mistral
-    "model_length": "max_tokens",
-    # Open models' servers
-    "eos": "end_turn",
-    "eos_token": "end_turn",
-}
-
-
 _KEEP_ALIVE: Final = re.compile("(?!.*error)[a-z_-]{1,20}", re.IGNORECASE)  # Such as `data: ping`.
 _WITHOUT_STREAMED_CALLS: Final = "together-ai"
-_GRAVITY: Final[dict[StopReason, int]] = {"content_filtered": 2, "guardrail_intervened": 2, "max_tokens": 1}
 
 
 class ChatTranslator(Translator):
@@ -204,7 +160,7 @@ class ChatTranslator(Translator):
             raise PortkeyStreamError(message, origin="provider", received=self.received, retryable=True)
         stop_reason = self._stop_reason(self._finish_reason)
         if stop_reason != "max_tokens":  # Strands drops the calls of an answer that was cut by its length.
-            may_pass = _to_stop_reason(self._finish_reason) != "content_filtered"
+            may_pass = to_stop_reason(self._finish_reason) != "content_filtered"
             self.check_calls(self._calls.all, self._finish_reason, retryable=may_pass)
         if self._sources and not self._blocks.sources(map(to_citation, self._sources.values())):
             logger.warning("sources=<%d> | lost, since no text comes last in the answer", len(self._sources))
@@ -272,7 +228,7 @@ class ChatTranslator(Translator):
             said = words.strip() or "the upstream ended the answer with an error, whose text the gateway drops"
             raise self._error(Complaint(said, type=kind, provider=provider))
         # A later one may come beside the end of the stream.
-        if self._finish_reason is None or _gravity(finish_reason) >= _gravity(self._finish_reason):
+        if self._finish_reason is None or gravity(finish_reason) >= gravity(self._finish_reason):
             self._finish_reason = finish_reason
 
     def _take_part(self, index: int | None, part: ContentPart) -> None:
@@ -330,7 +286,7 @@ class ChatTranslator(Translator):
         return says_something and all(call.name and call.is_whole() for call in self._calls.all)
 
     def _stop_reason(self, finish_reason: str) -> StopReason:
-        stop_reason = _to_stop_reason(finish_reason)
+        stop_reason = to_stop_reason(finish_reason)
         if stop_reason is None and not (self.has_begun or self._calls.all):
             message = f"the answer ended for an unknown reason, without any content: {self.judge.quote(finish_reason)}"
             raise PortkeyStreamError(message, origin="provider", received=self.received, retryable=True)
@@ -359,15 +315,6 @@ def _json_or_text(data: str) -> JsonValue:
     with suppress(ValueError):
         value = from_json(data)
     return value
-
-
-def _gravity(finish_reason: str) -> int:
-    """Return how much a finish reason says of what an answer lacks."""
-    return _GRAVITY.get(_to_stop_reason(finish_reason) or "end_turn", 0)
-
-
-def _to_stop_reason(finish_reason: str) -> StopReason | None:
-    return _STOP_REASONS.get(finish_reason.lower())
 
 
 def _to_parts(content_blocks: Collection[ContentBlock]) -> list[tuple[int | None, ContentPart]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 from uuid import uuid4
 
-from strands_portkey._answer.blocks import ToolCall
+from strands_portkey._answer.calls import ToolCall
 from strands_portkey._json import is_mapping, to_object
 from strands_portkey._wires.chat.shapes import ToolCallDelta
 

@@ -19,7 +19,8 @@ from strands.types.event_loop import StopReason
 from strands.types.streaming import StreamEvent
 from typing_extensions import override
 
-from strands_portkey._answer.blocks import BlockQueue, ToolCall
+from strands_portkey._answer.blocks import BlockQueue
+from strands_portkey._answer.calls import ToolCall
 from strands_portkey._answer.citations import to_citation
 from strands_portkey._answer.counts import Counts
 from strands_portkey._answer.error_details import Complaint, read_complaint
