@@ -1,4 +1,4 @@
-"""Everything that is checked here: `python -m pip install nox && nox`.
+"""Everything that is checked here: `python3 -m venv .venv && .venv/bin/python -m pip install nox && .venv/bin/nox`.
 
 Sessions run against the wheel that `build` makes once per run, never against the source tree. Environments are kept
 between runs; `nox --reuse-venv=no` makes them anew. What follows `--` goes to pytest: `nox -s tests-3.12 -- -k stream`.
@@ -31,7 +31,7 @@ PYTHONS = nox.project.python_versions(PROJECT)
 TESTED = list(dict.fromkeys([*PYTHONS, f"{sys.version_info.major}.{sys.version_info.minor}"]))
 PINS = ".github/build-requirements.txt"  # What builds a release, and all that it needs, by hash.
 WHEEL_FOLDERS = ("strands_portkey/", "strands_agents_portkey-")  # The package, and its metadata.
-WHEEL_LIMIT = 220_000  # Bytes.
+WHEEL_LIMIT = 250_000  # Bytes: a tenth more than it has.
 # The schemas come with check-jsonschema, so that no network is asked for them.
 SCHEMAS = {
     "github-workflows": "workflows/*.yml",
