@@ -25,6 +25,7 @@ from tests_integ.upstream import Upstream
 
 ROOT = Path(__file__).parent.parent
 SECONDS = 300
+MOUNT = re.compile(r"(source|target)=/?([^,]+)")
 
 
 def blocks(section: str, language: str, page: str = "README.md") -> list[str]:
@@ -84,7 +85,7 @@ def container(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("container")
     checkout = folder / "context" / "strands-agents-portkey"
     checkout.mkdir(parents=True)
-    for name in ("src", "pyproject.toml", "README.md", "LICENSE"):
+    for name in ("src", ".github", "pyproject.toml", "README.md", "LICENSE"):
         copy(ROOT / name, checkout / name)
     (folder / "context" / "agent.py").write_text(blocks("With your own gateway", "python")[0])
     run(sys.executable, "-m", "venv", folder / "usr", cwd=folder)
@@ -93,9 +94,16 @@ def container(tmp_path_factory: pytest.TempPathFactory) -> Path:
         match word, rest.split():
             case "COPY", [source, target]:
                 copy(folder / "context" / source, folder / target.removeprefix("/"))
-            case "RUN", ["python", *arguments]:
+            case "RUN", words:
+                mounts = [dict(MOUNT.findall(each)) for each in words if each.startswith("--mount=")]
+                for mount in mounts:
+                    copy(folder / "context" / mount["source"], folder / mount["target"])
+                python, *arguments = words[len(mounts) :]
+                assert python == "python"
                 found = [str(folder / each.removeprefix("/")) if each.startswith("/") else each for each in arguments]
                 run(folder / "usr" / "bin" / "python", *found, cwd=folder)
+                for mount in mounts:  # It is there for this one command.
+                    shutil.rmtree(folder / mount["target"])
             case _:
                 assert word in ("FROM", "CMD")
     return folder
