@@ -57,7 +57,7 @@ def _masked(value: object) -> object:
         return Masked(value)
     if is_mapping(value):
         return {
-            Masked(name) if isinstance(name, str) and not _is_name(name) else name: _masked(part)
+            Masked(name) if isinstance(name, str) and not is_name(name) else name: _masked(part)
             for name, part in value.items()
         }
     if is_list(value):
@@ -89,10 +89,10 @@ def name_of(name: object) -> str:
     """Return a name for an error message, or a description without its text if it may be a key."""
     if not isinstance(name, str):
         return f"one of type {type_of(name)}"
-    return repr(str.__str__(name)) if _is_name(name) else f"one of {len(name)} characters"
+    return repr(str.__str__(name)) if is_name(name) else f"one of {len(name)} characters"
 
 
-def _is_name(text: str) -> bool:
+def is_name(text: str) -> bool:
     """Whether a text looks like a name and not like a key."""
     return bool(_NAME.fullmatch(text)) and not is_provider_key(text) and not _RANDOM.fullmatch(text)
 
