@@ -66,9 +66,9 @@ class RoutingArgs(ProviderArgs, total=False):
     """Provider behind the gateway, such as ``openai``; ``@slug`` on hosted and enterprise gateways."""
     virtual_key: str | None
     """A virtual key of a hosted or enterprise gateway."""
-    config: Mapping[str, JsonValue] | str | None
+    config: Mapping[str, object] | str | None
     """Routing: a mapping, its JSON, or the id of a saved config on hosted and enterprise gateways."""
-    metadata: Mapping[str, JsonValue] | str | None
+    metadata: Mapping[str, object] | str | None
     """Metadata for logs and conditional routing; a mapping or its JSON."""
     trace_id: str | None
     """Groups requests in Portkey's logs."""
@@ -94,9 +94,9 @@ class RoutingArgs(ProviderArgs, total=False):
     """Id of the span that the request belongs to."""
     debug: bool
     """Whether Portkey logs the bodies of request and answer. Default: what the gateway does."""
-    default_input_guardrails: Sequence[JsonValue] | str | None
+    default_input_guardrails: Sequence[object] | str | None
     """Guardrails for each request: a list or its JSON."""
-    default_output_guardrails: Sequence[JsonValue] | str | None
+    default_output_guardrails: Sequence[object] | str | None
     """Guardrails for each answer: a list or its JSON."""
     headers: Headers | None
     """Further headers, sent unchanged: a mapping, or a function that returns one. They override settings."""

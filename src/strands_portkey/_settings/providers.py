@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-from pydantic import JsonValue
 from typing_extensions import TypedDict
 
 Text = str | Callable[[], str | Awaitable[str]]
@@ -143,7 +142,7 @@ class ProviderArgs(TypedDict, total=False):
     """Vertex AI: id of the project."""
     vertex_region: str | None
     """Vertex AI: region, such as ``europe-west1``."""
-    vertex_service_account_json: Mapping[str, JsonValue] | str | None
+    vertex_service_account_json: Mapping[str, object] | str | None
     """Vertex AI: the service account's key, as a mapping or its JSON."""
     vertex_storage_bucket_name: str | None
     """Vertex AI: bucket for files."""

@@ -32,11 +32,11 @@ def find_slips(where: str, settings: Mapping[str, object], *, has_key: bool) -> 
                 yield f"{place} holds {name_of(name)}, a header that Portkey does not know{question}"
     yield from _config_slips(f"{where}['config']", "config", to_object(settings.get("config")))
     if has_key and is_mapping(metadata := to_object(settings.get("metadata"))):
-        for name, value in metadata.items():
+        for key, value in metadata.items():
             if not isinstance(value, str) or len(value) > _LONGEST_VALUE:
                 got = f"{len(value)} characters" if isinstance(value, str) else shown(value)
                 yield (
-                    f"{where}['metadata'][{name_of(name)}] must be text of at most {_LONGEST_VALUE} characters, or "
+                    f"{where}['metadata'][{name_of(key)}] must be text of at most {_LONGEST_VALUE} characters, or "
                     f"Portkey refuses it; got {got}"
                 )
 
