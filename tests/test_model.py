@@ -94,7 +94,7 @@ def test_a_model_without_an_id_is_refused(model_id):
 
 def test_a_model_without_any_id_is_refused():
     with pytest.raises(PortkeyConfigError, match="model_id"):
-        PortkeyModel()  # type: ignore[call-arg]
+        PortkeyModel()
 
 
 def test_update_config_changes_the_keys_given():

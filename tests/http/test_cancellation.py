@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from strands.types.streaming import StreamEvent

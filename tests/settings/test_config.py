@@ -128,6 +128,12 @@ def test_a_setting_given_twice_raises():
         pytest.param({}, {"api_key": " "}, LOCAL_BASE_URL, {"api_key": " "}, id="blank key given"),
         pytest.param({"PORTKEY_BASE_URL": "http://gw:1"}, {}, "http://gw:1/v1", {}, id="url"),
         pytest.param({"PORTKEY_BASE_URL": "\t"}, {}, LOCAL_BASE_URL, {}, id="blank url"),
+        pytest.param({"PORTKEY_GATEWAY_URL": "http://gw:2"}, {}, "http://gw:2/v1", {}, id="the other url"),
+        pytest.param(
+            {"PORTKEY_BASE_URL": "http://gw:1", "PORTKEY_GATEWAY_URL": "http://gw:1/v1/"},
+            *({}, "http://gw:1/v1", {}),
+            id="both urls alike",
+        ),
         pytest.param(
             {"PORTKEY_BASE_URL": "http://gw:1"},
             {"base_url": "http://my:2"},
@@ -427,6 +433,41 @@ def test_a_configuration_that_cannot_be_used_raises(model_config, message):
         check_model_config(model_config)
 
     assert str(caught.value) == message
+
+
+def test_of_two_urls_in_the_environment_the_first_is_used_with_a_warning(monkeypatch):
+    monkeypatch.setenv("PORTKEY_BASE_URL", "http://gw:1")
+    monkeypatch.setenv("PORTKEY_GATEWAY_URL", "http://gw:2")
+
+    with pytest.warns(UserWarning, match="^PORTKEY_BASE_URL and PORTKEY_GATEWAY_URL differ; PORTKEY_BASE_URL is used$"):
+        endpoint, _ = split_client_args({})
+
+    assert endpoint.base_url == "http://gw:1/v1"
+
+
+def test_a_url_that_is_given_takes_precedence_over_both_of_the_environment(monkeypatch):
+    monkeypatch.setenv("PORTKEY_BASE_URL", "http://gw:1")
+    monkeypatch.setenv("PORTKEY_GATEWAY_URL", "http://gw:2")
+
+    assert split_client_args({"base_url": "http://gw:3"})[0].base_url == "http://gw:3/v1"
+
+
+@pytest.mark.parametrize(
+    ("given", "model_id"), [({}, "gpt-4o"), ({"model_id": "claude"}, "claude")], ids=["environment", "keyword"]
+)
+def test_the_environment_names_the_model_unless_the_keyword_does(monkeypatch, given, model_id):
+    monkeypatch.setenv("PORTKEY_MODEL", " gpt-4o ")
+
+    assert PortkeyModel(**given).get_config() == {"model_id": model_id}
+
+
+def test_without_any_model_both_ways_to_name_one_are_told(monkeypatch):
+    monkeypatch.setenv("PORTKEY_MODEL", " ")
+
+    with pytest.raises(PortkeyConfigError) as caught:
+        PortkeyModel()
+
+    assert str(caught.value) == "model_id must be a model's id, such as 'gpt-4o', if PORTKEY_MODEL holds none; got None"
 
 
 def test_an_unknown_upstream_raises_when_the_model_is_made():

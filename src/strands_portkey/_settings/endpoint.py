@@ -204,7 +204,8 @@ def _endpoint_args(given: Mapping[str, object]) -> _EndpointArgs:
         name = str(error.errors(include_url=False, include_input=False)[0]["loc"][0])
     # Raised outside the handler, since pydantic's exception quotes names.
     value = given[name]
-    questions = [did_you_mean(key, _CLOCK_NAMES) for key in value if isinstance(key, str)] if is_mapping(value) else []
+    keys = value if name == "timeout" and is_mapping(value) else ()
+    questions = [did_you_mean(key, _CLOCK_NAMES) for key in keys if isinstance(key, str) and key not in _CLOCK_NAMES]
     question = next(filter(None, questions), "")
     raise PortkeyConfigError(f"client_args[{name!r}] must be {_WANTED[name]}; got {shown(value)}{question}")
 

@@ -33,6 +33,7 @@ _SDK_ARGS: Final = {
     "workload_identity": "use 'Authorization', which may be a function",
 }
 _NEAR: Final = 0.85  # Farther names are often words of their own: max_new_tokens, top_n.
+_SHORTEST: Final = 3
 CLIENT_ARGS: Final = frozenset(map(str.lower, ClientArgs.__annotations__))
 """The keys of `ClientArgs`, as `to_setting` returns them."""
 _MODEL_ARGS: Final = frozenset({*PortkeyConfig.__annotations__, "http_client", "on_response"})
@@ -90,7 +91,7 @@ def did_you_mean(name: str, known: frozenset[str]) -> str:
         name: The name.
         known: Those that are right in its place. An argument of something else is asked for by its place.
     """
-    if not is_name(name):
+    if not is_name(name) or len(name) < _SHORTEST:
         return ""
     if meant := _meant(to_setting(name), known):
         return f"; did you mean {meant!r}?"

@@ -14,7 +14,7 @@ from strands_portkey._json import is_list, is_mapping, is_set
 _PROVIDER_KEY: Final = re.compile(
     r"(?:sk-|sk_|gsk_|AIza|xai-|hf_|r8_|nvapi-|pplx-|AKIA|ASIA|fw_|csk-|tgp_|ya29\.)[A-Za-z0-9_-]{8,}"
 )
-_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,39}")
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,39}")
 _RANDOM: Final = re.compile(r"(?=[^0-9]*[0-9])[A-Za-z0-9_-]{20,}")  # Long, and with digits: not a word of a language.
 
 
