@@ -28,7 +28,7 @@ from strands import Agent, tool
 from strands.types.content import Messages
 from strands.types.exceptions import EventLoopException
 
-from strands_portkey import PortkeyError, PortkeyModel, PortkeyTimeoutError
+from strands_portkey import ClientArgs, PortkeyError, PortkeyModel, PortkeyTimeoutError
 from tests_integ.faults import PASS, Fault, FaultProxy, Kind, Witness, certificates
 from tests_integ.gateway import Gateway, running_gateway
 from tests_integ.upstream import Gate, Piece, Reply, Request, Upstream, json_reply
@@ -100,7 +100,7 @@ class Bench:
         """Return a model whose first answer meets a fault; all answers have the same length."""
         mark = f"{next(self._numbers):07}"
         self.faults[mark.encode()] = fault
-        usual = {
+        usual: dict[str, Any] = {
             "base_url": self.proxy.base_url,
             "provider": "openai",
             "custom_host": self.upstream.base_url,
@@ -582,8 +582,13 @@ def test_a_gateway_killed_amid_fifty_agents_leaves_errors_and_works_after_its_re
         return Reply(200, SSE, [TEXT[0], gate, *TEXT[1:]] if number % 4 != 1 else [*TOOL[:2], gate, *TOOL[2:]])
 
     async def main(gateway: Gateway) -> None:
-        usual = {"base_url": gateway.base_url, "provider": "openai", "custom_host": upstream.base_url}
-        model = PortkeyModel({**usual, "max_retries": 0}, model_id="m")
+        usual: ClientArgs = {
+            "base_url": gateway.base_url,
+            "provider": "openai",
+            "custom_host": upstream.base_url,
+            "max_retries": 0,
+        }
+        model = PortkeyModel(usual, model_id="m")
         subjects = [Subject(model) for _ in range(50)]
         upstream.script = held
         asking = [asyncio.create_task(each.ask(f"weather {n}")) for n, each in enumerate(subjects[:40])]
@@ -610,8 +615,13 @@ def test_a_gateway_killed_again_and_again_amid_fifty_busy_agents_leaves_errors(
     upstream.script = answer
 
     async def main(gateway: Gateway) -> None:
-        usual = {"base_url": gateway.base_url, "provider": "openai", "custom_host": upstream.base_url}
-        model = PortkeyModel({**usual, "max_retries": 0}, model_id="m")
+        usual: ClientArgs = {
+            "base_url": gateway.base_url,
+            "provider": "openai",
+            "custom_host": upstream.base_url,
+            "max_retries": 0,
+        }
+        model = PortkeyModel(usual, model_id="m")
         ended = asyncio.Event()
 
         async def keep_asking(subject: Subject) -> None:
