@@ -72,24 +72,30 @@ class Keyboard:
         os.close(self._master)
 
 
-def press_at(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> threading.Thread:
-    """Press Ctrl-C when an upstream gets to a gate, and open the gate when the agent has been cancelled.
+def open_when_cancelled(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Open a gate when the agent is cancelled; return the event of that.
 
     The first Strands that are supported see a cancellation only with the next piece of the answer.
     """
     cancelled, cancel = threading.Event(), Agent.cancel
 
-    def cancel_and_report(agent: Agent) -> None:
+    def cancel_and_open(agent: Agent) -> None:
         cancel(agent)
         cancelled.set()
+        gate.open()
+
+    monkeypatch.setattr(Agent, "cancel", cancel_and_open)
+    return cancelled
+
+
+def press_at(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> threading.Thread:
+    """Press Ctrl-C when an upstream gets to a gate, and open the gate when the agent has been cancelled."""
+    open_when_cancelled(gate, monkeypatch)
 
     def press() -> None:
         gate.reached.result(10)
         os.kill(os.getpid(), signal.SIGINT)
-        cancelled.wait(10)
-        gate.open()
 
-    monkeypatch.setattr(Agent, "cancel", cancel_and_report)
     thread = threading.Thread(target=press)
     thread.start()
     return thread

@@ -15,7 +15,7 @@ import pytest
 from strands_portkey._cli import chat as chat_module
 from strands_portkey._cli.main import main
 from strands_portkey._cli.terminal import Terminal
-from tests.cli.commands import CUT, KEY, contents, play, press_at, shown_parts, talk
+from tests.cli.commands import CUT, KEY, contents, open_when_cancelled, play, press_at, shown_parts, talk
 from tests_integ import patient
 from tests_integ.upstream import Gate, Reply, Request, json_reply
 from tests_integ.wires import openai
@@ -455,17 +455,16 @@ def test_a_command_ends_quietly_where_nobody_reads(server, argv, monkeypatch):
 
 def test_an_answer_that_nobody_reads_is_not_waited_for(server, monkeypatch):
     gate = Gate()
+    cancelled = open_when_cancelled(gate, monkeypatch)
     server.script = lambda _: openai.stream(openai.text("Hello"), gate)
     reader, writer = os.pipe()
     os.close(reader)
     with open(writer, "w", encoding="utf-8") as stdout:  # noqa: PTH123 - a pipe
         monkeypatch.setattr(sys, "stdout", stdout)
-        gone = server.gone(0)
-        gone.add_done_callback(lambda _: gate.open())
 
         status = main(["chat", "Hi", "--model", "gpt-4o", "--provider", "openai", "--base-url", server.base_url])
 
-    assert status == 141
+    assert (status, cancelled.is_set()) == (141, True)
 
 
 # -- models ------------------------------------------------------------------------------------------------------------
