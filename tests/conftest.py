@@ -13,6 +13,7 @@ from hypothesis import settings
 from tests_integ.upstream import Upstream
 
 settings.register_profile("steady", database=None, deadline=None, derandomize=True)
+settings.register_profile("long", settings.get_profile("steady"), max_examples=20_000, derandomize=False)
 settings.load_profile("steady")
 
 

@@ -193,6 +193,8 @@ def test_what_the_gateway_has_only_passed_on_is_tried_again(error, headers):
         (400, None, "messages.3.content.8: `thinking` blocks in the latest assistant message cannot be modified."),
         (400, None, "`thinking` or `redacted_thinking` blocks in the latest assistant message cannot be modified"),
         (400, None, "The model returned the following errors: Invalid signature in thinking block"),
+        (400, None, "messages.23.content.2: Invalid `data` in `redacted_thinking` block"),
+        (400, None, "When providing `thinking` or `redacted_thinking` blocks, the blocks must match the parameters"),
         (400, "invalid_encrypted_content", "Could not verify it."),
         (400, None, "The encrypted content gAAA... could not be verified. Reason: other item id."),
         (400, None, "Item 'rs_1' of type 'reasoning' was provided without its required following item."),

@@ -130,7 +130,7 @@ class PortkeyAPIError(PortkeyError):
     body: str
     """The answer's body as text, shortened to 4,000 characters."""
     retry_after: float | None
-    """Seconds to wait before another request, from the answer's headers."""
+    """Seconds to wait before another request, from the answer's headers, or else from its words."""
 
     def __init__(
         self,

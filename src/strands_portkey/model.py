@@ -184,7 +184,8 @@ class PortkeyModel(Model):
     async def aclose(self) -> None:
         """Close the idle connections of the running loop. The model can be used again.
 
-        There is no need to: idle connections are closed after 4 seconds, and with their loop.
+        There is no need to: idle connections are closed after 4 seconds, and with their loop. A client that the
+        function in `http_client` has made is closed too, unless an answer is being read from it.
         """
         await self._client.aclose()
 

@@ -34,7 +34,7 @@ class Made:
 
     def __call__(self) -> httpx.AsyncClient:
         self.loops.append(asyncio.get_running_loop())
-        self.clients.append(httpx.AsyncClient(headers={"x-own": "yes"}))
+        self.clients.append(httpx.AsyncClient(headers={"x-own": "yes"}, timeout=None))  # noqa: S113 - ours hold
         return self.clients[-1]
 
 

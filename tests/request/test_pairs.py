@@ -62,10 +62,6 @@ NOON = model(text("Noon."))
         pytest.param([model(call("a"), call("b")), user(result("b"), result("a"))], id="results in another order"),
         pytest.param([model(call("a")), user(text("So:"), result("a"), POINT, PNG)], id="results beside other content"),
         pytest.param([NOON, model(call("a")), user(result("a")), HI], id="messages of one role around a pair"),
-        pytest.param([model(call("a"), call("a")), user(result("a"), result("a"))], id="two calls of one id"),
-        pytest.param(
-            [model(call("a")), user(result("a")), model(call("a")), user(result("a"))], id="an id that is used again"
-        ),
     ],
 )
 def test_a_conversation_whose_pairs_fit_is_the_same_object(messages):
@@ -180,7 +176,7 @@ CUT: Any = [
     ),
     pytest.param(
         [model(call("a"), call("a")), user(result("a"))],
-        [model(call("a"), call("a")), user(missing("a"), result("a"))],
+        [model(call("a"), call("a-2")), user(missing("a"), result("a-2"))],
         0,
         1,
         id="two calls of one id with one result",
@@ -286,3 +282,30 @@ def test_other_keys_of_a_message_stay():
 
     with pytest.warns(UserWarning, match="was cut"):
         assert in_pairs([message]) == [{**user(as_text("a")), "metadata": {"custom": {"note": 1}}}]
+
+
+@pytest.mark.parametrize(
+    ("messages", "apart"),
+    [
+        pytest.param(
+            [HI, model(call("a")), user(result("a")), NOON, HI, model(call("a")), user(result("a"))],
+            [HI, model(call("a")), user(result("a")), NOON, HI, model(call("a-2")), user(result("a-2"))],
+            id="each answer numbers its calls anew",
+        ),
+        pytest.param(
+            [HI, model(call("a"), call("a")), user(result("a", text("1")), result("a", text("2")))],
+            [HI, model(call("a"), call("a-2")), user(result("a", text("1")), result("a-2", text("2")))],
+            id="twice in one answer: the results in the order of the calls",
+        ),
+        pytest.param(
+            [model(call("a"), call("b"), call("a")), user(result("b"), text("So?"), result("a"), result("a"))],
+            [model(call("a"), call("b"), call("a-2")), user(result("b"), text("So?"), result("a"), result("a-2"))],
+            id="others between",
+        ),
+    ],
+)
+def test_an_id_that_was_used_before_is_replaced(messages, apart):
+    given = copy.deepcopy(messages)
+
+    assert in_pairs(messages) == apart
+    assert messages == given

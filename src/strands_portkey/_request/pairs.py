@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections import Counter
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Sequence
 from typing import Final, cast
 
@@ -12,6 +12,7 @@ from strands.types.content import ContentBlock, Message
 from strands.types.tools import ToolResult
 
 _NO_RESULT: Final = "No result: the call was not carried out, or its result is no longer in this conversation."
+_LEFT_OUT: Final = "(Earlier messages are left out.)"
 _MEDIA_KINDS: Final = ("image", "document", "audio", "video")
 
 
@@ -19,11 +20,16 @@ def in_pairs(messages: Sequence[Message]) -> Sequence[Message]:
     """Return a conversation in which each call has one result, in the message right after it, and each result its call.
 
     Of several results for one call the first counts: a later one must not change what was sent before it. What becomes
-    of a message depends only on its neighbours, so that prompt caches hit. Nothing given is written into, and where all
-    pairs fit it is returned as it is.
+    of a message depends only on its neighbours, so that prompt caches hit. An id that was used before is replaced:
+    some servers number the calls of each answer anew, and Claude refuses what repeats. Nothing given is written into,
+    and where all pairs fit it is returned as it is.
     """
-    if _fit(messages):
-        return messages
+    paired = messages if _fit(messages) else _paired(messages)
+    ids = [call_id for message in paired for call_id in _called_in(message)]
+    return paired if len(set(ids)) == len(ids) else _told_apart(paired)
+
+
+def _paired(messages: Sequence[Message]) -> list[Message]:
     paired: list[Message] = []
     called: list[str] = []
     lone = unanswered = 0
@@ -38,8 +44,35 @@ def in_pairs(messages: Sequence[Message]) -> Sequence[Message]:
         called = _called_in(message)
     changes = {"sent as text, for want of their calls": lone, "added to calls without one": unanswered}
     if said := " and ".join(f"{count} {change}" for change, count in changes.items() if count):
-        warnings.warn(f"the conversation was cut between calls and results; results: {said}", stacklevel=2)
+        warnings.warn(f"the conversation was cut between calls and results; results: {said}", stacklevel=3)
     return paired
+
+
+def _told_apart(messages: Sequence[Message]) -> list[Message]:
+    """Return messages, all in pairs, with another id for each call whose id was used before."""
+    used = Counter[str]()
+    renamed: dict[str, deque[str]] = defaultdict(deque)
+
+    def rename(block: ContentBlock) -> ContentBlock:
+        if "toolUse" in block:
+            call_id = block["toolUse"]["toolUseId"]
+            used[call_id] += 1
+            renamed[call_id].append(f"{call_id}-{used[call_id]}" if used[call_id] > 1 else call_id)
+            return {"toolUse": {**block["toolUse"], "toolUseId": renamed[call_id][-1]}}
+        if "toolResult" in block:
+            return {
+                "toolResult": {**block["toolResult"], "toolUseId": renamed[block["toolResult"]["toolUseId"]].popleft()}
+            }
+        return block
+
+    return [{**message, "content": [rename(block) for block in message["content"]]} for message in messages]
+
+
+def from_the_user(messages: Sequence[Message]) -> Sequence[Message]:
+    """Return a conversation that begins with the user, as some upstreams require; a trimmed one may not."""
+    if not messages or messages[0]["role"] == "user":
+        return messages
+    return [{"role": "user", "content": [{"text": _LEFT_OUT}]}, *messages]
 
 
 def _fit(messages: Sequence[Message]) -> bool:

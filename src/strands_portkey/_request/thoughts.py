@@ -28,7 +28,8 @@ ENVELOPES: Final = (RESPONSES_ENVELOPE, OPENROUTER_ENVELOPE)
 _JUDGED_STATUS: Final = frozenset({400, 404, 422, None})  # None: in a stream.
 _REFUSED: Final = re.compile(
     r"bound to a different conversation"  # Claude's newest models, where what stands before a thought has changed
-    r"|thinking.{0,40} blocks .{0,60}cannot be modified"  # Claude: in another order, or not as it was
+    r"|thinking.{0,40} blocks.{0,60}(cannot be modified|must match the parameters)"  # Claude: not as it was
+    r"|invalid .{0,2}data.{0,2} in .{0,2}redacted_thinking"  # Claude: from another account
     r"|invalid .{0,2}(thought.)?signature"  # Claude and Gemini: by another model, or from another account
     r"|encrypted content .{0,80}could not be (verified|decrypted|parsed)"  # OpenAI, Azure
     r"|\bitem .{0,80}of type .reasoning. was provided without its required following item"

@@ -179,8 +179,8 @@ class RequestConfig(TypedDict, total=False):
     """The gateway's protocol that requests are sent with: ``"chat"`` for chat completions, ``"responses"`` for OpenAI's
     Responses, ``"messages"`` for Anthropic's Messages. Default ``"auto"``: chat, save where it is certain who answers
     and chat would refuse or spoil the request. That is Responses for OpenAI's models that take tools only there, unless
-    guardrails are asked for, and Messages for Claude that thinks and has tools. It is decided before anything is sent,
-    never after an error.
+    guardrails are asked for or `custom_host` is neither OpenAI's nor Azure's, and Messages for Claude that thinks and
+    has tools. It is decided before anything is sent, never after an error.
     """
     on_guardrail: Literal["stop", "raise"]
     """How a denial by a guardrail (446) is handled: ``"stop"``, the default, ends the turn with the gateway's message
@@ -192,7 +192,7 @@ class RequestConfig(TypedDict, total=False):
     """
     thinking_tags: bool
     """Whether what an answer begins with between ``<think>`` and ``</think>`` is reasoning, not text. Default: True,
-    save for providers whose API has another place for it, such as OpenAI without a `custom_host`, Anthropic and Gemini.
+    save for providers whose API has another place for it, such as OpenAI at its own address, Anthropic and Gemini.
     """
     context_overflow_phrases: Sequence[str]
     """Regular expressions that identify a context overflow in an error's message, besides the built-in ones."""

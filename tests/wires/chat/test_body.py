@@ -59,15 +59,15 @@ def user(*blocks, dialect="openai", **more):
     return body_of([{"role": "user", "content": list(blocks)}], dialect, **more)["messages"]
 
 
+ASKED = {"role": "user", "content": [{"text": "go on"}]}
 EXTRA = "extra_content.google.thought_signature"
 DETAILS = [{"type": "reasoning.text", "text": "hm", "signature": "S==", "index": 0}]
 DETAILED = {"reasoningContent": {"reasoningText": {"text": "", "signature": f"openrouter:1:{json.dumps(DETAILS)}"}}}
 
 
 def assistant(*blocks, dialect="openai"):
-    """Return how an assistant's message is replayed, ahead of a user's."""
-    messages = [{"role": "assistant", "content": list(blocks)}, {"role": "user", "content": [{"text": "go on"}]}]
-    return body_of(messages, dialect)["messages"][:-1]
+    """Return how an assistant's message is replayed, between two of a user's."""
+    return body_of([ASKED, {"role": "assistant", "content": list(blocks)}, ASKED], dialect)["messages"][1:-1]
 
 
 def test_a_body_holds_the_model_the_messages_and_how_to_answer():
@@ -246,7 +246,7 @@ def test_results_go_back_in_the_order_of_the_calls():
         {"role": "user", "content": [*answers, {"text": "c"}]},
     ]
 
-    given = body_of(messages, "gemini")["messages"]
+    given = body_of([ASKED, *messages], "gemini")["messages"][1:]
 
     assert [message["content"] for message in given if message["role"] != "assistant"] == [
         *("b", "a"),
@@ -878,16 +878,16 @@ def test_a_users_message_is_converted(blocks, dialect, messages):
             id="anthropic: marks on text and on a call, without the time to live that others lose",
         ),
         pytest.param(
-            [USE, LONG],
+            [{"text": "a"}, USE, LONG],
             "openrouter",
             [
                 {
                     "role": "assistant",
-                    "content": None,
-                    "tool_calls": [{**CALL, "cache_control": {**MARK, "ttl": "1h"}}],
+                    "content": [text("a", cache_control={**MARK, "ttl": "1h"})],
+                    "tool_calls": [CALL],
                 }
             ],
-            id="openrouter: a mark keeps its time to live",
+            id="openrouter: a mark stands on text, not on a call, and keeps its time to live",
         ),
         pytest.param(
             [{"text": "a"}, {"text": "b"}],
@@ -924,7 +924,7 @@ def test_reasoning_behind_a_call_is_left_out_since_the_gateway_would_move_it_and
     messages = [{"role": "assistant", "content": spoken}, {"role": "user", "content": answered}] * 2
 
     with pytest.warns(UserWarning, match="^the model's reasoning after a tool call .* is left out: ") as warned:
-        replayed = body_of(messages, dialect)["messages"]
+        replayed = body_of([ASKED, *messages], dialect)["messages"][1:]
 
     said = {
         "role": "assistant",
@@ -962,13 +962,44 @@ def test_reasoning_without_a_place_goes_back_from_behind_a_call():
 @pytest.mark.parametrize(("dialect", "named"), [("gemini", {"name": "sum"}), ("openai", {})])
 def test_a_result_names_its_tool_for_gemini_alone(dialect, named):
     messages = [
+        ASKED,
         {"role": "assistant", "content": [USE]},
         {"role": "user", "content": [result({"text": "1"}), result({"text": "2"}, tool_use_id="unasked")]},
     ]
 
-    assert body_of(messages, dialect)["messages"][1:] == [
+    assert body_of(messages, dialect)["messages"][2:] == [
         {"role": "tool", "tool_call_id": "t1", "content": "1", **named},
         {"role": "tool", "tool_call_id": "unasked", "content": "2"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("dialect", "sent"),
+    [
+        ("openai", ["assistant", "assistant", "user", "user"]),
+        ("anthropic", ["assistant", "assistant", "user", "user"]),
+        *(
+            (dialect, ["user", "assistant", "assistant", "user", "user"])
+            for dialect in ("bedrock", "gemini", "mistral")
+        ),
+        ("perplexity", ["user", "assistant", "user"]),
+    ],
+)
+def test_a_conversation_begins_and_alternates_as_its_upstream_requires(dialect, sent):
+    said = {"role": "assistant", "content": [{"text": "a"}]}
+
+    assert [message["role"] for message in body_of([said, said, ASKED, ASKED], dialect)["messages"]] == sent
+
+
+def test_messages_of_one_role_in_a_row_are_joined_for_those_who_require_turns():
+    pictured = {"role": "user", "content": [{"text": "b"}, PNG]}
+    said = {"role": "assistant", "content": [USE]}
+    messages = [{"role": "assistant", "content": [{"text": "a"}]}, said, ASKED, pictured]
+
+    assert body_of(messages, "perplexity")["messages"] == [
+        {"role": "user", "content": "(Earlier messages are left out.)"},
+        {"role": "assistant", "content": [text("a")], "tool_calls": [CALL]},
+        {"role": "user", "content": [text("go on"), text("b"), DATA_PNG]},
     ]
 
 
@@ -981,8 +1012,8 @@ def test_a_result_names_the_call_ahead_of_it_where_ids_come_again():
         for name in ("sum", "product")
     ]
 
-    first = body_of(turns[0], "gemini")["messages"]
-    both = body_of([*turns[0], *turns[1]], "gemini")["messages"]
+    first = body_of([ASKED, *turns[0]], "gemini")["messages"][1:]
+    both = body_of([ASKED, *turns[0], *turns[1]], "gemini")["messages"][1:]
 
     assert [message.get("name") for message in both] == [None, "sum", None, "product"]
     assert both[:2] == first  # Or no cache of the first turn would be hit in the second.
@@ -1049,6 +1080,15 @@ LOOP["loop"] = LOOP
             "deepseek",
             "content for the upstream 'deepseek' must be a description as text; got an image",
             id="deepseek: an image",
+        ),
+        pytest.param(
+            {"image": {"format": "gif", "source": {"bytes": b"i"}}},
+            "bedrock",
+            (
+                "content for the upstream 'bedrock' must be a PNG, JPEG or WebP image, or go with api='messages'; got a"
+                " GIF"
+            ),
+            id="bedrock: a GIF, which the gateway would send as a document",
         ),
         pytest.param(
             {},

@@ -291,6 +291,11 @@ def test_thoughts_and_calls_keep_their_order():
             id="citations, redacted thinking, a tool of the server",
         ),
         pytest.param([{"type": "text", "text": "so", "citations": None}], [START, delta(text="so"), STOP], id="null"),
+        pytest.param(
+            [None, {"type": "text", "text": "so", "citations": [None, PAGE]}, None],
+            [START, delta(text="so"), delta(citation=CITED), STOP],
+            id="blocks and citations that are null",
+        ),
     ],
 )
 def test_a_json_answer_becomes_the_same_blocks(content, found):

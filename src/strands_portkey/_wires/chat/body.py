@@ -14,6 +14,7 @@ from strands_portkey._errors import PortkeyConfigError
 from strands_portkey._json import Body
 from strands_portkey._request.anthropic import thinking_budget, to_thinking
 from strands_portkey._request.caching import Caching
+from strands_portkey._request.pairs import from_the_user
 from strands_portkey._request.question import Question
 from strands_portkey._request.texts import BLANK_TEXT, text_of
 from strands_portkey._wires.chat.dialects import Dialect
@@ -123,12 +124,16 @@ class _Conversation:
 
     def add_messages(self, messages: Sequence[Message], trailing_blocks: int) -> None:
         """Add the messages of the model and the user."""
+        if self._dialect.user_first:
+            messages = from_the_user(messages)
         for index, message in enumerate(messages):
             blocks = self._caching.content(messages, index, trailing_blocks)
             if message["role"] == "assistant":
                 self._add_assistant(blocks)
             else:
                 self._add_user(in_order(blocks, self._called))
+        if self._dialect.alternating:
+            self.bodies = _in_turns(self.bodies)
         if self._dialect.reasoning_required:
             for body in self.bodies:
                 if body["role"] == "assistant":
@@ -190,8 +195,9 @@ class _Conversation:
                 tool_use = block["toolUse"]
                 self.tool_names[tool_use["toolUseId"]] = tool_use["name"]
                 self._called.setdefault(tool_use["toolUseId"], len(self._called))
-                last = to_tool_call(tool_use, self._dialect)
-                (calls if self._dialect.calls else said).append(last)
+                call = to_tool_call(tool_use, self._dialect)
+                (calls if self._dialect.calls else said).append(call)
+                last = call if self._dialect.marked_calls else last
             elif parts := _block_parts(block, self._dialect):
                 said += parts
                 last = parts[-1]
@@ -260,6 +266,25 @@ class _Conversation:
             case text:
                 result["content"] = [{"type": "text", "text": text, "cache_control": control}]
         return []
+
+
+def _in_turns(bodies: Sequence[Body]) -> list[Body]:
+    """Return messages, those of one role in a row joined."""
+    joined: list[Body] = []
+    for body in bodies:
+        before = joined[-1] if joined else {}
+        if body["role"] == before.get("role") != "tool":
+            content = [*_as_parts(before["content"]), *_as_parts(body["content"])]
+            joined[-1] = {**before, **body, "content": content or None}
+        else:
+            joined.append(body)
+    return joined
+
+
+def _as_parts(content: JsonValue) -> list[JsonValue]:
+    if isinstance(content, str):
+        return [{"type": "text", "text": content}]
+    return content if isinstance(content, list) else []
 
 
 def _to_thinking(thought: ReasoningContentBlock, dialect: Dialect) -> list[Body]:

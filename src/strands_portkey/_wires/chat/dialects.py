@@ -33,6 +33,7 @@ class Dialect:
         documents: A PDF as a ``file`` with a data URL, a ``file`` with bare base64, an ``image_url`` or a
             ``document_url`` with a data URL, or not at all. Only an ``image_url`` keeps its cache mark for Claude.
         images: Whether images can be sent.
+        gifs: Whether an image may be a GIF, which the gateway hands to Bedrock as a document.
         image_locations: Allowed schemes of image URLs.
         tool_result_images: Whether a tool's result may contain images and documents, in Anthropic's form. Otherwise
             they are moved to the following user message.
@@ -46,6 +47,7 @@ class Dialect:
             sent in the system prompt; or None if it is dropped or refused.
         tools: Whether ``tools`` are supported.
         tool_choice: Whether ``tool_choice`` is supported.
+        marked_calls: Whether a past call may have a cache mark.
         calls: Whether past calls and results are supported. Otherwise they are sent as text: the gateway drops the
             ids of Cohere's.
         call_ids: Regular expression for the ids of calls; ids that do not match are replaced.
@@ -53,6 +55,8 @@ class Dialect:
         gemini_schemas: Whether a tool's schema may only use the keywords of Gemini's ``Schema``.
         user_after_results: Whether a user message may follow results directly. Otherwise one of the model is
             inserted.
+        user_first: Whether a conversation must begin with the user.
+        alternating: Whether the user and the model must take turns. Otherwise several messages of one may follow.
         parts: Whether content may be a list of parts. Otherwise it is one text.
         text_beside_documents: Whether a message with a document must contain a text.
         result_points: Whether a cache point after a result becomes a mark ``inside`` the result or a part ``behind``
@@ -70,6 +74,7 @@ class Dialect:
     caching: CacheKind | None = "automatic"
     documents: Literal["file", "base64", "image_url", "document_url"] | None = None
     images: bool = True
+    gifs: bool = True
     image_locations: tuple[str, ...] = ("http", "https")
     tool_result_images: bool = False
     audio: Literal["input_audio", "image_url"] | None = None
@@ -82,10 +87,13 @@ class Dialect:
     tools: bool = True
     tool_choice: bool = True
     calls: bool = True
+    marked_calls: bool = True
     call_ids: str | None = None
     tools_with_calls: bool = False
     gemini_schemas: bool = False
     user_after_results: bool = True
+    user_first: bool = False
+    alternating: bool = False
     parts: bool = True
     text_beside_documents: bool = False
     result_points: Literal["inside", "behind"] | None = "inside"
@@ -123,6 +131,7 @@ _GEMINI: Final = Dialect(
     tool_result_names=True,
     text_beside_calls=False,
     gemini_schemas=True,
+    user_first=True,
 )
 DIALECTS: Final[Mapping[str, Dialect]] = {
     dialect.name: dialect
@@ -135,14 +144,23 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
             reasoning="content_blocks",
             caching="cache_control",
             documents="base64",
+            gifs=False,
             image_locations=(),
             schema=None,
             call_ids=CLAUDE_IDS,
             tools_with_calls=True,
+            user_first=True,
             text_beside_documents=True,
             result_points="behind",
         ),
-        Dialect("mistral", documents="document_url", schema=None, call_ids=_MISTRAL_IDS, user_after_results=False),
+        Dialect(
+            "mistral",
+            documents="document_url",
+            schema=None,
+            call_ids=_MISTRAL_IDS,
+            user_after_results=False,
+            user_first=True,
+        ),
         Dialect("cohere", caching=None, schema=None, calls=False),
         Dialect(
             "deepseek",
@@ -154,10 +172,17 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
             parts=False,
         ),
         Dialect("groq"),
-        Dialect("openrouter", reasoning="reasoning", caching="cache_control", documents="file", usage=True),
+        Dialect(
+            "openrouter",
+            reasoning="reasoning",
+            caching="cache_control",
+            documents="file",
+            usage=True,
+            marked_calls=False,
+        ),
         Dialect("ollama", caching=None, image_locations=(), tool_choice=False),
         Dialect("fireworks", tool_choice=False),
-        Dialect("perplexity", tools=False, tool_choice=False),
+        Dialect("perplexity", tools=False, tool_choice=False, user_first=True, alternating=True),
     )
 }
 
@@ -175,6 +200,7 @@ _LEAST: Final = vars(
         name="",
         caching=None,
         images=False,
+        gifs=False,
         tool_result_names=True,
         text_beside_calls=False,
         max_tokens=_ANTHROPIC.max_tokens,
@@ -187,6 +213,8 @@ _LEAST: Final = vars(
         tools_with_calls=True,
         gemini_schemas=True,
         user_after_results=False,
+        user_first=True,
+        alternating=True,
         parts=False,
         text_beside_documents=True,
         result_points=None,

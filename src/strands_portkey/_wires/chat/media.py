@@ -49,6 +49,8 @@ def media_parts(block: Mapping[str, object], dialect: Dialect) -> list[Part]:
 def _image_part(image: Media, dialect: Dialect) -> Part:
     if not dialect.images:
         raise refused("an image", dialect, "a description as text")
+    if not dialect.gifs and image["format"] == "gif":
+        raise refused("a GIF", dialect, "a PNG, JPEG or WebP image, or go with api='messages'")
     if "bytes" in image["source"]:
         return _image_url_part(to_data_url(mime_type("image", image), to_bytes("image", image)))
     if not dialect.image_locations:

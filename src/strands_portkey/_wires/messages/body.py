@@ -17,6 +17,7 @@ from strands_portkey._json import Body
 from strands_portkey._request.anthropic import CLAUDE_IDS, anthropic_media, text_document, to_thinking
 from strands_portkey._request.caching import Caching
 from strands_portkey._request.media import document_as_text, to_media
+from strands_portkey._request.pairs import from_the_user
 from strands_portkey._request.question import Question
 from strands_portkey._request.texts import BLANK_TEXT, text_of
 from strands_portkey._request.tools import (
@@ -47,7 +48,8 @@ def to_body(question: Question) -> Body:
     translated = "bedrock" in question.upstreams
     caching = Caching(question.cache_config, "cache_control", "messages", session_id=question.session_id)
     conversation = _Dialogue(caching, translated=translated)
-    conversation.add_messages(question.messages, question.trailing_blocks)
+    messages = from_the_user(question.messages) if translated else question.messages
+    conversation.add_messages(messages, question.trailing_blocks)
     if not conversation.bodies:
         raise PortkeyConfigError("messages must hold content other than blank text; got only blank text")
     if question.said:

@@ -66,7 +66,7 @@ class Event(TypedDict, total=False):
     error: JsonValue
     hook_results: JsonValue
     # Of a whole message. The gateway makes a bare text of a block that a guardrail has rewritten.
-    content: Annotated[list[Body | str], Field(fail_fast=True, max_length=10_000)] | None
+    content: Annotated[list[Body | str | None], Field(fail_fast=True, max_length=10_000)] | None
     id: JsonValue
     model: JsonValue
     stop_reason: str | None
@@ -99,7 +99,7 @@ class Block(TypedDict, total=False):
     id: str | None
     name: str | None
     input: JsonValue
-    citations: Annotated[list[Body], Field(fail_fast=True, max_length=10_000)] | None
+    citations: Annotated[list[Body | None], Field(fail_fast=True, max_length=10_000)] | None
 
 
 # The input of a tool comes as `partial_json`, or whole as `input`.

@@ -250,6 +250,8 @@ class MessagesTranslator(Translator):
         if content is None and not message.get("stop_reason"):
             return self.judge.answer_error(data)
         for index, block in enumerate(content or ()):
+            if block is None:
+                continue
             self._begin(index, {"type": "text", "text": block} if isinstance(block, str) else block)
             self._end(index)
         self._introduce(message)
@@ -316,8 +318,8 @@ class MessagesTranslator(Translator):
             block.citations.append(citation)
             self._cite(index, citation)
 
-    def _cite(self, index: int | None, citation: Body) -> None:
-        if source := to_citation(read_citation(citation)):
+    def _cite(self, index: int | None, citation: Body | None) -> None:
+        if source := to_citation(read_citation(citation or {})):
             self._queue.citation(index, source)
 
     def _end(self, index: int | None) -> None:
