@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import random
+from typing import Any
 
 import httpx
 import pytest
@@ -20,7 +21,7 @@ HELLO: Messages = [{"role": "user", "content": [{"text": "Hello"}]}]
 SECONDS = 5  # A wait that ends this way is a failure.
 
 
-SECRETS = {
+SECRETS: dict[str, Any] = {
     "api_key": "pk-SECRET-gateway-0001",
     "Authorization": "Bearer sk-SECRET-provider-0002",
     "virtual_key": "vk-SECRET-virtual-0003",
@@ -71,7 +72,7 @@ async def ask(
     reported: list[object] = []
     async with httpx.AsyncClient(transport=Answers(status, headers, pieces)) as http_client:
         model = PortkeyModel(
-            {"provider": "openai", "max_retries": 0, **(client_args or {})},
+            dict[str, Any]({"provider": "openai", "max_retries": 0, **(client_args or {})}),
             http_client=http_client,
             on_response=reported.append,
             model_id="m",

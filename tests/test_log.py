@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import httpx
 import pytest
@@ -39,7 +40,12 @@ def knowing(*keys: str) -> Quoter:
 
 
 def make_model(server: Upstream, **settings: object) -> PortkeyModel:
-    client_args = {"base_url": server.base_url, "provider": "openai", "Authorization": KEY, **settings}
+    client_args: dict[str, Any] = {
+        "base_url": server.base_url,
+        "provider": "openai",
+        "Authorization": KEY,
+        **settings,
+    }
     return PortkeyModel(client_args, model_id="gpt-4o")
 
 

@@ -57,7 +57,9 @@ PARIS = City(name="Paris", population=2_100_000)
 
 def make_model(server: Upstream, client_args: dict | None = None, **arguments: Any) -> PortkeyModel:
     return PortkeyModel(
-        {"base_url": server.base_url, "provider": "openai", "Authorization": KEY, **(client_args or {})},
+        dict[str, Any](
+            {"base_url": server.base_url, "provider": "openai", "Authorization": KEY, **(client_args or {})}
+        ),
         **{"model_id": "gpt-4o", **arguments},
     )
 
@@ -94,7 +96,7 @@ def test_a_model_without_an_id_is_refused(model_id):
 
 def test_a_model_without_any_id_is_refused():
     with pytest.raises(PortkeyConfigError, match="model_id"):
-        PortkeyModel()  # type: ignore[call-arg]
+        PortkeyModel()
 
 
 def test_update_config_changes_the_keys_given():
@@ -118,10 +120,10 @@ def test_a_wrong_update_changes_nothing():
 def test_an_unknown_key_warns_where_it_was_given(call):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        call(model_id="gpt-4o", temperature=0)
+        call(model_id="gpt-4o", flavour=0)
 
     [warning] = caught
-    assert "temperature" in str(warning.message)
+    assert "flavour" in str(warning.message)
     assert warning.filename == __file__
 
 

@@ -77,7 +77,7 @@ class Way:
         self, provider: str | None = "openai", client_args: dict[str, Any] | None = None, **model_config: Any
     ) -> PortkeyModel:
         """Return a model; `client_args` go over the usual ones."""
-        usual = {
+        usual: dict[str, Any] = {
             "base_url": self.base_url,
             "provider": provider,
             "custom_host": self.upstream.base_url,

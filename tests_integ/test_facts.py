@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -136,7 +137,7 @@ each_provider = pytest.mark.parametrize("headers", ALL, ids=[each.provider.folde
 
 
 def model_of(gateway: Gateway, upstream: Upstream, provider: p.Provider, told: list[ResponseMetadata]) -> PortkeyModel:
-    client_args = {
+    client_args: dict[str, Any] = {
         **provider.headers,
         "base_url": gateway.base_url,
         "provider": provider.slug,

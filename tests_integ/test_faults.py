@@ -212,7 +212,7 @@ class Bench:
         """Return a model whose first answer meets a fault; all answers have the same length."""
         mark = f"{next(self._numbers):07}"
         self.faults[mark.encode()] = fault
-        usual = {
+        usual: dict[str, Any] = {
             "base_url": self.proxy.base_url,
             "provider": self.speech.provider,
             "custom_host": self.upstream.base_url,

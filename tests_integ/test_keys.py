@@ -29,6 +29,7 @@ from strands.types.content import Messages
 
 import strands_portkey
 from strands_portkey import (
+    ClientArgs,
     PortkeyAPIError,
     PortkeyConnectionError,
     PortkeyContextOverflowError,
@@ -720,7 +721,7 @@ async def test_no_key_shows_when_the_connection_ends(
 # -- mistakes in settings ----------------------------------------------------------------------------------------------
 
 KEY: Final = Keys.misplaced
-GOOD: Final = {"base_url": f"http://{NOWHERE}", "provider": "openai"}
+GOOD: Final[dict[str, Any]] = {"base_url": f"http://{NOWHERE}", "provider": "openai"}
 
 WRONG_CONFIG: Final[dict[str, dict[str, Any]]] = {
     "extra_headers": {"params": {"extra_headers": {"x-portkey-api-key": KEY}}},
@@ -839,10 +840,12 @@ async def test_no_key_shows_of_the_environment(
     for name in ("NO_PROXY", "no_proxy", variable.lower()):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv(variable, KEY + mark if variable.endswith("KEY") else f"http://user:a{mark}{KEY}@{NOWHERE}")
-    given = {} if variable == "PORTKEY_BASE_URL" else {"base_url": f"http://{NOWHERE}"}
+    given: ClientArgs = {"provider": "openai"}
+    if variable != "PORTKEY_BASE_URL":
+        given["base_url"] = f"http://{NOWHERE}"
 
     async def use() -> None:
-        await first_event(PortkeyModel({**given, "provider": "openai"}, model_id="gpt-4o"), {})
+        await first_event(PortkeyModel(given, model_id="gpt-4o"), {})
 
     error = await outcome(evidence, use)
 

@@ -25,7 +25,7 @@ def target(upstream: Upstream, path: str = "v1", **more: Any) -> dict[str, Any]:
 
 
 def make_model(gateway: Gateway, **arguments: Any) -> PortkeyModel:
-    client_args = {"base_url": gateway.base_url, "forward_headers": ["x-portkey-metadata"]}
+    client_args: dict[str, Any] = {"base_url": gateway.base_url, "forward_headers": ["x-portkey-metadata"]}
     return PortkeyModel(client_args, model_id="gpt-4o", **arguments)
 
 
@@ -134,7 +134,7 @@ async def test_an_agent_with_two_turns_and_two_tools_is_one_trace(
     )
     with Upstream() as upstream:
         upstream.reply(openai.stream(*calls), openai.stream(openai.text("Sun at noon.")))
-        client_args = {"base_url": gateway.base_url, "config": target(upstream)}
+        client_args: dict[str, Any] = {"base_url": gateway.base_url, "config": target(upstream)}
         model = PortkeyModel(client_args, model_id="gpt-4o")
 
         await Agent(model=model, tools=[get_weather, get_time], callback_handler=None).invoke_async("Paris?")

@@ -96,7 +96,7 @@ def passes(_: Request | None = None) -> Reply:
 
 
 def portkey(base_url: str, client_args: Mapping[str, Any] | None = None, **more: Any) -> PortkeyModel:
-    usual = {"base_url": base_url, "provider": "openai", "Authorization": KEY}
+    usual: dict[str, Any] = {"base_url": base_url, "provider": "openai", "Authorization": KEY}
     return PortkeyModel({**usual, **(client_args or {})}, **{"model_id": "m", **more})
 
 

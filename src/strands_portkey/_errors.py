@@ -23,6 +23,9 @@ from pydantic import JsonValue
 from strands.types.exceptions import ContextWindowOverflowException, ModelThrottledException
 from typing_extensions import override
 
+Clock = Literal["connect", "first_byte", "idle", "stall", "total"]
+"""One of the client's timeouts, by its key in `Timeouts`."""
+
 Origin = Literal["gateway", "provider", "network"]
 """Where the failure occurred: in the gateway, at the provider behind it, or in the network."""
 
@@ -95,12 +98,12 @@ class PortkeyConnectionError(PortkeyError):
 class PortkeyTimeoutError(PortkeyConnectionError):
     """One of the timeouts in `client_args["timeout"]` expired."""
 
-    clock: str
-    """``"connect"``, ``"first_byte"``, ``"idle"``, ``"stall"`` or ``"total"``."""
+    clock: Clock
+    """Which one: its key in `Timeouts`."""
     seconds: float
     """The timeout's value; 0 if it is a timeout of your own `http_client`."""
 
-    def __init__(self, message: str, *, clock: str = "", seconds: float = 0, received: int = 0) -> None:
+    def __init__(self, message: str, *, clock: Clock = "total", seconds: float = 0, received: int = 0) -> None:
         """Initialize the error with the timeout that expired."""
         super().__init__(message, origin="network", received=received, retryable=True)
         self.clock = clock

@@ -52,8 +52,8 @@ from strands_portkey._learned import Learned
 from strands_portkey._request.pairs import in_pairs
 from strands_portkey._request.question import Question, to_question
 from strands_portkey._request.schemas import to_tool_spec
-from strands_portkey._settings.checks import check_model_config, known_config
-from strands_portkey._settings.config import ClientArgs, PortkeyConfig, PortkeyConfigUpdate
+from strands_portkey._settings.checks import check_model_config, known_config, with_model_id
+from strands_portkey._settings.config import ClientArgs, PortkeyConfig, PortkeyConfigUpdate, UnknownKey
 from strands_portkey._settings.context_window import find_context_window_limit
 from strands_portkey._settings.endpoint import split_client_args
 from strands_portkey._settings.headers import request_headers
@@ -128,16 +128,17 @@ class PortkeyModel(Model):
 
     def __init__(
         self,
-        client_args: ClientArgs | Mapping[str, object] | None = None,
+        client_args: ClientArgs | Mapping[str, UnknownKey] | None = None,
         *,
         http_client: AsyncClient | Callable[[], AsyncClient] | None = None,
         on_response: OnResponse | None = None,
-        **model_config: Unpack[PortkeyConfig],
+        **model_config: Unpack[PortkeyConfigUpdate],
     ) -> None:
         try:
-            check_model_config({"model_id": None, **model_config})
-            self.config = cast("PortkeyConfig", known_config(model_config))
             endpoint, self._routing = split_client_args(masked(client_args or {}))
+            model_config = cast("PortkeyConfigUpdate", with_model_id(model_config))
+            check_model_config(model_config)
+            self.config = cast("PortkeyConfig", known_config(model_config))
             # Finds wrong values early, save those that functions will return.
             known = request_headers({name: value for name, value in self._routing.items() if not callable(value)})
             self._judge = Judge.knowing(known)

@@ -7,6 +7,7 @@ import json
 import threading
 import traceback
 from collections.abc import AsyncGenerator, Generator
+from typing import Any
 
 import httpx
 import pytest
@@ -68,8 +69,9 @@ class Refreshing(httpx.Auth):
 
 
 def make_model(server: Upstream, auth: object, /, http_client: object = None, **client_args: object) -> PortkeyModel:
+    given: dict[str, Any] = {"base_url": server.base_url, "max_retries": 0, "auth": auth, **client_args}
     return PortkeyModel(
-        {"base_url": server.base_url, "max_retries": 0, "auth": auth, **client_args},
+        given,
         model_id="gpt-4o",
         http_client=http_client,  # type: ignore[arg-type]
     )

@@ -9,6 +9,7 @@ import pickle
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from typing import Any
 
 import httpx
 import pytest
@@ -38,8 +39,9 @@ class Made:
 
 
 def make_model(server: Upstream, http_client: object = None, **client_args: object) -> PortkeyModel:
+    given: dict[str, Any] = {"base_url": server.base_url, "max_retries": 0, **client_args}
     return PortkeyModel(
-        {"base_url": server.base_url, "max_retries": 0, **client_args},
+        given,
         model_id="gpt-4o",
         http_client=http_client,  # type: ignore[arg-type]
     )

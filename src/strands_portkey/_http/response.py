@@ -19,7 +19,7 @@ from strands_portkey._answer.headers import shown_headers
 from strands_portkey._answer.judgement import Judge
 from strands_portkey._answer.quoting import LONGEST_QUOTE
 from strands_portkey._errors import PortkeyAPIError, PortkeyGuardrailError, PortkeyStreamError, PortkeyTimeoutError
-from strands_portkey._http.cancellation import Phase, RequestCancelledError, Watch
+from strands_portkey._http.cancellation import DrainTimeoutError, Phase, RequestCancelledError, Watch
 from strands_portkey._http.client import GatewayClient, Request
 from strands_portkey._http.connections import is_reusable
 from strands_portkey._http.decoding import WINDOWS, Inflater
@@ -224,10 +224,11 @@ class GatewayResponse:
                 yield piece
         except StopAsyncIteration:
             self.is_whole = True
+        except DrainTimeoutError:
+            pass
         except PortkeyTimeoutError as error:
             error.received = self._received
-            if error.clock != "drain":
-                raise
+            raise
         except RequestCancelledError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever httpx and what it stands on raise

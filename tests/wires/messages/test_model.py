@@ -36,7 +36,9 @@ class City(BaseModel):
 
 def make_model(server: Upstream, client_args: dict[str, Any] | None = None, **config: Any) -> PortkeyModel:
     return PortkeyModel(
-        {"base_url": server.base_url, "provider": "anthropic", "Authorization": "k", **(client_args or {})},
+        dict[str, Any](
+            {"base_url": server.base_url, "provider": "anthropic", "Authorization": "k", **(client_args or {})}
+        ),
         **{"model_id": "claude-sonnet-5", "api": "messages", **config},
     )
 
