@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import aclosing, suppress
 from typing import Final
 
@@ -56,7 +56,7 @@ class GatewayResponse:
         self._client = client
         self._request = request
         self._watch = watch
-        self._sent = request.headers
+        self._sent: Collection[str] = request.headers
         self._limit = client.endpoint.max_event_bytes
         self.is_whole = False
         self.status_code: int | None = None
@@ -76,8 +76,8 @@ class GatewayResponse:
         """
         self._response, self._http_client = await self._client.send(self._request, self._watch)
         if not isinstance(self._http_client, Client):  # One of the caller's own adds headers.
-            self._sent = self._response.request.headers
-            self.judge.sent(self._sent)
+            self._sent = sent = self._response.request.headers
+            self.judge.sent(sent)
         self.status_code = status_code = self._response.status_code
         self.headers = dict(self._response.headers)
         self.judge.answered(status_code, self.headers)
@@ -131,7 +131,7 @@ class GatewayResponse:
 
     def shown_headers(self) -> dict[str, str]:
         """Return the headers that tell something of the answer, without keys; empty where none has come."""
-        return shown_headers(self.headers, frozenset(self._sent), self.judge)
+        return shown_headers(self.headers, self._sent, self.judge)
 
     async def json(self) -> JsonValue:
         """Return the JSON of an answer that is no completion, None where it is empty.
