@@ -81,6 +81,9 @@ def describe_response(metadata: ResponseMetadata) -> None:
     Names are those of https://github.com/open-telemetry/semantic-conventions-genai as far as it has one. Strands sets
     those of the counts as well, once the whole turn has ended well.
     """
+    span = trace.get_current_span()
+    if not span.is_recording():
+        return
     first_byte = metadata.time_to_first_byte_ms
     facts: dict[str, str | int | float | None] = {
         "gen_ai.response.id": metadata.response_id,
@@ -106,7 +109,7 @@ def describe_response(metadata: ResponseMetadata) -> None:
             "gen_ai.usage.cache_read.input_tokens": usage.get("cacheReadInputTokens"),
             "gen_ai.usage.cache_creation.input_tokens": usage.get("cacheWriteInputTokens"),
         }
-    trace.get_current_span().set_attributes({name: fact for name, fact in facts.items() if fact is not None})
+    span.set_attributes({name: fact for name, fact in facts.items() if fact is not None})
 
 
 def describe_further(attempt: int, wait: float, reason: str) -> None:

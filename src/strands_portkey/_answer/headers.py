@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
+from functools import lru_cache
 from typing import Final
 
 from strands_portkey._answer.quoting import CONTROL, LONGEST_WORD, Quoter
@@ -47,10 +48,7 @@ def shown_headers(headers: Mapping[str, str], sent: Collection[str], quoter: Quo
     names += [
         name
         for name in headers
-        if not name.startswith(_PORTKEY)
-        and (name in _REQUEST_IDS or name not in sent)
-        and len(name) <= LONGEST_WORD
-        and not _UNTOLD.search(name)
+        if not name.startswith(_PORTKEY) and _is_telling(name) and (name not in sent or name in _REQUEST_IDS)
     ]
     shown = quoter.hide_headers({name: headers[name] for name in names[:_MOST_HEADERS]})
     return {
@@ -58,6 +56,11 @@ def shown_headers(headers: Mapping[str, str], sent: Collection[str], quoter: Quo
         for name, text in shown.items()
         if name in headers  # Else it held a key.
     }
+
+
+@lru_cache(maxsize=256)
+def _is_telling(name: str) -> bool:
+    return len(name) <= LONGEST_WORD and not _UNTOLD.search(name)
 
 
 def find_request_id(headers: Mapping[str, str]) -> str | None:

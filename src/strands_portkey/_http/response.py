@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import aclosing, suppress
 from typing import Final
 
@@ -60,7 +60,7 @@ class GatewayResponse:
         self._client = client
         self._request = request
         self._watch = watch
-        self._sent = request.headers
+        self._sent: Collection[str] = request.headers
         self._limit = client.endpoint.max_event_bytes
         self.is_whole = False
         self.status_code: int | None = None
@@ -81,7 +81,7 @@ class GatewayResponse:
         if logger.isEnabledFor(logging.DEBUG):
             self._log_request()
         self._response, self._http_client = await self._client.send(self._request, self._watch, self.judge)
-        self._sent = self._response.request.headers  # With those that an auth or a caller's client has added.
+        self._sent = frozenset(self._response.request.headers)  # An auth or a caller's client adds some.
         self.status_code = status_code = self._response.status_code
         self.headers = dict(self._response.headers)
         self.judge.answered(status_code, self.headers)
@@ -157,7 +157,7 @@ class GatewayResponse:
 
     def shown_headers(self) -> dict[str, str]:
         """Return the headers that tell something of the answer, without keys; empty where none has come."""
-        return shown_headers(self.headers, frozenset(self._sent), self.judge)
+        return shown_headers(self.headers, self._sent, self.judge)
 
     async def json(self) -> JsonValue:
         """Return the JSON of an answer that is no completion, None where it is empty.
