@@ -26,7 +26,7 @@ SECRETS: dict[str, Any] = {
     "Authorization": "Bearer sk-SECRET-provider-0002",
     "virtual_key": "vk-SECRET-virtual-0003",
     "headers": {"x-own-token": "own-SECRET-header-0004"},
-    "aws_secret_access_key": "aws-SECRET-access-0005",
+    "aws_secret_access_key": "amz-SECRET-access-0005",
     "azure_ad_token": "azure-SECRET-token-0006",
     "config": {"targets": [{"provider": "openai", "api_key": "sk-SECRET-target-0007"}]},
 }
@@ -36,7 +36,7 @@ ALL = [
     "sk-SECRET-provider-0002",
     "vk-SECRET-virtual-0003",
     "own-SECRET-header-0004",
-    "aws-SECRET-access-0005",
+    "amz-SECRET-access-0005",
     "azure-SECRET-token-0006",
     "sk-SECRET-target-0007",
 ]
