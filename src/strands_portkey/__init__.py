@@ -25,6 +25,7 @@ from strands_portkey._settings.config import (
     RequestConfig,
     RoutingArgs,
     Timeouts,
+    TokenConfig,
     UnknownKey,
 )
 from strands_portkey._settings.providers import ProviderArgs, Text
@@ -58,6 +59,7 @@ __all__ = [
     "RoutingArgs",
     "Text",
     "Timeouts",
+    "TokenConfig",
     "UnknownKey",
     "__version__",
 ]
