@@ -11,7 +11,7 @@ from dataclasses import is_dataclass
 from importlib import metadata
 from importlib.resources import files
 from pathlib import Path
-from types import GenericAlias
+from typing import get_origin
 
 import pytest
 from packaging.requirements import Requirement
@@ -30,7 +30,7 @@ PUBLIC_CLASSES = [
     value
     for name in strands_portkey.__all__
     # For Python 3.10 an alias is a type too.
-    if isinstance(value := getattr(strands_portkey, name), type) and not isinstance(value, GenericAlias)
+    if isinstance(value := getattr(strands_portkey, name), type) and get_origin(value) is None
 ]
 PUBLIC_FUNCTIONS = [
     function
