@@ -209,6 +209,7 @@ _LEAST: Final = vars(
         tools=False,
         tool_choice=False,
         calls=False,
+        marked_calls=False,
         call_ids=_MISTRAL_IDS,
         tools_with_calls=True,
         gemini_schemas=True,
