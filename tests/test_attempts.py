@@ -41,6 +41,7 @@ PLAN = Plan(
     may_renew_keys=True,
     max_retries=2,
 )
+UNKNOWN = replace(PLAN, mechanisms=(None,), upstreams=frozenset({"unknown"}))
 SPENT = replace(PLAN, retries=2)
 UNAUTHORIZED = PortkeyAPIError("no", status_code=401)
 NO_SCHEMA = PortkeyAPIError("response_format is not supported", status_code=400)
@@ -55,6 +56,10 @@ ASKED = Question((), "gpt-4o", output_model=City)
 
 def throttled(after: float | None) -> PortkeyThrottledError:
     return PortkeyThrottledError("slow down", status_code=429, retryable=True, retry_after=after)
+
+
+def refused(message: str, provider: str | None = None) -> PortkeyAPIError:
+    return PortkeyAPIError(message, status_code=400, provider=provider)
 
 
 def thought(signature: str) -> Message:
@@ -386,10 +391,10 @@ def test_what_not_all_who_have_answered_accept_goes_in_the_form_of_the_latest():
 
 def test_a_body_that_would_be_the_same_or_cannot_be_built_is_not_sent_in_another_form():
     plan = replace(PLAN, mechanisms=(None,), upstreams=frozenset({"unknown"}))
-    refused = PortkeyAPIError("API key not valid", status_code=400, provider="google")
+    invalid = PortkeyAPIError("API key not valid", status_code=400, provider="google")
     audio: Message = {"role": "user", "content": [{"audio": {"format": "mp3", "source": {"bytes": b"a"}}}]}
 
-    assert after(plan, refused, Question([user("a")], "m")) is None
+    assert after(plan, invalid, Question([user("a")], "m")) is None
     assert after(plan, PortkeyAPIError("no", status_code=400, provider="anthropic"), Question([audio], "m")) is None
 
 
@@ -571,3 +576,34 @@ def test_the_wire_never_changes_after_an_error(error):
 def test_the_wire_of_a_call_overrides_that_of_the_model():
     assert on_responses()[1].wire is RESPONSES
     assert on_responses(api="chat")[1].wire.name == "chat"
+
+
+# -- in words --
+
+PLAIN = Question([user("a")], "m")
+
+
+@pytest.mark.parametrize(
+    ("plan", "error", "question", "change"),
+    [
+        (PLAN, BUSY, ASKED, "nothing"),
+        (replace(PLAN, change="with renewed keys"), BUSY, ASKED, "nothing"),
+        (PLAN, DEAD, ASKED, "on a new connection"),
+        (PLAN, UNAUTHORIZED, ASKED, "with renewed keys"),
+        (PLAN, NO_SCHEMA, ASKED, "without the mechanism 'schema'"),
+        (PLAN, refused(TO_OTHERS), Question([*TURN, user("b")], "m"), "without 1 refused thoughts"),
+        (PLAN, refused(MISSED[0]), ASKED, "with the model's reasoning"),
+        (replace(PLAN, wire=RESPONSES), NO_INCLUDE, ASKED, "without include"),
+        (
+            UNKNOWN,
+            refused("max_tokens is required", "anthropic"),
+            Question([user("a")], "m"),
+            "in the form of anthropic",
+        ),
+    ],
+)
+def test_a_further_request_says_what_it_changes(plan, error, question, change):
+    following = after(plan, error, question)
+
+    assert following is not None
+    assert following.change == change

@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import random
+from typing import Any
 
 import httpx
 import pytest
@@ -20,12 +21,12 @@ HELLO: Messages = [{"role": "user", "content": [{"text": "Hello"}]}]
 SECONDS = 5  # A wait that ends this way is a failure.
 
 
-SECRETS = {
+SECRETS: dict[str, Any] = {
     "api_key": "pk-SECRET-gateway-0001",
     "Authorization": "Bearer sk-SECRET-provider-0002",
     "virtual_key": "vk-SECRET-virtual-0003",
     "headers": {"x-own-token": "own-SECRET-header-0004"},
-    "aws_secret_access_key": "aws-SECRET-access-0005",
+    "aws_secret_access_key": "amz-SECRET-access-0005",
     "azure_ad_token": "azure-SECRET-token-0006",
     "config": {"targets": [{"provider": "openai", "api_key": "sk-SECRET-target-0007"}]},
 }
@@ -35,7 +36,7 @@ ALL = [
     "sk-SECRET-provider-0002",
     "vk-SECRET-virtual-0003",
     "own-SECRET-header-0004",
-    "aws-SECRET-access-0005",
+    "amz-SECRET-access-0005",
     "azure-SECRET-token-0006",
     "sk-SECRET-target-0007",
 ]
@@ -71,7 +72,7 @@ async def ask(
     reported: list[object] = []
     async with httpx.AsyncClient(transport=Answers(status, headers, pieces)) as http_client:
         model = PortkeyModel(
-            {"provider": "openai", "max_retries": 0, **(client_args or {})},
+            dict[str, Any]({"provider": "openai", "max_retries": 0, **(client_args or {})}),
             http_client=http_client,
             on_response=reported.append,
             model_id="m",

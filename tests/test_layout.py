@@ -50,6 +50,7 @@ LAYERS = [
     {"_json"},
     {"_settings"},
     {"_request", "_answer"},
+    {"_log"},
     {"_tracing", "_endpoints", "_http", "_wires/wire"},
     {"_wires/chat", "_wires/responses", "_wires/messages"},
     {"_wires"},
@@ -183,9 +184,13 @@ def _tree(public: type) -> ast.ClassDef:
 
 
 def _docs_under(public: type) -> dict[str, str]:
-    """Return what stands under each public annotation of a class."""
-    docs = {}
-    for node, following in itertools.pairwise([*_tree(public).body, ast.Pass()]):
+    """Return what stands under each public annotation of a class, and of the TypedDicts that a TypedDict extends."""
+    tree = _tree(public)
+    docs: dict[str, str] = {}
+    for base in tree.bases if _keys(public) else ():
+        if isinstance(base, ast.Name) and base.id in strands_portkey.__all__:
+            docs |= _docs_under(getattr(strands_portkey, base.id))
+    for node, following in itertools.pairwise([*tree.body, ast.Pass()]):
         match node, following:
             case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(doc))):
                 docs[name] = doc

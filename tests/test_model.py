@@ -10,6 +10,7 @@ import threading
 import warnings
 import weakref
 from contextlib import suppress
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
@@ -29,6 +30,7 @@ from strands_portkey import (
     PortkeyConfigError,
     PortkeyConnectionError,
     PortkeyContextOverflowError,
+    PortkeyError,
     PortkeyGuardrailError,
     PortkeyModel,
     PortkeyStreamError,
@@ -36,7 +38,7 @@ from strands_portkey import (
     PortkeyTimeoutError,
     ResponseMetadata,
 )
-from tests_integ.upstream import Gate, Reply, Request, Upstream, json_reply, sse_reply
+from tests_integ.upstream import Gate, Piece, Reply, Request, Upstream, json_reply, sse_reply
 from tests_integ.wires import openai
 
 HELLO: Messages = [{"role": "user", "content": [{"text": "Hello"}]}]
@@ -55,7 +57,9 @@ PARIS = City(name="Paris", population=2_100_000)
 
 def make_model(server: Upstream, client_args: dict | None = None, **arguments: Any) -> PortkeyModel:
     return PortkeyModel(
-        {"base_url": server.base_url, "provider": "openai", "Authorization": KEY, **(client_args or {})},
+        dict[str, Any](
+            {"base_url": server.base_url, "provider": "openai", "Authorization": KEY, **(client_args or {})}
+        ),
         **{"model_id": "gpt-4o", **arguments},
     )
 
@@ -92,7 +96,7 @@ def test_a_model_without_an_id_is_refused(model_id):
 
 def test_a_model_without_any_id_is_refused():
     with pytest.raises(PortkeyConfigError, match="model_id"):
-        PortkeyModel()  # type: ignore[call-arg]
+        PortkeyModel()
 
 
 def test_update_config_changes_the_keys_given():
@@ -116,10 +120,10 @@ def test_a_wrong_update_changes_nothing():
 def test_an_unknown_key_warns_where_it_was_given(call):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        call(model_id="gpt-4o", temperature=0)
+        call(model_id="gpt-4o", flavour=0)
 
     [warning] = caught
-    assert "temperature" in str(warning.message)
+    assert "flavour" in str(warning.message)
     assert warning.filename == __file__
 
 
@@ -241,8 +245,14 @@ async def test_a_copy_of_the_model_answers_over_connections_of_its_own(server, c
 @pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
 async def test_on_response_is_called_once_for_each_answer(server, is_async):
     reply = says("Hi")
-    headers = {"x-portkey-trace-id": "t1", "x-portkey-provider": "openai", "x-portkey-retry-attempt-count": "2"}
-    server.reply(Reply(200, {**reply.headers, **headers}, reply.pieces))
+    headers = {
+        "x-portkey-trace-id": "t1",
+        "x-portkey-provider": "openai",
+        "x-portkey-retry-attempt-count": "2",
+        "x-request-id": "req_1",
+        "x-ratelimit-remaining-requests": "99",
+    }
+    server.reply(Reply(200, {**reply.headers, **headers, "set-cookie": "a=b"}, reply.pieces))
     reported: list[ResponseMetadata] = []
 
     async def report(metadata: ResponseMetadata) -> None:
@@ -250,11 +260,19 @@ async def test_on_response_is_called_once_for_each_answer(server, is_async):
 
     await ask(make_model(server, on_response=report if is_async else reported.append))
 
-    assert reported == [
-        ResponseMetadata(
-            status_code=200, trace_id="t1", provider="openai", model="gpt-4o", retry_attempt_count=2, headers=headers
-        )
-    ]
+    [metadata] = reported
+    assert 0 <= (metadata.time_to_first_byte_ms or 0) <= metadata.latency_ms
+    assert replace(metadata, latency_ms=0, time_to_first_byte_ms=None) == ResponseMetadata(
+        status_code=200,
+        trace_id="t1",
+        provider="openai",
+        model="gpt-4o",
+        retry_attempt_count=2,
+        usage={"inputTokens": 10, "outputTokens": 5, "totalTokens": 15},
+        response_id="chatcmpl-1",
+        request_id="req_1",
+        headers=headers,
+    )
 
 
 async def test_on_response_is_called_for_errors(server):
@@ -264,7 +282,182 @@ async def test_on_response_is_called_for_errors(server):
     with pytest.raises(PortkeyAPIError):
         await ask(make_model(server, on_response=reported.append))
 
-    assert reported == [ResponseMetadata(status_code=400)]
+    assert [replace(metadata, latency_ms=0) for metadata in reported] == [ResponseMetadata(status_code=400)]
+
+
+async def test_the_facts_of_a_json_answer_have_no_time_of_a_first_byte(server):
+    server.reply(openai.answer("Hi"))
+    reported: list[ResponseMetadata] = []
+
+    await ask(make_model(server, stream=False, on_response=reported.append))
+
+    [metadata] = reported
+    assert (metadata.response_id, metadata.time_to_first_byte_ms) == ("chatcmpl-1", None)
+    assert metadata.usage == {"inputTokens": 10, "outputTokens": 5, "totalTokens": 15}
+
+
+NAMELESS = {
+    "none": sse_reply([openai.sse({"choices": [{"index": 0, "delta": {"content": "Hi"}, "finish_reason": "stop"}]})]),
+    "a number": sse_reply([openai.chunk({"content": "Hi"}, "stop", id=7)]),
+    "empty": sse_reply([openai.chunk({"content": "Hi"}, "stop", id="")]),
+}
+
+
+@pytest.mark.parametrize("reply", NAMELESS.values(), ids=NAMELESS)
+async def test_an_answer_without_an_id_is_reported_without_one(server, reply):
+    server.reply(reply)
+    reported: list[ResponseMetadata] = []
+
+    await ask(make_model(server, on_response=reported.append))
+
+    assert [metadata.response_id for metadata in reported] == [None]
+
+
+async def test_a_representation_of_facts_shows_what_is_known_without_headers(server):
+    server.reply(json_reply({"error": {"message": "No"}}, 400, {"x-request-id": f"{KEY} req_1", "x-more": "a"}))
+    reported: list[ResponseMetadata] = []
+
+    with pytest.raises(PortkeyAPIError):
+        await ask(make_model(server, on_response=reported.append))
+
+    shown = repr(replace(reported[0], latency_ms=3))
+    assert shown == ("ResponseMetadata(status_code=400, api='chat', attempt=1, request_id='*** req_1', latency_ms=3)")
+
+
+# -- without an answer --
+
+
+NO_ANSWER = ResponseMetadata(status_code=None)
+
+
+def without_times(reported: list[ResponseMetadata]) -> list[ResponseMetadata]:
+    assert all(metadata.latency_ms >= 0 for metadata in reported)
+    return [replace(metadata, latency_ms=0) for metadata in reported]
+
+
+async def test_on_response_is_called_for_each_request_that_reached_no_gateway():
+    reported: list[ResponseMetadata] = []
+    with Upstream() as gone:
+        model = make_model(gone, {"max_retries": 1}, on_response=reported.append)
+
+    with pytest.raises(PortkeyConnectionError) as caught:
+        await ask(model)
+
+    assert without_times(reported) == [NO_ANSWER, replace(NO_ANSWER, attempt=2)]
+    assert (caught.value.request_id, dict(caught.value.headers)) == (None, {})
+
+
+async def test_on_response_is_called_for_a_gateway_that_hangs_up_or_is_too_slow(server):
+    server.reply(Reply(None), Reply(200, hold=Gate()))
+    reported: list[ResponseMetadata] = []
+    model = make_model(server, {"max_retries": 0, "timeout": {"first_byte": 0.1}}, on_response=reported.append)
+
+    for kind in (PortkeyConnectionError, PortkeyTimeoutError):
+        with pytest.raises(kind):
+            await ask(model)
+
+    assert without_times(reported) == [NO_ANSWER, NO_ANSWER]
+    assert reported[1].latency_ms >= 100
+
+
+@pytest.mark.parametrize("way", ["signal", "task"])
+async def test_on_response_is_called_for_a_request_that_is_cancelled_before_it_is_answered(server, way):
+    gate = Gate()
+    server.reply(Reply(200, hold=gate))
+    reported: list[ResponseMetadata] = []
+    cancelled = threading.Event()
+    asking = asyncio.create_task(ask(make_model(server, on_response=reported.append), cancel_signal=cancelled))
+    await asyncio.wrap_future(gate.reached)
+
+    if way == "signal":
+        cancelled.set()
+    else:
+        asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+
+    assert without_times(reported) == [NO_ANSWER]
+
+
+async def test_a_cancellation_before_anything_is_sent_is_no_request(server):
+    reported: list[ResponseMetadata] = []
+    cancelled = threading.Event()
+    cancelled.set()
+
+    await ask(make_model(server, on_response=reported.append), cancel_signal=cancelled)
+
+    assert reported == []
+
+
+# -- which request an error is of --
+
+
+BY_A_PROVIDER = {
+    "x-portkey-provider": "openai",
+    "x-portkey-trace-id": "t-1",
+    "x-request-id": "req_1",
+    "retry-after": "99",
+}
+
+
+@pytest.mark.parametrize("status", [400, 429, 500])
+async def test_an_error_names_the_request_for_support_and_has_the_headers(server, status):
+    server.reply(json_reply({"error": {"message": "No"}}, status, BY_A_PROVIDER))
+
+    with pytest.raises(PortkeyAPIError) as caught:
+        await ask(make_model(server, {"max_retries": 0}))
+
+    assert (caught.value.request_id, caught.value.headers) == ("req_1", BY_A_PROVIDER)
+    assert str(caught.value).endswith("\nRequest id: req_1")
+
+
+BROKEN: dict[str, list[bytes]] = {
+    "an error": [openai.chunk({"content": "a"}), openai.sse({"error": {"message": "No"}})],
+    "no finish reason": [openai.chunk({"content": "a"}), openai.DONE],
+    "no chunk": [openai.chunk({"content": "a"}), b"data: {\n\n"],
+    "nothing": [],
+}
+
+
+@pytest.mark.parametrize("pieces", BROKEN.values(), ids=BROKEN)
+async def test_an_error_in_the_middle_of_an_answer_has_the_headers_too(server, pieces):
+    server.reply(Reply(200, {**BY_A_PROVIDER, "content-type": "text/event-stream"}, pieces))
+
+    with pytest.raises(PortkeyError) as caught:
+        await ask(make_model(server, {"max_retries": 0}))
+
+    error = caught.value
+    assert (error.request_id, error.trace_id, error.headers) == ("req_1", "t-1", BY_A_PROVIDER)
+    assert str(error).endswith("\nRequest id: req_1")
+
+
+async def test_a_timeout_in_the_middle_of_an_answer_has_the_headers_too(server):
+    pieces: list[Piece] = [openai.chunk({"content": "a"}), Gate()]
+    server.reply(Reply(200, {**BY_A_PROVIDER, "content-type": "text/event-stream"}, pieces))
+
+    with pytest.raises(PortkeyTimeoutError) as caught:
+        await ask(make_model(server, {"timeout": {"idle": 0.1}}))
+
+    assert (caught.value.request_id, caught.value.trace_id) == ("req_1", "t-1")
+
+
+async def test_an_error_without_an_answer_has_no_headers_of_an_earlier_one(server):
+    server.reply(json_reply({"error": {"message": "No"}}, 500, {**BY_A_PROVIDER, "retry-after": "0.01"}), Reply(None))
+
+    with pytest.raises(PortkeyConnectionError) as caught:
+        await ask(make_model(server, {"max_retries": 1}))
+
+    error = caught.value
+    assert (error.attempts, error.request_id, error.trace_id, dict(error.headers)) == (2, None, None, {})
+
+
+async def test_an_error_of_another_endpoint_names_the_request(server):
+    server.reply(json_reply({"error": {"message": "No"}}, 400, BY_A_PROVIDER))
+
+    with pytest.raises(PortkeyAPIError, match="Request id: req_1"):
+        await make_model(server).list_models()
+
+
+# -- what is in the stop event, and in a span --
 
 
 async def test_a_failing_on_response_does_not_spoil_the_answer(server, caplog):
@@ -549,8 +742,10 @@ async def test_the_current_span_is_propagated_and_gets_the_facts_of_the_gateway(
     exporter = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    reply = says("Hi")
+    details = {"prompt_tokens_details": {"cached_tokens": 4}, "completion_tokens_details": {"reasoning_tokens": 3}}
+    reply = openai.stream(openai.text("Hi"), usage={**openai.USAGE, **details})
     facts = {"x-portkey-provider": "openai", "x-portkey-retry-attempt-count": "1", "x-portkey-trace-id": "t"}
+    facts |= {"x-request-id": "req_1"}
     server.reply(Reply(200, {**reply.headers, **facts}, reply.pieces))
 
     with provider.get_tracer("test").start_as_current_span("asking") as span:
@@ -560,13 +755,49 @@ async def test_the_current_span_is_propagated_and_gets_the_facts_of_the_gateway(
     assert trace_ids(server) == [trace_id]
     assert (server.requests[0].header("traceparent") or "").split("-")[1] == trace_id
     [exported] = exporter.get_finished_spans()
-    assert dict(exported.attributes or {}) == {
+    attributes = dict(exported.attributes or {})
+    times = [attributes.pop(name) for name in ("portkey.latency_ms", "gen_ai.response.time_to_first_chunk")]
+    assert [type(time) for time in times] == [int, float]
+    assert attributes == {
+        "gen_ai.response.id": "chatcmpl-1",
         "gen_ai.response.model": "gpt-4o",
+        "gen_ai.usage.input_tokens": 10,
+        "gen_ai.usage.output_tokens": 5,
+        "gen_ai.usage.cache_read.input_tokens": 4,
+        "gen_ai.usage.reasoning.output_tokens": 3,
+        "portkey.api": "chat",
+        "portkey.attempt": 1,
         "portkey.status_code": 200,
+        "portkey.request_id": "req_1",
         "portkey.trace_id": "t",
         "portkey.provider": "openai",
         "portkey.retry_attempt_count": 1,
     }
+
+
+async def test_a_span_tells_of_each_further_request_and_why_it_was_sent(server):
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    server.reply(json_reply({"error": {"message": f"Down {KEY}"}}, 503, {"retry-after": "0.01"}), says("Hi"))
+
+    with provider.get_tracer("test").start_as_current_span("asking"):
+        await ask(make_model(server))
+
+    [exported] = exporter.get_finished_spans()
+    [event] = exported.events
+    facts = dict(event.attributes or {})
+    wait = facts.pop("portkey.wait")
+    assert isinstance(wait, float)
+    assert 0.01 <= wait < 0.02
+    assert (event.name, facts) == (
+        "portkey.further_request",
+        {
+            "portkey.attempt": 2,
+            "portkey.reason": "PortkeyAPIError: the gateway answered with an error (503): Down ***",
+        },
+    )
+    assert (exported.attributes or {})["portkey.attempt"] == 2
 
 
 # -- failures ----------------------------------------------------------------------------------------------------------
@@ -646,7 +877,8 @@ async def test_a_denial_by_a_guardrail_ends_the_turn(server):
     stop_reason, message, *_ = await answer(make_model(server, on_response=reported.append))
 
     assert (stop_reason, message["content"]) == ("guardrail_intervened", [{"text": "The guardrail checks failed."}])
-    assert reported == [ResponseMetadata(status_code=446, hook_results=DENIAL["hook_results"])]
+    denied = ResponseMetadata(status_code=446, hook_results=DENIAL["hook_results"])
+    assert [replace(metadata, latency_ms=0) for metadata in reported] == [denied]
 
 
 async def test_a_denial_by_a_guardrail_can_raise(server):

@@ -10,7 +10,7 @@ ROOT = Path(__file__).parent.parent
 ADDRESS = "https://example.com/owner/name"
 PAGE = f"{ADDRESS}/blob/main/README.md"
 
-spec = importlib.util.spec_from_file_location("hatch_build", ROOT / "hatch_build.py")
+spec = importlib.util.spec_from_file_location("hatch_build", ROOT / ".github" / "hatch_build.py")
 assert spec is not None
 assert spec.loader is not None
 hatch_build = importlib.util.module_from_spec(spec)

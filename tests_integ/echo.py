@@ -32,7 +32,8 @@ class Echo:
 
     def model(self, **client_args: Any) -> PortkeyModel:
         """Return a model that asks this gateway."""
-        return PortkeyModel({"base_url": self.base_url, "provider": "openai", **client_args}, model_id="gpt-4o")
+        usual: dict[str, Any] = {"base_url": self.base_url, "provider": "openai"}
+        return PortkeyModel({**usual, **client_args}, model_id="gpt-4o")
 
     async def is_left_with(self, connections: int) -> bool:
         """Return whether no more connections than these are open, as soon as that is so, False after 5 seconds."""

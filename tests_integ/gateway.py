@@ -24,6 +24,7 @@ from typing import final
 
 HERE = Path(__file__).resolve().parent
 START_SCRIPT = HERE / "node_modules" / "@portkey-ai" / "gateway" / "build" / "start-server.js"
+NAMES = HERE / "loopback.cjs"
 OLDEST_NODE = 20
 START_SECONDS = 30.0
 
@@ -78,7 +79,7 @@ class Gateway:
             GatewayError: It died or did not answer in time; the message holds its output.
         """
         # The environment variable PORT is ignored by 1.15.2: only `--port=N` counts.
-        command = [self._node, str(START_SCRIPT), "--headless", f"--port={self.port}"]
+        command = [self._node, "--require", str(NAMES), str(START_SCRIPT), "--headless", f"--port={self.port}"]
         self._process = subprocess.Popen(
             command, env=self._env, stdin=subprocess.DEVNULL, stdout=self._output, stderr=subprocess.STDOUT
         )

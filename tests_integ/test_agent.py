@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -76,7 +77,7 @@ class Way:
         self, provider: str | None = "openai", client_args: dict[str, Any] | None = None, **model_config: Any
     ) -> PortkeyModel:
         """Return a model; `client_args` go over the usual ones."""
-        usual = {
+        usual: dict[str, Any] = {
             "base_url": self.base_url,
             "provider": provider,
             "custom_host": self.upstream.base_url,
@@ -436,7 +437,7 @@ def test_metadata_and_trace_id_go_to_the_upstream_and_the_trace_id_comes_back(wa
     assert json.loads(received.header("x-portkey-metadata") or "") == {"_user": "Zoë", "tier": "paid"}
     assert received.header("x-portkey-trace-id") == "trace-1"
     assert received.header("session-tag") == "blue"
-    assert way.answers == [
+    assert [replace(answer, latency_ms=0, time_to_first_byte_ms=None) for answer in way.answers] == [
         ResponseMetadata(
             status_code=200,
             trace_id="trace-1",
@@ -445,6 +446,8 @@ def test_metadata_and_trace_id_go_to_the_upstream_and_the_trace_id_comes_back(wa
             cache_status="DISABLED",
             retry_attempt_count=0,
             last_used_option_index="config",
+            usage={"inputTokens": 10, "outputTokens": 5, "totalTokens": 15},
+            response_id="chatcmpl-1",
             headers={
                 "x-portkey-cache-status": "DISABLED",
                 "x-portkey-last-used-option-index": "config",

@@ -17,8 +17,9 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,12 +29,14 @@ from strands import Agent, tool
 from strands.types.content import Messages
 from strands.types.exceptions import EventLoopException
 
-from strands_portkey import PortkeyError, PortkeyModel, PortkeyTimeoutError
+from strands_portkey import ClientArgs, PortkeyError, PortkeyModel, PortkeyTimeoutError
+from strands_portkey._settings.config import Api
 from tests_integ.faults import PASS, Fault, FaultProxy, Kind, Witness, certificates
 from tests_integ.gateway import Gateway, running_gateway
 from tests_integ.upstream import Gate, Piece, Reply, Request, Upstream, json_reply
 
 SECONDS = 20  # Longer than anything here takes; a wait that ends this way is a failure.
+STRIDE = 3  # Bytes between two cuts, save on chat completions, which is cut at every byte.
 CLOCK = 1.5  # What a client waits for the next byte.
 HI: Messages = [{"role": "user", "content": [{"text": "Hi"}]}]
 CALL = {"toolUse": {"toolUseId": "c1", "name": "get_weather", "input": {"city": "Paris"}}}
@@ -43,9 +46,54 @@ RESULT = {"toolResult": {"toolUseId": "c1", "status": "success", "content": [{"t
 # -- what the upstream sends, in as few bytes as possible --------------------------------------------------------------
 
 
+def _event(name: str | None, **data: object) -> bytes:
+    begin = f"event: {name}\n" if name else ""
+    return f"{begin}data: {json.dumps(data, separators=(',', ':'))}\n\n".encode()
+
+
+@dataclass(frozen=True)
+class Speech:
+    """What an upstream says on one of the gateway's protocols.
+
+    Attributes:
+        provider: The provider that it is.
+        text: A stream of a text.
+        tool: A stream of a text and a call of the tool.
+        json: The text in one body.
+        json_tool: The text and the call in one body.
+        places: Where in an answer something happens, by what has been sent before; what comes latest first.
+    """
+
+    provider: str
+    text: Sequence[Piece]
+    tool: Sequence[Piece]
+    json: object
+    json_tool: object
+    places: Mapping[bytes, str]
+
+    def answer(self, request: Request) -> Reply:
+        """Call the tool where the weather is asked for, else say hello."""
+        wants_tool = asks_for_tool(request)
+        if not request.json.get("stream"):
+            return json_reply(self.json_tool if wants_tool else self.json)
+        return Reply(200, SSE, self.tool if wants_tool else self.text)
+
+
+def conversation(request: Request) -> list[dict[str, Any]]:
+    """Return the messages of a request, or the items that it has instead."""
+    found: list[dict[str, Any]] = request.json.get("messages") or request.json["input"]
+    return found
+
+
+def asks_for_tool(request: Request) -> bool:
+    last = conversation(request)[-1]
+    content = last.get("content") or ""  # On the Messages wire several questions in a row are one message.
+    return last.get("role") == "user" and "weather" in str(content if isinstance(content, str) else content[-1])
+
+
 def _chunk(delta: dict[str, Any], finish_reason: str | None = None) -> bytes:
     choice = {"delta": delta, **({"finish_reason": finish_reason} if finish_reason else {})}
-    return f"data: {json.dumps({'choices': [choice]}, separators=(',', ':'))}\n\n".encode()
+    return _event(None, choices=[choice])
 
 
 def _call(arguments: str, **opening: str) -> dict[str, Any]:
@@ -53,29 +101,90 @@ def _call(arguments: str, **opening: str) -> dict[str, Any]:
     return {"tool_calls": [{"index": 0, **opening, "function": {**name, "arguments": arguments}}]}
 
 
-SSE = {"content-type": "text/event-stream"}
-TEXT: list[Piece] = [_chunk({"content": "Hel"}), _chunk({"content": "lo"}), _chunk({}, "stop"), b"data: [DONE]\n\n"]
-TOOL: list[Piece] = [
-    _chunk({"content": "Hm."}),
-    _chunk(_call('{"ci', id="c1", name="get_weather")),
-    _chunk(_call('ty":"Par')),
-    _chunk(_call('is"}')),
-    _chunk({}, "tool_calls"),
-    b'data: {"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2}}\n\n',
-    b"data: [DONE]\n\n",
-]
-FUNCTION = {"id": "c1", "type": "function", "function": {"name": "get_weather", "arguments": '{"city":"Paris"}'}}
-JSON = {"choices": [{"message": {"content": "Hello"}, "finish_reason": "stop"}]}
-JSON_TOOL = {"choices": [{"message": {"content": "Hm.", "tool_calls": [FUNCTION]}, "finish_reason": "tool_calls"}]}
+SSE: Final = {"content-type": "text/event-stream"}
+FUNCTION: Final = {"id": "c1", "type": "function", "function": {"name": "get_weather", "arguments": '{"city":"Paris"}'}}
+CHAT: Final = Speech(
+    "openai",
+    [_chunk({"content": "Hel"}), _chunk({"content": "lo"}), _chunk({}, "stop"), b"data: [DONE]\n\n"],
+    [
+        _chunk({"content": "Hm."}),
+        _chunk(_call('{"ci', id="c1", name="get_weather")),
+        _chunk(_call('ty":"Par')),
+        _chunk(_call('is"}')),
+        _chunk({}, "tool_calls"),
+        b'data: {"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2}}\n\n',
+        b"data: [DONE]\n\n",
+    ],
+    {"choices": [{"message": {"content": "Hello"}, "finish_reason": "stop"}]},
+    {"choices": [{"message": {"content": "Hm.", "tool_calls": [FUNCTION]}, "finish_reason": "tool_calls"}]},
+    {b"[DONE]": "after [DONE]", b'"finish_reason"': "after the finish reason", b"tool_calls": "in a tool call"},
+)
 
 
-def answer(request: Request) -> Reply:
-    """Call the tool where the weather is asked for, else say hello."""
-    last = request.json["messages"][-1]
-    wants_tool = last["role"] == "user" and "weather" in str(last["content"])
-    if not request.json.get("stream"):
-        return json_reply(JSON_TOOL if wants_tool else JSON)
-    return Reply(200, SSE, TOOL if wants_tool else TEXT)
+def _piece(kind: str, index: int, delta: str) -> bytes:
+    return _event(f"response.{kind}.delta", output_index=index, delta=delta)
+
+
+def _item(event: str, index: int, item: Mapping[str, object]) -> bytes:
+    return _event(f"response.output_item.{event}", output_index=index, item=item)
+
+
+def _message(text: str) -> dict[str, object]:
+    return {"type": "message", "content": [{"text": text}]}
+
+
+ITEM: Final = {"type": "function_call", "call_id": "c1", "name": "get_weather"}
+WHOLE_ITEM: Final = {**ITEM, "arguments": '{"city":"Paris"}'}
+COMPLETED: Final = _event("response.completed", response={"status": "completed"})
+RESPONSES: Final = Speech(
+    "openai",
+    [_piece("output_text", 0, "Hel"), _piece("output_text", 0, "lo"), _item("done", 0, _message("Hello")), COMPLETED],
+    [
+        _piece("output_text", 0, "Hm."),
+        _item("added", 1, ITEM),
+        _piece("function_call_arguments", 1, '{"ci'),
+        _piece("function_call_arguments", 1, 'ty":"Par'),
+        _piece("function_call_arguments", 1, 'is"}'),
+        _item("done", 1, WHOLE_ITEM),
+        COMPLETED,
+    ],
+    {"output": [_message("Hello")], "status": "completed"},
+    {"output": [_message("Hm."), WHOLE_ITEM], "status": "completed"},
+    {b'"status"': "in the last event", b"function_call": "in a tool call"},
+)
+
+
+def _block(index: int, block: Mapping[str, object], *deltas: Mapping[str, object]) -> list[Piece]:
+    return [
+        _event("content_block_start", index=index, content_block=block),
+        *(_event("content_block_delta", index=index, delta=delta) for delta in deltas),
+        _event("content_block_stop", index=index),
+    ]
+
+
+def _stopped(stop_reason: str) -> list[Piece]:
+    return [_event("message_delta", delta={"stop_reason": stop_reason}), _event("message_stop")]
+
+
+USE: Final = {"type": "tool_use", "id": "c1", "name": "get_weather", "input": {}}
+INPUT: Final = ['{"ci', 'ty":"Par', 'is"}']
+MESSAGES: Final = Speech(
+    "anthropic",
+    [*_block(0, {"type": "text"}, {"text": "Hel"}, {"text": "lo"}), *_stopped("end_turn")],
+    [
+        *_block(0, {"type": "text"}, {"text": "Hm."}),
+        *_block(1, USE, *({"partial_json": piece} for piece in INPUT)),
+        *_stopped("tool_use"),
+    ],
+    {"model": "m", "content": [{"type": "text", "text": "Hello"}], "stop_reason": "end_turn"},
+    {
+        "model": "m",
+        "content": [{"type": "text", "text": "Hm."}, {**USE, "input": {"city": "Paris"}}],
+        "stop_reason": "tool_use",
+    },
+    {b'"stop_reason"': "after the stop reason", b"tool_use": "in a tool call"},
+)
+SPEECHES: Final[dict[Api, Speech]] = {"chat": CHAT, "responses": RESPONSES, "messages": MESSAGES}
 
 
 # -- the agent ---------------------------------------------------------------------------------------------------------
@@ -84,7 +193,10 @@ def answer(request: Request) -> Reply:
 class Bench:
     """An agent's way through the fault proxy and the gateway to the upstream, and what came of each fault."""
 
-    def __init__(self, gateway: Gateway, upstream: Upstream, proxy: FaultProxy) -> None:
+    def __init__(self, gateway: Gateway, upstream: Upstream, proxy: FaultProxy, api: Api) -> None:
+        self.api: Api = api
+        self.speech = SPEECHES[api]
+        upstream.script = self.speech.answer
         self.gateway = gateway
         self.upstream = upstream
         self.proxy = proxy
@@ -100,16 +212,20 @@ class Bench:
         """Return a model whose first answer meets a fault; all answers have the same length."""
         mark = f"{next(self._numbers):07}"
         self.faults[mark.encode()] = fault
-        usual = {
+        usual: dict[str, Any] = {
             "base_url": self.proxy.base_url,
-            "provider": "openai",
+            "provider": self.speech.provider,
             "custom_host": self.upstream.base_url,
             "Authorization": "key",
             "trace_id": mark,
             "timeout": {"first_byte": CLOCK, "idle": CLOCK},
             "max_retries": 0,  # What comes of each single request.
         }
-        return PortkeyModel({**usual, **(client_args or {})}, **{"model_id": "m", **config})
+        return PortkeyModel({**usual, **(client_args or {})}, **{"model_id": "m", "api": self.api, **config})
+
+    def named(self, what: str) -> str:
+        """Return an answer's name in the table."""
+        return f"{self.api}: {what}"
 
     def fault_again(self, model: PortkeyModel, fault: Fault) -> None:
         """Let the next answer for a model meet a fault."""
@@ -174,13 +290,18 @@ class Subject:
         return outcome
 
 
+@pytest.fixture(params=SPEECHES)
+def api(request: pytest.FixtureRequest) -> Api:
+    found: Api = request.param
+    return found
+
+
 @pytest.fixture
-def bench(gateway: Gateway, upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    upstream.script = answer
+def bench(gateway: Gateway, upstream: Upstream, api: Api, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     # Strands leaves a span in another context than it began in, with any model; pytest would keep what that logs alive.
     monkeypatch.setattr(logging.getLogger("opentelemetry.context"), "disabled", True)
     with FaultProxy(gateway.port) as proxy:
-        yield Bench(gateway, upstream, proxy)
+        yield Bench(gateway, upstream, proxy, api)
 
 
 async def all_of(subjects: list[Callable[[], Awaitable[None]]], at_once: int = 4) -> None:
@@ -226,7 +347,7 @@ def tally() -> Iterator[Tally]:
     print(f"\n{counts.total()} faults, {sum(n for key, n in counts.items() if key[3] == 'whole')} whole answers")
 
 
-def place(raw: bytes, at: int) -> str:
+def place(bench: Bench, raw: bytes, at: int) -> str:
     """Return where in an answer something happens, by what has been sent before."""
     if at == 0:
         return "before the first byte"
@@ -234,13 +355,7 @@ def place(raw: bytes, at: int) -> str:
     if b"\r\n\r\n" not in sent:
         return "in the headers"
     body = sent.partition(b"\r\n\r\n")[2]
-    if b"[DONE]" in body:
-        return "after [DONE]"
-    if b'"finish_reason"' in body:
-        return "after the finish reason"
-    if b"tool_calls" in body:
-        return "in a tool call"
-    return "in the body"
+    return next((where for mark, where in bench.speech.places.items() if mark in body), "in the body")
 
 
 ANSWERS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
@@ -262,7 +377,7 @@ async def try_faults(
             model = bench.model(fault, **config)
             subject = Subject(model)
             outcome = await subject.ask(question)
-            tally[name, kind, where, outcome] += 1
+            tally[bench.named(name), kind, where, outcome] += 1
             assert await subject.ask("Hi") == "whole", (kind, where, outcome)
             await model.aclose()
 
@@ -281,14 +396,19 @@ def test_an_answer_cut_at_any_byte_is_whole_or_an_error(bench: Bench, tally: Tal
     async def main() -> None:
         question, config = ANSWERS[name]
         raw = await bench.raw(question, **config)
-        cuts = [(f"cut ({kind})", place(raw, at), Fault(kind, at)) for at in range(len(raw) + 1)]
+        places = range(0, len(raw) + 1, 1 if bench.api == "chat" else STRIDE)
+        cuts = [(f"cut ({kind})", place(bench, raw, at), Fault(kind, at)) for at in places]
         await try_faults(bench, tally, name, cuts)
 
     with Witness(bench.settle):
         asyncio.run(main())
 
     ended = "in the body", "in a tool call", "in the headers", "before the first byte"
-    assert not [key for key in tally if key[:2] == (name, f"cut ({kind})") and key[2] in ended and key[3] == "whole"]
+    assert not [
+        key
+        for key in tally
+        if key[:2] == (bench.named(name), f"cut ({kind})") and key[2] in ended and key[3] == "whole"
+    ]
 
 
 @pytest.mark.parametrize("kind", ["fin", "rst"])
@@ -305,7 +425,7 @@ def test_a_kept_connection_cut_at_any_byte_gives_a_whole_answer_or_an_error(
                 assert await subject.ask("Hi") == "whole"
                 bench.fault_again(model, Fault(kind, at))
                 outcome = await subject.ask("Hi")
-                tally["text, kept connection", f"cut ({kind})", place(raw, at), outcome] += 1
+                tally[bench.named("text, kept connection"), f"cut ({kind})", place(bench, raw, at), outcome] += 1
                 assert await subject.ask("Hi") == "whole"
                 await model.aclose()
 
@@ -317,7 +437,7 @@ def test_a_kept_connection_cut_at_any_byte_gives_a_whole_answer_or_an_error(
     with Witness(bench.settle):
         asyncio.run(main())
 
-    assert tally["text, kept connection", f"cut ({kind})", "before the first byte", "whole"] == 1
+    assert tally[bench.named("text, kept connection"), f"cut ({kind})", "before the first byte", "whole"] == 1
 
 
 # -- stalls, trickles, garbage, losses ---------------------------------------------------------------------------------
@@ -347,12 +467,12 @@ def test_any_other_fault_at_any_place_gives_a_whole_answer_or_an_error(bench: Be
         lost = [(1, at) for at in places] + [(size, at) for size in (2, 100) for at in places if at >= body]
         faults += [(f"{size} bytes lost", Fault("loss", at, size)) for size, at in lost]
         faults += [(f"garbage: {what}", Fault("garbage", at, data=it)) for what, it in GARBAGE.items() for at in places]
-        await try_faults(bench, tally, name, [(kind, place(raw, fault.at), fault) for kind, fault in faults], 32)
+        await try_faults(bench, tally, name, [(kind, place(bench, raw, fault.at), fault) for kind, fault in faults], 32)
 
     with Witness(bench.settle):
         asyncio.run(main())
 
-    assert all(key[3] == "whole" for key in tally if key[0] == name and key[1].startswith("trickle"))
+    assert all(key[3] == "whole" for key in tally if key[0] == bench.named(name) and key[1].startswith("trickle"))
 
 
 def test_a_stall_that_ends_gives_the_whole_answer(bench: Bench) -> None:
@@ -378,6 +498,7 @@ def _in_head(pattern: bytes, replacement: bytes) -> Callable[[bytes], bytes]:
     return edit
 
 
+PROVIDER: Final = rb"(x-portkey-provider: )\w+"
 # What is replaced, by what, and for which kinds of answer.
 HEADS: Final = {
     "no HTTP": (rb"^HTTP/1.1 200 OK", b"SSH-2.0-OpenSSH"),
@@ -394,11 +515,11 @@ HEADS: Final = {
     "a reason that is no ASCII": (rb" 200 OK", b" 200 \xe9\xff"),
     "100 first": (rb"^HTTP", b"HTTP/1.1 100 Continue\r\n\r\nHTTP"),
     "103 a thousand times": (rb"^HTTP", b"HTTP/1.1 103 Early Hints\r\n\r\n" * 1000 + b"HTTP"),
-    "a zero in a header": (rb"openai\r\n", b"open\0ai\r\n"),
+    "a zero in a header": (PROVIDER, rb"\1open\0ai"),
     "no colon": (rb"x-portkey-provider: ", b"x-portkey-provider "),
-    "headers that are no ASCII": (rb"openai\r\n", b"\xff\xfe\r\n"),
+    "headers that are no ASCII": (PROVIDER, b"\\1\xff\xfe"),
     "a number of 5,000 digits": (rb"attempt-count: 0", b"attempt-count: " + b"1" * 5000),
-    "a header of 200 KB": (rb"openai\r\n", b"x" * 200_000 + b"\r\n"),
+    "a header of 200 KB": (PROVIDER, b"\\1" + b"x" * 200_000),
     "headers without end": (rb"\r\n\r\n", b"\r\nx-a: b"),
     "content type of HTML": (rb"content-type: [^\r]*", b"content-type: text/html"),
     "no content type": (rb"content-type: [^\r]*\r\n", b""),
@@ -452,6 +573,7 @@ def test_any_wrong_head_gives_a_whole_answer_or_an_error(bench: Bench, tally: Ta
 
 @pytest.mark.parametrize("body", [b'{"error":{"message":"Slow down"}}', b"<html>" + b"x" * 100], ids=["JSON", "HTML"])
 def test_a_refusal_cut_at_any_byte_is_an_error(bench: Bench, tally: Tally, body: bytes) -> None:
+    answer = bench.speech.answer
     bench.upstream.script = lambda request: (
         Reply(429, {"content-type": "application/json"}, [body]) if "weather" in str(request.json) else answer(request)
     )
@@ -465,7 +587,7 @@ def test_a_refusal_cut_at_any_byte_is_an_error(bench: Bench, tally: Tally, body:
             async def run() -> None:
                 model = bench.model(Fault(kind, at))
                 outcome = await Subject(model).ask("weather")
-                tally["429", f"cut ({kind})", place(raw, at), outcome] += 1
+                tally[bench.named("429"), f"cut ({kind})", place(bench, raw, at), outcome] += 1
                 assert outcome != "whole"
                 await model.aclose()
 
@@ -483,14 +605,14 @@ def test_connections_that_are_refused_are_errors(bench: Bench, tally: Tally) -> 
         model = bench.model()
         for _ in range(10):
             bench.proxy.refusals = 1
-            tally["text", "refused", "before the first byte", await Subject(model).ask("Hi")] += 1
+            tally[bench.named("text"), "refused", "before the first byte", await Subject(model).ask("Hi")] += 1
             assert await Subject(model).ask("Hi") == "whole"
             await model.aclose()
 
     with Witness(bench.settle):
         asyncio.run(main())
 
-    assert tally["text", "refused", "before the first byte", "PortkeyConnectionError"] == 10
+    assert tally[bench.named("text"), "refused", "before the first byte", "PortkeyConnectionError"] == 10
 
 
 def test_a_second_answer_to_one_request_is_not_taken_for_the_answer_to_the_next(bench: Bench) -> None:
@@ -511,7 +633,6 @@ def test_a_second_answer_to_one_request_is_not_taken_for_the_answer_to_the_next(
 def test_a_fault_in_the_data_under_tls_is_an_error(
     gateway: Gateway, upstream: Upstream, tally: Tally, tmp_path: Path, kind: Kind
 ) -> None:
-    upstream.script = answer
     server_side, client_side = certificates(tmp_path)
 
     async def main(bench: Bench, proxy: FaultProxy) -> None:
@@ -527,7 +648,7 @@ def test_a_fault_in_the_data_under_tls_is_an_error(
                 faults = iter([*[PASS] * turn, fault])
                 proxy.script = lambda _, faults=faults: next(faults, PASS)
                 outcome = await Subject(model).ask("Hi")
-                tally["text over TLS", kind, ["in the handshake", "in the records"][turn], outcome] += 1
+                tally[bench.named("text over TLS"), kind, ["in the handshake", "in the records"][turn], outcome] += 1
                 proxy.script = None
                 assert await Subject(model).ask("Hi") == "whole"
                 await model.aclose()
@@ -537,11 +658,12 @@ def test_a_fault_in_the_data_under_tls_is_an_error(
         FaultProxy(tls.port) as proxy,
         FaultProxy(gateway.port) as plain,
     ):
-        bench = Bench(gateway, upstream, plain)
+        bench = Bench(gateway, upstream, plain, "chat")
         with Witness(bench.settle):
             asyncio.run(main(bench, proxy))
 
 
+@pytest.mark.parametrize("api", ["chat"])  # The protocol makes no difference.
 def test_a_cancellation_amid_the_handshake_of_tls_leaves_nothing_behind(
     bench: Bench, gateway: Gateway, tmp_path: Path
 ) -> None:
@@ -568,25 +690,34 @@ def test_a_cancellation_amid_the_handshake_of_tls_leaves_nothing_behind(
 # -- a gateway that dies -----------------------------------------------------------------------------------------------
 
 
+def direct_args(gateway: Gateway, upstream: Upstream, api: Api) -> ClientArgs:
+    provider = SPEECHES[api].provider
+    args: ClientArgs = {"base_url": gateway.base_url, "provider": provider, "custom_host": upstream.base_url}
+    return {**args, "max_retries": 0}
+
+
 def test_a_gateway_killed_amid_fifty_agents_leaves_errors_and_works_after_its_restart(
-    upstream: Upstream, tally: Tally
+    upstream: Upstream, api: Api, tally: Tally
 ) -> None:
     gates = [Gate() for _ in range(40)]
+    speech = SPEECHES[api]
 
     def held(request: Request) -> Reply:
-        number = int(re.sub(r"\D", "", str(request.json["messages"][0]["content"])) or 99)
-        first = request.json["messages"][-1]["role"] == "user"
-        if number >= 40 or (first and number % 4 == 2):
-            return answer(request)
+        number = int(re.sub(r"\D", "", str(conversation(request)[0]["content"])) or 99)
+        if number >= 40 or (asks_for_tool(request) and number % 4 == 2):
+            return speech.answer(request)
         gate = gates[number]
         stream = request.json.get("stream")
         if number % 4 == 0 or not stream:
             return Reply(200, {"content-type": "application/json"} if not stream else SSE, [], hold=gate)
-        return Reply(200, SSE, [TEXT[0], gate, *TEXT[1:]] if number % 4 != 1 else [*TOOL[:2], gate, *TOOL[2:]])
+        return Reply(
+            200,
+            SSE,
+            [speech.text[0], gate, *speech.text[1:]] if number % 4 != 1 else [*speech.tool[:2], gate, *speech.tool[2:]],
+        )
 
     async def main(gateway: Gateway) -> None:
-        usual = {"base_url": gateway.base_url, "provider": "openai", "custom_host": upstream.base_url}
-        model = PortkeyModel({**usual, "max_retries": 0}, model_id="m")
+        model = PortkeyModel(direct_args(gateway, upstream, api), model_id="m", api=api)
         subjects = [Subject(model) for _ in range(50)]
         upstream.script = held
         asking = [asyncio.create_task(each.ask(f"weather {n}")) for n, each in enumerate(subjects[:40])]
@@ -596,10 +727,10 @@ def test_a_gateway_killed_amid_fifty_agents_leaves_errors_and_works_after_its_re
         for n, outcome in enumerate(await asyncio.gather(*asking)):
             stages = ["before the answer", "in a tool call", "after a tool has run", "in the text"]
             where = stages[n % 4] if n < 40 else "after its death"
-            tally["50 agents", "gateway killed", where, outcome] += 1
+            tally[f"{api}: 50 agents", "gateway killed", where, outcome] += 1
             assert outcome != "whole"
         await asyncio.to_thread(gateway.start)
-        upstream.script = answer
+        upstream.script = speech.answer
         assert await asyncio.gather(*(each.ask("Hi") for each in subjects)) == ["whole"] * 50
         await no_task_is_left()
 
@@ -608,19 +739,18 @@ def test_a_gateway_killed_amid_fifty_agents_leaves_errors_and_works_after_its_re
 
 
 def test_a_gateway_killed_again_and_again_amid_fifty_busy_agents_leaves_errors(
-    upstream: Upstream, tally: Tally
+    upstream: Upstream, api: Api, tally: Tally
 ) -> None:
-    upstream.script = answer
+    upstream.script = SPEECHES[api].answer
 
     async def main(gateway: Gateway) -> None:
-        usual = {"base_url": gateway.base_url, "provider": "openai", "custom_host": upstream.base_url}
-        model = PortkeyModel({**usual, "max_retries": 0}, model_id="m")
+        model = PortkeyModel(direct_args(gateway, upstream, api), model_id="m", api=api)
         ended = asyncio.Event()
 
         async def keep_asking(subject: Subject) -> None:
             while not ended.is_set():
                 outcome = await subject.ask("What is the weather?")
-                tally["50 agents", "gateway killed", "at any moment, 3 times", outcome] += 1
+                tally[f"{api}: 50 agents", "gateway killed", "at any moment, 3 times", outcome] += 1
                 subject.agent.messages.clear()
                 await asyncio.sleep(0 if outcome == "whole" else 0.05)
             assert await subject.ask("Hi") == "whole"
@@ -781,7 +911,7 @@ def test_a_caller_that_leaves_a_stalled_answer_leaves_nothing_behind(
             await leave(model, fault)
             assert await Subject(model).ask("Hi") == "whole"
             await model.aclose()
-            tally["text", "caller leaves", f"{name}, {where}", "next call whole"] += 1
+            tally[bench.named("text"), "caller leaves", f"{name}, {where}", "next call whole"] += 1
         gc.collect()  # Strands leaves its generators in a cycle.
         await no_task_is_left()
         for _ in range(200):  # The loop itself closes what was abandoned.
@@ -870,12 +1000,12 @@ from strands_portkey import PortkeyError, PortkeyModel
 logging.getLogger("strands_portkey").setLevel("ERROR")  # It warns where the end of a whole answer is lost.
 logging.getLogger("opentelemetry.context").disabled = True  # Strands leaves a span in another context, with any model.
 signal.signal(signal.SIGINT, signal.default_int_handler)  # A shell's background job is started without it.
-base_url, custom_host, *marks = sys.argv[1:]
+base_url, custom_host, api, provider, *marks = sys.argv[1:]
 
 def model(mark):
-    client_args = {"base_url": base_url, "provider": "openai", "custom_host": custom_host, "trace_id": mark,
+    client_args = {"base_url": base_url, "provider": provider, "custom_host": custom_host, "trace_id": mark,
                    "timeout": {"first_byte": 3, "idle": 3}, "max_retries": 0}
-    return PortkeyModel(client_args, model_id="m")
+    return PortkeyModel(client_args, model_id="m", api=api)
 
 def agent(mark):
     say = lambda **more: print("said", flush=True) if "data" in more else None
@@ -888,7 +1018,7 @@ def _start(bench: Bench, program: str, faults: list[Fault], *options: str) -> su
     bench.faults.update(zip((mark.encode() for mark in marks), faults, strict=True))
     command = [sys.executable, *options, "-c", _PROGRAM + program]
     return subprocess.Popen(
-        [*command, bench.proxy.base_url, bench.upstream.base_url, *marks],
+        [*command, bench.proxy.base_url, bench.upstream.base_url, bench.api, bench.speech.provider, *marks],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -901,6 +1031,7 @@ def _noise(stderr: str) -> list[str]:
     return [line for line in said.splitlines() if not (line.startswith("Executing <") and " took " in line)]
 
 
+@pytest.mark.parametrize("api", ["chat"])  # The protocol makes no difference.
 def test_faults_print_nothing_in_a_process_with_strict_warnings(bench: Bench) -> None:
     raw = asyncio.run(bench.raw("Hi"))
     places = [0, 20, 300, 400, 420, len(raw) - 60, len(raw) - 20, len(raw)]
@@ -959,6 +1090,7 @@ raise KeyboardInterrupt
 }
 
 
+@pytest.mark.parametrize("api", ["chat"])  # The protocol makes no difference.
 @pytest.mark.parametrize("how", INTERRUPTED)
 def test_an_interrupt_ends_a_stalled_call_and_prints_only_its_traceback(bench: Bench, how: str) -> None:
     stall = Fault("stall", _first_bytes(asyncio.run(bench.raw("Hi"))))

@@ -215,7 +215,7 @@ class Way:
     def model(self, provider: Provider, **model_config: Any) -> PortkeyModel:
         """Return a model of a provider."""
         more = {key.removeprefix("x-portkey-").replace("-", "_"): value for key, value in provider.headers.items()}
-        client_args = {
+        client_args: dict[str, Any] = {
             "base_url": self.gateway.base_url,
             "provider": provider.slug,
             "custom_host": self.upstream.url + PATHS.get(provider, "/v1"),

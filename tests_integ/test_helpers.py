@@ -47,7 +47,7 @@ def anyio_backend() -> str:
 
 
 def _model(gateway: Gateway, upstream: Upstream, provider: str = "anthropic", **model_config: Any) -> PortkeyModel:
-    client_args = {
+    client_args: dict[str, Any] = {
         "base_url": gateway.base_url,
         "provider": provider,
         "custom_host": upstream.base_url,

@@ -13,7 +13,7 @@ import logging
 import socket
 import traceback
 import warnings
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Generator, Iterator
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any, Final
@@ -29,6 +29,7 @@ from strands.types.content import Messages
 
 import strands_portkey
 from strands_portkey import (
+    ClientArgs,
     PortkeyAPIError,
     PortkeyConnectionError,
     PortkeyContextOverflowError,
@@ -40,8 +41,9 @@ from strands_portkey import (
     ResponseMetadata,
 )
 from strands_portkey._cli.main import main
+from strands_portkey._settings.config import Api
 from tests_integ.upstream import Gate, Reply, Request, Upstream, json_reply, sse_reply
-from tests_integ.wires import openai
+from tests_integ.wires import anthropic, openai, responses
 
 PART: Final = 8  # Characters of a key that may not show.
 PACKAGE: Final = str(Path(strands_portkey.__file__).parent)
@@ -84,6 +86,7 @@ class Keys:
     client_header = fake_key("a default header of the caller's own client")
     client_cookie = fake_key("a cookie of the caller's own client")
     client_password = fake_key("password of the caller's own client")
+    session = fake_key("a token that an auth adds")
     misplaced = fake_key("a setting that takes no key")
 
 
@@ -243,7 +246,24 @@ def make_with_client(url: str, **more: Any) -> PortkeyModel:
     return PortkeyModel(client_args(base_url=url, **more), http_client=client, model_id="gpt-4o")
 
 
-MAKES: Final[dict[str, Make]] = {"direct": make_direct, "proxy": make_proxied, "own client": make_with_client}
+class Signing(httpx.Auth):
+    """Adds a token, as a signer of AWS does."""
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        request.headers["x-amz-security-token"] = Keys.session
+        yield request
+
+
+def make_signed(url: str, **more: Any) -> PortkeyModel:
+    return PortkeyModel(client_args(base_url=url, auth=Signing, **more), model_id="gpt-4o")
+
+
+MAKES: Final[dict[str, Make]] = {
+    "direct": make_direct,
+    "proxy": make_proxied,
+    "own client": make_with_client,
+    "signed": make_signed,
+}
 
 
 @pytest.fixture(params=MAKES)
@@ -474,6 +494,189 @@ async def test_no_key_shows_that_another_endpoint_quotes(
     assert upstream.requests
 
 
+# -- the other protocols -----------------------------------------------------------------------------------------------
+
+_RESPONSE_BEGINS: Final = next(responses.events())
+
+
+def events(*pieces: bytes) -> Reply:
+    """Return the beginning of a response, and what follows."""
+    return sse_reply([_RESPONSE_BEGINS, *pieces])
+
+
+def item(event: str = "done", **fields: object) -> bytes:
+    return responses.event(f"response.output_item.{event}", output_index=0, item=fields)
+
+
+def message(*pieces: bytes) -> Reply:
+    """Return the beginning of a message, and what follows."""
+    return sse_reply([anthropic.start(), *pieces])
+
+
+def _call(said: str) -> str:
+    return f'{{"name": "{said[:3000]}'
+
+
+OWN_REPLIES: Final[dict[Api, dict[str, tuple[Say, type[PortkeyError] | None]]]] = {
+    "responses": {
+        "error in the stream": (
+            lambda said: events(responses.event("error", error={"message": said, "code": said, "param": said})),
+            PortkeyAPIError,
+        ),
+        "flat error in the stream": (
+            lambda said: events(responses.event("error", message=said, code=said, param=said)),
+            PortkeyAPIError,
+        ),
+        "error that is no JSON": (lambda said: events(f"event: error\ndata: {said}\n\n".encode()), PortkeyAPIError),
+        "failed": (
+            lambda said: responses.stream(status="failed", error={"message": said, "code": said}),
+            PortkeyAPIError,
+        ),
+        "failed, as JSON": (
+            lambda said: responses.answer(status="failed", error={"message": said, "code": said}),
+            PortkeyAPIError,
+        ),
+        "unknown status, as JSON": (lambda said: responses.answer(status=said), PortkeyStreamError),
+        "bad JSON in the stream": (
+            lambda said: events(f"event: response.output_text.delta\ndata: {{{said}\n\n".encode()),
+            PortkeyStreamError,
+        ),
+        "wrong types in an item": (
+            lambda said: events(item(type="message", content=said, **{said: said})),
+            PortkeyStreamError,
+        ),
+        "no end of the stream": (lambda said: events(item(type=said, id=said)), PortkeyStreamError),
+        "broken tool arguments": (
+            lambda said: responses.stream(responses.call("c1", "look_up", _call(said))),
+            PortkeyStreamError,
+        ),
+        "arguments in other words": (
+            lambda said: events(
+                item("added", type="function_call", call_id="c1", name=said),
+                responses.event("response.function_call_arguments.delta", output_index=0, delta=said),
+                item(type="function_call", call_id="c1", name=said, arguments="{}"),
+            ),
+            PortkeyStreamError,
+        ),
+        "odd items and verdicts": (
+            lambda said: events(
+                f"event: hook_results\ndata: {json.dumps({'hook_results': verdicts(said)})}\n\n".encode(),
+                item(type=said, **{said: said}),
+                item(type="message", content=[{"text": "Hi"}]),
+                responses.event(
+                    "response.incomplete",
+                    response={"status": "incomplete", "model": said, "incomplete_details": {"reason": said}},
+                ),
+            ),
+            None,
+        ),
+    },
+    "messages": {
+        "error in the stream": (
+            lambda said: message(anthropic.event("error", error={"message": said, "type": said})),
+            PortkeyAPIError,
+        ),
+        "error that is no JSON": (lambda said: message(f"event: error\ndata: {said}\n\n".encode()), PortkeyAPIError),
+        "bad JSON in the stream": (
+            lambda said: message(f"event: content_block_delta\ndata: {{{said}\n\n".encode()),
+            PortkeyStreamError,
+        ),
+        "wrong types in the stream": (
+            lambda said: message(anthropic.event("content_block_start", index=said, content_block=said)),
+            PortkeyStreamError,
+        ),
+        "no end of the stream": (
+            lambda said: message(anthropic.event(said), *_pieces(anthropic.text("Hi"))),
+            PortkeyStreamError,
+        ),
+        "broken tool arguments": (
+            lambda said: anthropic.stream(anthropic.tool_use("c1", "look_up", _call(said))),
+            PortkeyStreamError,
+        ),
+        "odd end and verdicts": (
+            lambda said: message(
+                f"event: hook_results\ndata: {json.dumps({'hook_results': verdicts(said)})}\n\n".encode(),
+                *_pieces(anthropic.text("Hi")),
+                anthropic.event(
+                    "message_delta", delta={"stop_reason": said, "stop_details": {said: said}}, usage={said: said}
+                ),
+                anthropic.event("message_stop"),
+            ),
+            None,
+        ),
+        "odd end, as JSON": (
+            lambda said: anthropic.answer({"type": "text", "text": "Hi"}, stop_reason=said, model=said),
+            None,
+        ),
+        "no message, as JSON": (lambda said: json_reply({"content": said, said: said}), PortkeyAPIError),
+    },
+}
+TARGETS: Final[dict[Api, tuple[str, str]]] = {
+    "responses": ("openai", "azure-openai"),
+    "messages": ("anthropic", "bedrock"),
+}
+IN_A_STREAM: Final = {name for name in REPLIES if "stream" in name and name != "cut in the stream"} | {
+    *("broken tool arguments", "verdicts", "odd end")
+}
+
+
+def _pieces(block: anthropic.Block) -> list[bytes]:
+    return [piece for piece in block.pieces(0) if isinstance(piece, bytes)]
+
+
+def make_for(api: Api, url: str) -> PortkeyModel:
+    """Return a model that speaks a protocol, to which its targets fit."""
+    first, second = TARGETS[api]
+    targets = [
+        {"provider": first, "api_key": Keys.target},
+        {"provider": second, "aws_secret_access_key": Keys.target_aws},
+    ]
+    config = {"strategy": {"mode": "fallback"}, "targets": targets}
+    return PortkeyModel(client_args(base_url=url, config=config), model_id="m", api=api)
+
+
+@pytest.mark.parametrize("before", [0, 55, 180, 470, 3980])
+@pytest.mark.parametrize(
+    ("api", "reply", "expected"),
+    [
+        pytest.param(api, reply, expected, id=f"{api}, {name}")
+        for api, replies in OWN_REPLIES.items()
+        for name, (reply, expected) in replies.items()
+    ],
+)
+async def test_no_key_shows_that_an_answer_on_another_protocol_quotes(
+    upstream: Upstream,
+    evidence: Evidence,
+    *,
+    api: Api,
+    before: int,
+    reply: Say,
+    expected: type[PortkeyError] | None,
+) -> None:
+    upstream.script = lambda request: reply(quote(request, before))
+
+    error = await hunt(make_for(api, upstream.url), by_agent, evidence)
+
+    assert evidence.shown() == {}
+    assert upstream.requests
+    assert isinstance(error, expected) if expected else error is None
+
+
+@pytest.mark.parametrize("api", OWN_REPLIES)
+@pytest.mark.parametrize("name", [name for name in REPLIES if name not in IN_A_STREAM])
+async def test_no_key_shows_that_an_answer_quotes_which_any_protocol_may_get(
+    upstream: Upstream, evidence: Evidence, api: Api, name: str
+) -> None:
+    reply, expected = REPLIES[name]
+    upstream.script = lambda request: reply(quote(request, 180))
+
+    error = await hunt(make_for(api, upstream.url), by_stream, evidence)
+
+    assert evidence.shown() == {}
+    assert upstream.requests
+    assert expected is None or isinstance(error, expected)
+
+
 # -- no answer ---------------------------------------------------------------------------------------------------------
 
 
@@ -518,7 +721,7 @@ async def test_no_key_shows_when_the_connection_ends(
 # -- mistakes in settings ----------------------------------------------------------------------------------------------
 
 KEY: Final = Keys.misplaced
-GOOD: Final = {"base_url": f"http://{NOWHERE}", "provider": "openai"}
+GOOD: Final[dict[str, Any]] = {"base_url": f"http://{NOWHERE}", "provider": "openai"}
 
 WRONG_CONFIG: Final[dict[str, dict[str, Any]]] = {
     "extra_headers": {"params": {"extra_headers": {"x-portkey-api-key": KEY}}},
@@ -637,10 +840,12 @@ async def test_no_key_shows_of_the_environment(
     for name in ("NO_PROXY", "no_proxy", variable.lower()):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv(variable, KEY + mark if variable.endswith("KEY") else f"http://user:a{mark}{KEY}@{NOWHERE}")
-    given = {} if variable == "PORTKEY_BASE_URL" else {"base_url": f"http://{NOWHERE}"}
+    given: ClientArgs = {"provider": "openai"}
+    if variable != "PORTKEY_BASE_URL":
+        given["base_url"] = f"http://{NOWHERE}"
 
     async def use() -> None:
-        await first_event(PortkeyModel({**given, "provider": "openai"}, model_id="gpt-4o"), {})
+        await first_event(PortkeyModel(given, model_id="gpt-4o"), {})
 
     error = await outcome(evidence, use)
 

@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from strands.types.content import Messages
@@ -171,11 +172,12 @@ ENDPOINTS: dict[str, tuple[str, Callable[[PortkeyModel], Awaitable[object]]]] = 
 
 
 async def longest_hold(
-    server: Upstream, client_args: Mapping[str, object], ask: Callable[[PortkeyModel], Awaitable[object]]
+    server: Upstream, client_args: Mapping[str, Any], ask: Callable[[PortkeyModel], Awaitable[object]]
 ) -> float:
     """Ask once and return the longest time in which the loop did nothing else."""
     model = PortkeyModel(
-        {"base_url": server.base_url, "provider": "openai", "max_retries": 0, **client_args}, model_id="m"
+        dict[str, Any]({"base_url": server.base_url, "provider": "openai", "max_retries": 0, **client_args}),
+        model_id="m",
     )
 
     async def asking_once() -> None:

@@ -75,7 +75,7 @@ async def answer(model: PortkeyModel, messages: Messages = HELLO, **arguments: A
 
 def azure(gateway: Gateway, upstream: Upstream, **config: Any) -> PortkeyModel:
     """Return Claude on Azure AI, which has no wire of its own among the providers."""
-    client_args = {"base_url": gateway.base_url, "provider": "azure-ai", "Authorization": "key"}
+    client_args: dict[str, Any] = {"base_url": gateway.base_url, "provider": "azure-ai", "Authorization": "key"}
     client_args |= {"azure_foundry_url": upstream.url, "custom_host": upstream.url}
     return PortkeyModel(client_args, model_id="claude-sonnet-4-5", api="messages", **config)
 
@@ -333,7 +333,7 @@ def test_the_protocol_that_is_taken_by_itself_is_reported(way: Way, params: Any)
 def guarded(way: Way, **hooks: Any) -> PortkeyModel:
     """Return a model whose config has guardrails."""
     target = {"provider": "anthropic", "api_key": "key", "custom_host": way.upstream.base_url, **hooks}
-    client_args = {"base_url": way.gateway.base_url, "config": target}
+    client_args: dict[str, Any] = {"base_url": way.gateway.base_url, "config": target}
     return PortkeyModel(
         client_args, model_id="claude-sonnet-4-5", api="messages", stream="output_guardrails" not in hooks
     )

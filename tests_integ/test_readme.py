@@ -1,33 +1,38 @@
-"""The commands of README.md, run in an empty directory."""
+"""The commands of README.md and its pages, run in an empty directory."""
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from importlib.metadata import version
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
+from strands.types.content import Messages, SystemContentBlock
 
 from tests_integ.gateway import START_SECONDS, free_port, says_hey
 from tests_integ.upstream import Upstream
 
 ROOT = Path(__file__).parent.parent
-TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 SECONDS = 300
 MOUNT = re.compile(r"(source|target)=/?([^,]+)")
 
 
-def blocks(section: str, language: str) -> list[str]:
-    """Return the blocks of a language in a section."""
-    text = TEXT.partition(f"\n## {section}\n")[2].partition("\n## ")[0]
-    return [match[1] for match in re.finditer(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)]
+def blocks(section: str, language: str, page: str = "README.md") -> list[str]:
+    """Return the blocks of a language in a section of any level."""
+    text = re.split(rf"^#+ {re.escape(section)}$", (ROOT / page).read_text(encoding="utf-8"), flags=re.MULTILINE)[1]
+    found = re.finditer(r"^#+ |^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return [match[2] for match in takewhile(lambda match: match[2], found) if match[1] == language]
 
 
 def run(*command: str | Path, cwd: Path, **env: str) -> str:
@@ -56,9 +61,9 @@ def copy(source: Path, target: Path) -> None:
 
 @pytest.fixture(scope="module")
 def npm_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The gateway that "Running your own gateway" installs; its base URL."""
+    """The gateway that the page on it installs; its base URL."""
     folder, port = tmp_path_factory.mktemp("gateway"), free_port()
-    *install, start = blocks("Running your own gateway", "bash")[0].strip().splitlines()
+    *install, start = blocks("Starting it", "bash", ".github/docs/gateway.md")[1].strip().splitlines()
     run("bash", "-ec", "\n".join(install), cwd=folder)
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     command = start.replace("8787", str(port)).split()
@@ -80,11 +85,11 @@ def container(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("container")
     checkout = folder / "context" / "strands-agents-portkey"
     checkout.mkdir(parents=True)
-    for name in ("src", "hatch_build.py", "pyproject.toml", "README.md", "LICENSE"):
+    for name in ("src", ".github", "pyproject.toml", "README.md", "LICENSE"):
         copy(ROOT / name, checkout / name)
-    (folder / "context" / "agent.py").write_text(blocks("Quickstart with your own gateway", "python")[0])
+    (folder / "context" / "agent.py").write_text(blocks("With your own gateway", "python")[0])
     run(sys.executable, "-m", "venv", folder / "usr", cwd=folder)
-    for line in blocks("Slim containers", "dockerfile")[0].splitlines():
+    for line in blocks("Slim container", "dockerfile")[0].splitlines():
         word, _, rest = line.partition(" ")
         match word, rest.split():
             case "COPY", [source, target]:
@@ -107,7 +112,7 @@ def container(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_doctor_says_what_the_quickstart_shows(
     container: Path, npm_gateway: str, patient_upstream: Upstream
 ) -> None:
-    _, doctor, _ = blocks("Quickstart with your own gateway", "bash")
+    _, doctor, *_ = blocks("With your own gateway", "bash")
     export, command = doctor.strip().splitlines()
     name, key = re.fullmatch(r'export (\w+)="(.*)"', export).groups()  # type: ignore[union-attr]
     program, *options = command.split()
@@ -117,7 +122,7 @@ def test_the_doctor_says_what_the_quickstart_shows(
         container / "usr" / "bin" / program, *options, *host, cwd=container, PORTKEY_BASE_URL=npm_gateway, **{name: key}
     )
 
-    shown = blocks("Quickstart with your own gateway", "text")[0].replace("http://localhost:8787/v1", npm_gateway)
+    shown = blocks("With your own gateway", "text")[0].replace("http://localhost:8787/v1", npm_gateway)
     assert without_times(said) == without_times(shown)
 
 
@@ -129,14 +134,15 @@ def test_the_first_agent_answers_in_what_the_dockerfile_makes(
     container: Path, npm_gateway: str, patient_upstream: Upstream
 ) -> None:
     agent = container / "agent.py"
-    source = agent.read_text().replace("http://localhost:8787/v1", npm_gateway)
+    source = agent.read_text()
     agent.write_text(
         source.replace('"provider": "openai",', f'"provider": "openai", "custom_host": "{patient_upstream.base_url}",')
     )
-    [command] = re.findall(r"^CMD (.*)$", blocks("Slim containers", "dockerfile")[0], re.MULTILINE)
+    [command] = re.findall(r"^CMD (.*)$", blocks("Slim container", "dockerfile")[0], re.MULTILINE)
     python, *arguments = json.loads(command)
 
-    said = run(container / "usr" / "bin" / python, *arguments, cwd=container, OPENAI_API_KEY="sk-newcomer")
+    env = {"PORTKEY_BASE_URL": npm_gateway, "OPENAI_API_KEY": "sk-newcomer"}
+    said = run(container / "usr" / "bin" / python, *arguments, cwd=container, **env)
 
     assert said.rstrip().endswith("Hello to you, my friend.")
     assert [request.header("authorization") for request in patient_upstream.requests] == ["Bearer sk-newcomer"]
@@ -148,3 +154,41 @@ def test_what_the_dockerfile_installs_is_strands_and_two_packages(container: Pat
     names = {package["name"] for package in json.loads(listed)}
     assert {"httpx-sse", "strands-agents-portkey", "strands-agents"} <= names
     assert names.isdisjoint({"openai", "portkey-ai", "litellm", "hatchling"})
+
+
+@pytest.mark.parametrize("tool", ["python", "uv", "uvx"])
+def test_an_installation_from_git_has_the_command(tmp_path: Path, tool: str) -> None:
+    git, program = shutil.which("git"), sys.executable if tool == "python" else shutil.which(tool)
+    if not git or not program or not (ROOT / ".git").exists():
+        pytest.skip(f"needs git, {tool} and a checkout")
+    (line,) = (line for line in blocks("Install", "bash")[1].splitlines() if line.startswith(f"{tool} "))
+    _, *options = shlex.split(line.replace("REPOSITORY", f"file://{ROOT}"))
+    run(sys.executable, "-m", "venv", tmp_path / ".venv", cwd=tmp_path)
+    python = tmp_path / ".venv" / "bin" / "python"
+
+    said = run(python if tool == "python" else program, *options, cwd=tmp_path, VIRTUAL_ENV=str(tmp_path / ".venv"))
+
+    if tool != "uvx":
+        said = run(python.parent / "strands-portkey", "--version", cwd=tmp_path)
+    assert version("strands-agents-portkey") in said
+
+
+CACHED: Messages = [{"role": "user", "content": [{"text": "Hi"}, {"cachePoint": {"type": "default"}}]}]
+SYSTEM: list[SystemContentBlock] = [{"text": "Be brief."}, {"cachePoint": {"type": "default"}}]
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "marks"),
+    [("openai", "OpenAIModel", 0), ("litellm", "LiteLLMModel", 1)],
+    ids=["openai", "litellm"],
+)
+def test_other_providers_for_gateways_send_the_cache_points_that_the_readme_says(
+    module: str, name: str, marks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # Without it the import asks the network.
+    pytest.importorskip(module)
+    model = getattr(importlib.import_module(f"strands.models.{module}"), name)(model_id="claude-sonnet-4-5")
+
+    body = model.format_request(CACHED, [], system_prompt_content=SYSTEM)
+
+    assert json.dumps(body).count("cache_control") == marks

@@ -144,12 +144,17 @@ def _as_sent(item: Body) -> Body:
     return {key: item[key] for key in ("type", "call_id", "name", "arguments")}
 
 
+def openai_host(upstream: Upstream) -> str:
+    """Return the address of an upstream as OpenAI's own, whose names are on the loopback here: see `loopback.cjs`."""
+    return f"http://api.openai.com:{upstream.port}/v1"
+
+
 def model_of(gateway: Gateway, upstream: Upstream, model_id: str = "gpt-5.6", **more: Any) -> PortkeyModel:
     """Return a model; `client_args` of `more` are added to those for the upstream."""
     args: Any = {
         "base_url": gateway.base_url,
         "provider": "openai",
-        "custom_host": upstream.base_url,
+        "custom_host": openai_host(upstream),
         "Authorization": "sk-upstream-0123456789",
         **more.pop("client_args", {}),
     }
@@ -185,6 +190,14 @@ def test_an_agent_with_tools_works_with_nothing_else_set(gateway: Gateway, upstr
     assert paths(upstream) == ["/v1/responses", "/v1/responses"]
     assert [metadata.api for metadata in seen] == ["responses", "responses"]
     assert [metadata.provider for metadata in seen] == ["openai", "openai"]
+
+
+def test_a_server_that_copies_openai_is_asked_on_chat_completions(gateway: Gateway, upstream: Upstream) -> None:
+    upstream.script = lambda _: openai.stream(openai.text("From chat."))
+    model = model_of(gateway, upstream, client_args={"custom_host": upstream.base_url})
+
+    assert str(Agent(model=model, tools=[get_weather], callback_handler=None)("Hi")).strip() == "From chat."
+    assert paths(upstream) == ["/v1/chat/completions"]
 
 
 @pytest.mark.parametrize("stream", [True, False])
@@ -447,6 +460,43 @@ async def test_an_answer_that_is_cancelled_at_any_event_ends(gateway: Gateway, u
         assert not any("messageStop" in event for event in got)
 
 
+ASKS_TO_WAIT: Final = "Rate limit reached for gpt-5.6. Please try again in {}. Visit https://platform.openai.com."
+
+
+def throttled(wait: str) -> dict[str, Reply]:
+    said: Body = {"code": "rate_limit_exceeded", "message": ASKS_TO_WAIT.format(wait)}
+    return {
+        "a status": responses.error(429, said["message"], code=said["code"]),
+        "an error in the stream": sse_reply([whole()[0], responses.event("error", **said, param=None)]),
+        "a response that failed": responses.stream(status="failed", error=said),
+        "a JSON answer that failed": responses.answer(status="failed", error=said),
+    }
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("how", throttled(""))
+async def test_a_limit_is_waited_for_as_its_words_ask(gateway: Gateway, upstream: Upstream, how: str) -> None:
+    upstream.reply(throttled("120ms")[how], responses.stream(responses.message("Hello")))
+    seen: list[ResponseMetadata] = []
+    model = model_of(gateway, upstream, api="responses", on_response=seen.append)
+
+    assert (await answer(model))[1] == [{"text": "Hello"}]
+    assert [metadata.attempt for metadata in seen] == [1, 2]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("how", throttled(""))
+async def test_a_limit_that_takes_more_than_a_minute_is_left_to_strands(
+    gateway: Gateway, upstream: Upstream, how: str
+) -> None:
+    upstream.reply(throttled("1m3s")[how])
+
+    with pytest.raises(PortkeyThrottledError) as caught:
+        await answer(model_of(gateway, upstream, api="responses"))
+    assert caught.value.retry_after == 63.0
+    assert len(upstream.requests) == 1
+
+
 ERROR: Final = {"type": "error", "sequence_number": 3}
 
 
@@ -557,7 +607,7 @@ GUARD: Final = {"default.contains": {"operator": "any", "words": ["zzz"]}, "deny
 
 
 def target(provider: str, upstream: Upstream, **more: Any) -> Body:
-    return {"provider": provider, "custom_host": upstream.base_url, "api_key": "sk-target-0123456789", **more}
+    return {"provider": provider, "custom_host": openai_host(upstream), "api_key": "sk-target-0123456789", **more}
 
 
 def routed(gateway: Gateway, config: Mapping[str, Any], **more: Any) -> PortkeyModel:

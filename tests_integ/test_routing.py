@@ -25,7 +25,7 @@ def target(upstream: Upstream, path: str = "v1", **more: Any) -> dict[str, Any]:
 
 
 def make_model(gateway: Gateway, **arguments: Any) -> PortkeyModel:
-    client_args = {"base_url": gateway.base_url, "forward_headers": ["x-portkey-metadata"]}
+    client_args: dict[str, Any] = {"base_url": gateway.base_url, "forward_headers": ["x-portkey-metadata"]}
     return PortkeyModel(client_args, model_id="gpt-4o", **arguments)
 
 
@@ -107,6 +107,7 @@ def tree(spans: tuple[ReadableSpan, ...]) -> list[str]:
         for span in sorted(spans, key=lambda each: each.start_time or 0):
             if (span.parent.span_id if span.parent else None) == parent and span.context:
                 facts = {k: v for k, v in (span.attributes or {}).items() if k.startswith("portkey.")}
+                facts.pop("portkey.latency_ms", None)
                 lines.append(f"{'  ' * depth}{span.name}{' ' + json.dumps(facts) if facts else ''}")
                 add(span.context.span_id, depth + 1)
 
@@ -133,7 +134,7 @@ async def test_an_agent_with_two_turns_and_two_tools_is_one_trace(
     )
     with Upstream() as upstream:
         upstream.reply(openai.stream(*calls), openai.stream(openai.text("Sun at noon.")))
-        client_args = {"base_url": gateway.base_url, "config": target(upstream)}
+        client_args: dict[str, Any] = {"base_url": gateway.base_url, "config": target(upstream)}
         model = PortkeyModel(client_args, model_id="gpt-4o")
 
         await Agent(model=model, tools=[get_weather, get_time], callback_handler=None).invoke_async("Paris?")
@@ -142,6 +143,8 @@ async def test_an_agent_with_two_turns_and_two_tools_is_one_trace(
     trace_id = f"{spans[0].context.trace_id:032x}" if spans[0].context else ""
     facts = json.dumps(
         {
+            "portkey.api": "chat",
+            "portkey.attempt": 1,
             "portkey.status_code": 200,
             "portkey.trace_id": trace_id,
             "portkey.provider": "openai",

@@ -168,7 +168,7 @@ def make(gateway: Gateway, upstream: Upstream) -> Make:
     """Makes models that think and reach the upstream through the gateway; `client_args` go over the usual ones."""
 
     def make(client_args: Mapping[str, Any] | None = None, **config: Any) -> PortkeyModel:
-        usual = {
+        usual: dict[str, Any] = {
             "base_url": gateway.base_url,
             "provider": "anthropic",
             "custom_host": upstream.base_url,

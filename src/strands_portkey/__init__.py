@@ -2,6 +2,8 @@
 
 from strands_portkey._answer.metadata import ResponseMetadata
 from strands_portkey._errors import (
+    Clock,
+    Origin,
     PortkeyAPIError,
     PortkeyConfigError,
     PortkeyConnectionError,
@@ -12,15 +14,39 @@ from strands_portkey._errors import (
     PortkeyThrottledError,
     PortkeyTimeoutError,
 )
-from strands_portkey._settings.config import ClientArgs, PortkeyConfig, Timeouts
+from strands_portkey._log import switch_on as _switch_on
+from strands_portkey._settings.config import (
+    Api,
+    CallSettings,
+    ClientArgs,
+    Headers,
+    HttpxAuth,
+    HttpxTimeout,
+    PortkeyConfig,
+    PortkeyConfigUpdate,
+    RequestConfig,
+    RoutingArgs,
+    Timeouts,
+    UnknownKey,
+)
+from strands_portkey._settings.providers import ProviderArgs, Text
 from strands_portkey._version import __version__
-from strands_portkey.model import PortkeyModel
+from strands_portkey.model import OnResponse, PortkeyModel
 
 __all__ = [
+    "Api",
+    "CallSettings",
     "ClientArgs",
+    "Clock",
+    "Headers",
+    "HttpxAuth",
+    "HttpxTimeout",
+    "OnResponse",
+    "Origin",
     "PortkeyAPIError",
     "PortkeyConfig",
     "PortkeyConfigError",
+    "PortkeyConfigUpdate",
     "PortkeyConnectionError",
     "PortkeyContextOverflowError",
     "PortkeyError",
@@ -29,7 +55,14 @@ __all__ = [
     "PortkeyStreamError",
     "PortkeyThrottledError",
     "PortkeyTimeoutError",
+    "ProviderArgs",
+    "RequestConfig",
     "ResponseMetadata",
+    "RoutingArgs",
+    "Text",
     "Timeouts",
+    "UnknownKey",
     "__version__",
 ]
+
+_switch_on()

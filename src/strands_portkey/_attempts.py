@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from http.client import REQUEST_TIMEOUT, UNAUTHORIZED
@@ -9,6 +10,7 @@ from typing import Final
 
 from pydantic import JsonValue
 
+from strands_portkey._answer.headers import find_request_id, find_trace_id
 from strands_portkey._answer.judgement import Judge
 from strands_portkey._answer.translator import Translator
 from strands_portkey._errors import (
@@ -38,6 +40,8 @@ from strands_portkey._settings.upstreams import (
 )
 from strands_portkey._wires import WIRES, choose_wire
 from strands_portkey._wires.wire import Wire
+
+logger: Final = logging.getLogger(__name__)
 
 _LONGEST_WAIT: Final = 60.0  # Seconds that an answer may ask for.
 _FIRST_WAIT: Final = 0.5  # Seconds, doubled with each retry.
@@ -94,6 +98,7 @@ class Plan:
         max_retries: How many may be made.
         attempt: The number of the request within the call, from 1.
         wait: Seconds to wait before it is sent.
+        change: What it changes of the request before it, in words.
     """
 
     routing: Mapping[str, object] | None
@@ -118,6 +123,7 @@ class Plan:
     max_retries: int = 0
     attempt: int = 1
     wait: float = 0.0
+    change: str = field(default="nothing", compare=False)
 
 
 def first_plan(call: Call, called: Mapping[str, object], learned: Learned) -> Plan:
@@ -161,11 +167,12 @@ def next_plan(plan: Plan, error: PortkeyError, call: Call, headers: Mapping[str,
         headers: Those of its answer, in lower case; empty where none came.
         jitter: A random number from 0 to 1 that spreads the retries of many callers.
     """
-    following = replace(plan, attempt=plan.attempt + 1, wait=0.0)
+    following = replace(plan, attempt=plan.attempt + 1, wait=0.0, change="nothing")
     if isinstance(error, StaleConnectionError):
-        return replace(following, may_reuse=False)
+        return replace(following, may_reuse=False, change="on a new connection")
     if plan.may_renew_keys and error.status_code == UNAUTHORIZED:
-        return replace(following, routing=None, may_renew_keys=False)  # A key that changes each time is no fresh one.
+        # A key that changes each time is no fresh one.
+        return replace(following, routing=None, may_renew_keys=False, change="with renewed keys")
     if isinstance(error, PortkeyAPIError) and (changed := _changed(plan, error, call)):
         return replace(changed, attempt=following.attempt, wait=0.0)
     if plan.retries < plan.max_retries and (wait := _wait(plan, error, headers, jitter)) is not None:
@@ -173,27 +180,38 @@ def next_plan(plan: Plan, error: PortkeyError, call: Call, headers: Mapping[str,
     return None
 
 
+def place(error: PortkeyError, plan: Plan, headers: Mapping[str, str]) -> None:
+    """Write into an error which request it is of, and the headers of its answer, as they are shown."""
+    error.attempts = plan.attempt
+    error.headers = headers
+    error.request_id = find_request_id(headers)
+    error.trace_id = error.trace_id or find_trace_id(headers)
+
+
 def next_part(plan: Plan, translator: Translator) -> Plan | None:
     """Return the request with which a turn goes on that the model has paused; None where it has not, or too often."""
     said = translator.resume() if plan.pauses < _MOST_PAUSES else []
     if not said:
         return None
-    return replace(plan, said=(*plan.said, *said), pauses=plan.pauses + 1, attempt=plan.attempt + 1, wait=0.0)
+    following = replace(plan, said=(*plan.said, *said), pauses=plan.pauses + 1, attempt=plan.attempt + 1, wait=0.0)
+    logger.info("attempt=<%d>, pauses=<%d> | going on with a paused turn", following.attempt, following.pauses)
+    return following
 
 
 def _changed(plan: Plan, error: PortkeyAPIError, call: Call) -> Plan | None:
     """Return a request without what an upstream has refused, with what it misses, or in the form that it takes."""
     if is_refusal(error) and (replayed := frozenset(signatures_of(call.question.messages)) - plan.left_out):
-        return replace(plan, refused=replayed, left_out=plan.left_out | replayed, is_edited=True)
+        change = f"without {len(replayed)} refused thoughts"
+        return replace(plan, refused=replayed, left_out=plan.left_out | replayed, is_edited=True, change=change)
     if is_missed(error) and not plan.wants_reasoning:
-        return replace(plan, wants_reasoning=True)
+        return replace(plan, wants_reasoning=True, change="with the model's reasoning")
     if omitted := _refused_parts(plan, error):
-        return replace(plan, omitted=plan.omitted | omitted)
+        return replace(plan, omitted=plan.omitted | omitted, change=f"without {', '.join(sorted(omitted))}")
     if plan.may_change_form and (reformed := _reformed(plan, error, call)):
         return reformed
     mechanism = plan.mechanisms[0]
     if mechanism and is_rejection(error, mechanism):
-        return replace(plan, mechanisms=plan.mechanisms[1:])
+        return replace(plan, mechanisms=plan.mechanisms[1:], change=f"without the mechanism {mechanism!r}")
     return None
 
 
@@ -211,7 +229,8 @@ def _reformed(plan: Plan, error: PortkeyAPIError, call: Call) -> Plan | None:
     is_misunderstood = error.status_code in _MISUNDERSTOOD and type(error) is PortkeyAPIError
     if not name or name in plan.upstreams or not is_misunderstood:
         return None
-    reformed = replace(plan, upstreams=frozenset({name}), latest=frozenset(), may_change_form=False)
+    change = f"in the form of {name}"
+    reformed = replace(plan, upstreams=frozenset({name}), latest=frozenset(), may_change_form=False, change=change)
     reformed = replace(reformed, mechanisms=_find_mechanisms(reformed, call.question, plan.mechanisms))
     try:
         differs = to_request(call, reformed).body != to_request(call, plan).body

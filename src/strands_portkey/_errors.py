@@ -16,11 +16,15 @@ All of them are subclasses of `PortkeyError`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Literal
 
 from pydantic import JsonValue
 from strands.types.exceptions import ContextWindowOverflowException, ModelThrottledException
 from typing_extensions import override
+
+Clock = Literal["connect", "first_byte", "idle", "stall", "total"]
+"""One of the client's timeouts, by its key in `Timeouts`."""
 
 Origin = Literal["gateway", "provider", "network"]
 """Where the failure occurred: in the gateway, at the provider behind it, or in the network."""
@@ -47,6 +51,10 @@ class PortkeyError(Exception):
     """
     attempts: int = 1
     """How many requests were sent before it was raised, its own included; its text says so where there were more."""
+    request_id: str | None = None
+    """The provider's id of the request, which its support asks for, if the answer had one; its text names it."""
+    headers: Mapping[str, str] = MappingProxyType({})
+    """Headers of the answer, as `ResponseMetadata.headers`; empty if no answer came."""
 
     def __init__(
         self,
@@ -72,8 +80,10 @@ class PortkeyError(Exception):
 
     @override
     def __str__(self) -> str:
-        """Return the message, the hint, and the number of attempts if there was more than one."""
+        """Return the message, the hint, the provider's id of the request, and how many were sent if more than one."""
         message = super().__str__()
+        if self.request_id:
+            message += f"\nRequest id: {self.request_id}"
         return message if self.attempts == 1 else f"{message}\nAttempts: {self.attempts}"
 
 
@@ -88,12 +98,12 @@ class PortkeyConnectionError(PortkeyError):
 class PortkeyTimeoutError(PortkeyConnectionError):
     """One of the timeouts in `client_args["timeout"]` expired."""
 
-    clock: str
-    """``"connect"``, ``"first_byte"``, ``"idle"``, ``"stall"`` or ``"total"``."""
+    clock: Clock
+    """Which one: its key in `Timeouts`."""
     seconds: float
     """The timeout's value; 0 if it is a timeout of your own `http_client`."""
 
-    def __init__(self, message: str, *, clock: str = "", seconds: float = 0, received: int = 0) -> None:
+    def __init__(self, message: str, *, clock: Clock = "total", seconds: float = 0, received: int = 0) -> None:
         """Initialize the error with the timeout that expired."""
         super().__init__(message, origin="network", received=received, retryable=True)
         self.clock = clock
@@ -120,7 +130,7 @@ class PortkeyAPIError(PortkeyError):
     body: str
     """The answer's body as text, shortened to 4,000 characters."""
     retry_after: float | None
-    """Seconds to wait before another request, from the answer's headers."""
+    """Seconds to wait before another request, from the answer's headers, or else from its words."""
 
     def __init__(
         self,

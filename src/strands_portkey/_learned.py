@@ -6,6 +6,7 @@ it; each list has a bound, since a model may live for long.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Hashable, Iterable
 from typing import Final, TypeVar
 
@@ -16,6 +17,8 @@ from strands_portkey._settings.upstreams import Route
 
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
+
+logger: Final = logging.getLogger(__name__)
 
 _MOST_ROUTES: Final = 1000
 _MOST_THOUGHTS: Final = 10_000
@@ -37,6 +40,7 @@ class Learned:
     def reject(self, model_id: str, part: str) -> None:
         """Remember that a mechanism, or an optional part of the body, was refused."""
         self._rejected.add((model_id, part))
+        logger.info("model_id=<%s>, part=<%s> | refused, no longer sent", model_id, part)
 
     def rejected(self, model_id: str, parts: Iterable[str]) -> frozenset[str]:
         """Return those of the parts that were refused."""
@@ -54,6 +58,8 @@ class Learned:
         if known[-1:] != (name,):
             others = [each for each in known if each != name]
             _put(self._names, route, (*others, name)[-_MOST_NAMES:], _MOST_ROUTES)
+            if name not in known:
+                logger.info("model_id=<%s>, upstream=<%s> | learned who answers", route[0], name)
 
     def names(self, route: Route) -> tuple[str, ...]:
         """Return the names of those who have answered by a route, the latest last."""
@@ -64,6 +70,7 @@ class Learned:
     def want_reasoning(self, route: Route) -> None:
         """Remember that an upstream wants reasoning back."""
         _put(self._wants_reasoning, route, None, _MOST_ROUTES)
+        logger.info("model_id=<%s> | wants its reasoning back, sent from now on", route[0])
 
     def wants_reasoning(self, route: Route) -> bool:
         """Whether the upstream that a route leads to wants reasoning back."""

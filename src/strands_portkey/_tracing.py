@@ -76,16 +76,44 @@ def _is_running(agent: Agent | None, trace_id: str) -> bool:
 
 
 def describe_response(metadata: ResponseMetadata) -> None:
-    """Set the answer's metadata as attributes of the current OpenTelemetry span, which Strands has opened."""
-    facts = {
+    """Set what is known of a request as attributes of the current OpenTelemetry span, which Strands has opened.
+
+    Names are those of https://github.com/open-telemetry/semantic-conventions-genai as far as it has one. Strands sets
+    those of the counts as well, once the whole turn has ended well.
+    """
+    span = trace.get_current_span()
+    if not span.is_recording():
+        return
+    first_byte = metadata.time_to_first_byte_ms
+    facts: dict[str, str | int | float | None] = {
+        "gen_ai.response.id": metadata.response_id,
         "gen_ai.response.model": metadata.model,
+        "gen_ai.response.time_to_first_chunk": None if first_byte is None else first_byte / 1000,
+        "gen_ai.usage.reasoning.output_tokens": metadata.reasoning_tokens,
+        "portkey.api": metadata.api,
+        "portkey.attempt": metadata.attempt,
         "portkey.status_code": metadata.status_code,
         "portkey.trace_id": metadata.trace_id,
         "portkey.provider": metadata.provider,
         "portkey.cache_status": metadata.cache_status,
         "portkey.retry_attempt_count": metadata.retry_attempt_count,
         "portkey.last_used_option_index": metadata.last_used_option_index,
-        "portkey.reasoning_tokens": metadata.reasoning_tokens,
+        "portkey.request_id": metadata.request_id,
+        "portkey.latency_ms": metadata.latency_ms,
         "portkey.cost": metadata.cost,
     }
-    trace.get_current_span().set_attributes({name: fact for name, fact in facts.items() if fact is not None})
+    if usage := metadata.usage:
+        facts |= {
+            "gen_ai.usage.input_tokens": usage["inputTokens"],
+            "gen_ai.usage.output_tokens": usage["outputTokens"],
+            "gen_ai.usage.cache_read.input_tokens": usage.get("cacheReadInputTokens"),
+            "gen_ai.usage.cache_creation.input_tokens": usage.get("cacheWriteInputTokens"),
+        }
+    span.set_attributes({name: fact for name, fact in facts.items() if fact is not None})
+
+
+def describe_further(attempt: int, wait: float, reason: str) -> None:
+    """Add an event to the current span for a further request of a call: its number, why, and the seconds before it."""
+    trace.get_current_span().add_event(
+        "portkey.further_request", {"portkey.attempt": attempt, "portkey.reason": reason, "portkey.wait": wait}
+    )

@@ -23,8 +23,19 @@ from typing_extensions import Self, Unpack, override
 from strands_portkey._answer.judgement import Judge
 from strands_portkey._answer.metadata import ResponseMetadata, response_metadata
 from strands_portkey._answer.output import to_output
+from strands_portkey._answer.quoting import LONGEST_QUOTE
 from strands_portkey._answer.translator import Translator
-from strands_portkey._attempts import Call, Plan, first_plan, next_part, next_plan, remember, to_headers, to_request
+from strands_portkey._attempts import (
+    Call,
+    Plan,
+    first_plan,
+    next_part,
+    next_plan,
+    place,
+    remember,
+    to_headers,
+    to_request,
+)
 from strands_portkey._endpoints import read_count, read_models, read_prompt, to_feedback
 from strands_portkey._errors import (
     PortkeyAPIError,
@@ -41,15 +52,15 @@ from strands_portkey._learned import Learned
 from strands_portkey._request.pairs import in_pairs
 from strands_portkey._request.question import Question, to_question
 from strands_portkey._request.schemas import to_tool_spec
-from strands_portkey._settings.checks import check_model_config, known_config
-from strands_portkey._settings.config import ClientArgs, PortkeyConfig, PortkeyConfigUpdate
+from strands_portkey._settings.checks import check_model_config, known_config, with_model_id
+from strands_portkey._settings.config import ClientArgs, PortkeyConfig, PortkeyConfigUpdate, UnknownKey
 from strands_portkey._settings.context_window import find_context_window_limit
 from strands_portkey._settings.endpoint import split_client_args
 from strands_portkey._settings.headers import request_headers
 from strands_portkey._settings.invocation import for_call
 from strands_portkey._settings.secrets import masked
 from strands_portkey._settings.upstreams import answering_upstream, find_upstreams
-from strands_portkey._tracing import describe_response, trace_headers
+from strands_portkey._tracing import describe_further, describe_response, trace_headers
 from strands_portkey._wires.messages.body import to_count_body
 
 if TYPE_CHECKING:
@@ -90,10 +101,12 @@ class PortkeyModel(Model):
 
     Args:
         client_args: How to reach the gateway and how it routes: see `ClientArgs`.
-        http_client: An ``httpx.AsyncClient`` of your own. It is used as it is, never closed, and serves one event
-            loop only. Without one, connections are made, kept and closed for each event loop.
-        on_response: Called with a `ResponseMetadata` once for each answer of the gateway, good or bad, when it
-            has ended. May be async.
+        http_client: An ``httpx.AsyncClient`` of your own, or a function that makes one. A client is used as it is,
+            never closed, and serves one event loop only. A function is called once for each event loop; what it makes
+            is closed with its loop, and by `aclose` while no answer is being read. Without one, connections are made,
+            kept and closed for each event loop.
+        on_response: Called with a `ResponseMetadata` once for each request to a model, when its answer, good or bad,
+            has ended, or when it is known that none comes. May be async.
         **model_config: What to ask for: see `PortkeyConfig`.
 
     Raises:
@@ -115,16 +128,17 @@ class PortkeyModel(Model):
 
     def __init__(
         self,
-        client_args: ClientArgs | Mapping[str, object] | None = None,
+        client_args: ClientArgs | Mapping[str, UnknownKey] | None = None,
         *,
-        http_client: AsyncClient | None = None,
+        http_client: AsyncClient | Callable[[], AsyncClient] | None = None,
         on_response: OnResponse | None = None,
-        **model_config: Unpack[PortkeyConfig],
+        **model_config: Unpack[PortkeyConfigUpdate],
     ) -> None:
         try:
-            check_model_config({"model_id": None, **model_config})
-            self.config = cast("PortkeyConfig", known_config(model_config))
             endpoint, self._routing = split_client_args(masked(client_args or {}))
+            model_config = cast("PortkeyConfigUpdate", with_model_id(model_config))
+            check_model_config(model_config)
+            self.config = cast("PortkeyConfig", known_config(model_config))
             # Finds wrong values early, save those that functions will return.
             known = request_headers({name: value for name, value in self._routing.items() if not callable(value)})
             self._judge = Judge.knowing(known)
@@ -170,7 +184,8 @@ class PortkeyModel(Model):
     async def aclose(self) -> None:
         """Close the idle connections of the running loop. The model can be used again.
 
-        There is no need to: idle connections are closed after 4 seconds, and with their loop.
+        There is no need to: idle connections are closed after 4 seconds, and with their loop. A client that the
+        function in `http_client` has made is closed too, unless an answer is being read from it.
         """
         await self._client.aclose()
 
@@ -254,10 +269,10 @@ class PortkeyModel(Model):
                                         response.is_done = True
                             except PortkeyError as error:
                                 answer.failure = error.with_traceback(None)  # `on_response` must not find its frames.
-                            finally:
-                                answer.metadata = await self._report(answer, call, plan)
                     except PortkeyError as error:
-                        answer.failure = error
+                        answer.failure = error.with_traceback(None)
+                    finally:
+                        answer.metadata = await self._report(answer, call, plan)
                     last, plan = await self._end(answer, call, plan, watch)
                     for event in last:
                         yield event
@@ -423,7 +438,7 @@ class PortkeyModel(Model):
                         async with response:
                             return read(await response.json(), call.judge)
                     except PortkeyError as error:
-                        plan = await self._plan_after(error, response.headers, call, plan, watch)
+                        plan = await self._plan_after(error, response, call, plan, watch)
         except PortkeyError as error:
             raise error.with_traceback(None) from error.__cause__  # Its frames hold what came, which may quote keys.
 
@@ -440,13 +455,14 @@ class PortkeyModel(Model):
     ) -> tuple[list[StreamEvent], Plan | None]:
         """Return the events that end an answer, or the next request in its place; raise its error if there is none."""
         if answer.failure is None and (following := next_part(plan, answer.translator)):
+            describe_further(following.attempt, following.wait, "the model paused its turn")
             return [], following
         try:
             last = _last_events(answer, call.config)
         except PortkeyError as error:
             if not answer.translator.has_begun:
-                return [], await self._plan_after(error, answer.response.headers, call, plan, watch)
-            error.attempts = plan.attempt
+                return [], await self._plan_after(error, answer.response, call, plan, watch)
+            place(error, plan, answer.response.shown_headers())
             raise
         if plan.is_edited:
             self._learned.refuse(plan.refused)
@@ -454,12 +470,12 @@ class PortkeyModel(Model):
         return last, None
 
     async def _plan_after(
-        self, error: PortkeyError, headers: Mapping[str, str], call: Call, plan: Plan, watch: Watch
+        self, error: PortkeyError, response: GatewayResponse, call: Call, plan: Plan, watch: Watch
     ) -> Plan:
         """Return the request that may avoid an error, when it is time for it; raise the error if there is none."""
         error.__traceback__ = None  # What is raised from here on would hold its frames.
-        error.attempts = plan.attempt
-        following = next_plan(plan, error, call, headers, random())  # noqa: S311 - it only spreads retries
+        place(error, plan, response.shown_headers())
+        following = next_plan(plan, error, call, response.headers, random())  # noqa: S311 - it only spreads retries
         try:
             if following and following.routing is None:
                 called = await _called(call, watch)
@@ -467,13 +483,16 @@ class PortkeyModel(Model):
             if following is None:
                 raise error
             remember(self._learned, plan, following, call.config["model_id"])
+            said = str(error).partition("\n")[0]
             logger.info(
-                "attempt=<%d>, wait=<%.2f>, error=<%s> | trying again after: %s",
+                "attempt=<%d>, wait=<%.2f>, change=<%s>, error=<%s: %s> | trying again",
                 following.attempt,
                 following.wait,
+                following.change,
                 type(error).__name__,
-                str(error).partition("\n")[0],
+                said,
             )
+            describe_further(following.attempt, following.wait, f"{type(error).__name__}: {said}")
             if following.wait:
                 await watch.sleep(following.wait)
         except PortkeyTimeoutError as late:
@@ -482,17 +501,29 @@ class PortkeyModel(Model):
         return following
 
     async def _report(self, answer: _Exchange, call: Call, plan: Plan) -> ResponseMetadata:
-        """Tell the caller and the current span what the gateway said; a failure there must not spoil the answer."""
+        """Tell the caller and the current span what is known; a failure there must not spoil the answer."""
         judge, translator, response = call.judge, answer.translator, answer.response
         metadata = response_metadata(
             response.status_code,
-            judge.hide_headers(response.headers),
+            response.shown_headers(),
             model=judge.hide(translator.model) if translator.model else None,
+            response_id=judge.quote(translator.response_id or "", LONGEST_QUOTE) or None,
             hook_results=judge.hide_within({**translator.hook_results, **response.hook_results}),
             counts=translator.counts,
+            metrics=response.stopwatch.metrics(),
             api=plan.wire.name,
             attempt=plan.attempt,
         )
+        if logger.isEnabledFor(logging.DEBUG):
+            logger.debug(
+                "attempt=<%d>, model=<%s>, received=<%d>, usage=<%s>, metrics=<%s>, error=<%s> | end of the answer",
+                plan.attempt,
+                metadata.model,
+                translator.received,
+                translator.counts and translator.counts.to_usage(),
+                translator.stopwatch.metrics(),
+                answer.failure and type(answer.failure).__name__,
+            )
         if name := answering_upstream(metadata.provider, translator.model or call.config["model_id"]):
             self._learned.answered(plan.route, name)
         try:
@@ -500,7 +531,7 @@ class PortkeyModel(Model):
             if self._on_response is not None and (waiting := self._on_response(metadata)) is not None:
                 await waiting
         except Exception:
-            logger.exception("on_response failed")
+            logger.exception("attempt=<%d> | on_response failed", plan.attempt)
         return metadata
 
 
@@ -528,5 +559,6 @@ def _last_events(answer: _Exchange, config: PortkeyConfig) -> list[StreamEvent]:
         return translator.deny(error, answer.metadata)
     if isinstance(error, PortkeyAPIError) or not translator.is_finished:
         raise error
-    logger.warning("error=<%s> | the answer was whole, what followed it is lost", error)
+    said = str(error).partition("\n")[0]
+    logger.warning("error=<%s: %s> | the answer was whole, what followed it is lost", type(error).__name__, said)
     return translator.finish(answer.metadata)

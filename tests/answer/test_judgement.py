@@ -523,6 +523,58 @@ def test_retry_after_is_read_in_all_its_spellings(headers, seconds):
     assert judge(429, "", headers).retry_after == seconds
 
 
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [
+        pytest.param("Limit 10000, Used 9000. Please try again in 6.57s. Visit https://x.test", 6.57, id="openai: s"),
+        pytest.param("Please try again in 120ms.", 0.12, id="openai: ms"),
+        pytest.param("Please try again in 1m3s.", 63.0, id="openai: m and s"),
+        pytest.param("Please try again in 7m12.5s. Need more?", 432.5, id="groq"),
+        pytest.param("Please try again in 1h0m30s", 3630.0, id="openai: h"),
+        pytest.param("Please retry after 26 seconds.", 26.0, id="azure-openai"),
+        pytest.param("Quota exceeded. Please retry in 33.424512388s.", 33.424512388, id="gemini"),
+        pytest.param("TRY AGAIN IN 1 MINUTE 2 SECONDS", 62.0, id="in capitals"),
+        pytest.param("Try again in 24h", 86400.0, id="a day"),
+        pytest.param("Try again in 0s", 0.0, id="none"),
+        pytest.param("Please\ntry again\nin 2s", 2.0, id="on several lines"),
+        *(
+            pytest.param(f"Please try again {words}", None, id=words)
+            for words in (
+                *(
+                    "in 25h",
+                    "in 99999h99999m",
+                    "in 123456s",
+                    "in 1" + "0" * 3000 + "s",
+                    "in 1e9s",
+                    "in -3s",
+                    "in nan s",
+                ),
+                *("in 1.2.3s", "in 5", "in 5 days", "in 5msec", "in 3s4", "in s", "in 0x5s", "later", "in ٣s"),
+                *("in 1s1s1s1s", "in 1.s", "in .5s", "in 5\u017f"),
+            )
+        ),
+        pytest.param("I tried again in 5s", None, id="other words"),
+        pytest.param("retry" + " retry in 1s1s1s1s" * 200, None, id="many"),
+    ],
+)
+@pytest.mark.parametrize("headers", [{}, {"retry-after": "soon"}])
+def test_the_time_to_wait_is_read_from_the_words_where_no_header_tells_it(said, seconds, headers):
+    assert judge(429, error_of(said), headers).retry_after == seconds
+    assert judge(503, error_of(said), headers).retry_after == seconds
+    assert Judge().api_error(Complaint(said, code="rate_limit_exceeded")).retry_after == seconds
+
+
+def test_a_header_takes_precedence_over_words():
+    assert judge(429, error_of("Please try again in 6.57s"), {"retry-after": "20"}).retry_after == 20.0
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(400, None), (401, None), (429, "insufficient_quota"), (200, None)], ids=str
+)
+def test_words_are_no_time_to_wait_where_a_later_try_does_not_help(status, code):
+    assert judge(status, error_of("Please try again in 6.57s", code=code)).retry_after is None
+
+
 def test_a_date_to_retry_at_is_counted_from_now():
     assert judge(429, "", {"retry-after": formatdate(time.time() + 60, usegmt=True)}).retry_after == pytest.approx(
         60, abs=5

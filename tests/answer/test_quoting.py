@@ -46,7 +46,12 @@ class City(BaseModel):
 
 
 def make_model(server: Upstream, more: dict[str, object] | None = None, **arguments: Any) -> PortkeyModel:
-    client_args = {"base_url": server.base_url, "provider": "openai", "Authorization": KEY, "max_retries": 0}
+    client_args: dict[str, Any] = {
+        "base_url": server.base_url,
+        "provider": "openai",
+        "Authorization": KEY,
+        "max_retries": 0,
+    }
     client_args |= more or {}
     return PortkeyModel(client_args, **{"model_id": "m", **arguments})
 
@@ -253,7 +258,7 @@ async def test_no_key_is_in_an_error_of_structured_output(server, pad):
 
 async def test_no_key_of_the_callers_own_client_is_shown(server):
     server.reply(json_reply({"error": {"message": f"No {KEY}"}}, 400))
-    client_args = {"base_url": server.base_url, "provider": "openai"}
+    client_args: dict[str, Any] = {"base_url": server.base_url, "provider": "openai"}
 
     async with httpx.AsyncClient(headers={"x-api-key": KEY}) as http_client:
         said = await ask(PortkeyModel(client_args, http_client=http_client, model_id="m"))
@@ -264,7 +269,11 @@ async def test_no_key_of_the_callers_own_client_is_shown(server):
 async def test_no_key_that_was_renewed_is_shown(server):
     keys = iter([KEY, "sk-another"])
     server.reply(json_reply({}, 401), json_reply({"error": {"message": f"No {KEY} nor sk-another"}}, 400))
-    client_args = {"base_url": server.base_url, "provider": "openai", "Authorization": lambda: next(keys)}
+    client_args: dict[str, Any] = {
+        "base_url": server.base_url,
+        "provider": "openai",
+        "Authorization": lambda: next(keys),
+    }
 
     said = await ask(PortkeyModel(client_args, model_id="m"))
 
@@ -297,7 +306,10 @@ async def test_no_password_of_a_proxy_is_shown(server, monkeypatch, source):
         monkeypatch.setenv("http_proxy", proxy)
     credentials = b64encode(f"user:{KEY}".encode()).decode()
     server.reply(json_reply({"error": {"message": f"{credentials} is the code of user:{KEY}"}}, 407))
-    client_args = {"base_url": "http://gateway.internal/v1", "proxy": proxy if source == "setting" else None}
+    client_args: dict[str, Any] = {
+        "base_url": "http://gateway.internal/v1",
+        "proxy": proxy if source == "setting" else None,
+    }
 
     with pytest.raises(PortkeyError) as caught:
         await anext(PortkeyModel(client_args, model_id="m").stream(HELLO))

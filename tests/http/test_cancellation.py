@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from strands.types.streaming import StreamEvent
@@ -187,7 +188,7 @@ PIECES = {
 
 
 async def answer(url: str, **timeout: float) -> list[StreamEvent]:
-    client_args = {"base_url": url, "provider": "openai", "timeout": timeout, "max_retries": 0}
+    client_args: dict[str, Any] = {"base_url": url, "provider": "openai", "timeout": timeout, "max_retries": 0}
     model = PortkeyModel(model_id="m", client_args=client_args)
     return [event async for event in model.stream([{"role": "user", "content": [{"text": "Hi"}]}])]
 

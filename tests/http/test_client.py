@@ -791,7 +791,7 @@ async def test_a_timeout_of_the_callers_own_client_holds(server):
 
 
 async def test_another_kind_of_client_is_refused_at_once():
-    with httpx.Client() as http_client, pytest.raises(PortkeyConfigError, match=r"got Client$"):
+    with httpx.Client() as http_client, pytest.raises(PortkeyConfigError, match=r"got httpx\.Client$"):
         GatewayClient(split_client_args({})[0], http_client)
 
 

@@ -93,11 +93,11 @@ SDK = "without ['extra_body', 'extra_headers', 'extra_query', 'timeout'], which 
         ({1: 2}, "client_args must have names of settings; got one of type int"),
         (
             {"stream": False, "provider": "openai"},
-            "client_args must not hold arguments of PortkeyModel; got \\['stream'\\]",
+            "client_args must not hold 'stream'\nHint: give it as PortkeyModel\\(stream=...\\)",
         ),
         (
-            {"default_headers": {"x-api-key": "sk-secret"}},
-            "client_args must not hold arguments of the OpenAI SDK; got \\['default_headers'\\]",
+            {"organization": "sk-secret"},
+            "client_args must not hold arguments of the OpenAI SDK or Portkey's; got 'organization'",
         ),
     ],
     ids=["no mapping", "no name", "the model's", "the OpenAI SDK's"],
@@ -128,6 +128,12 @@ def test_a_setting_given_twice_raises():
         pytest.param({}, {"api_key": " "}, LOCAL_BASE_URL, {"api_key": " "}, id="blank key given"),
         pytest.param({"PORTKEY_BASE_URL": "http://gw:1"}, {}, "http://gw:1/v1", {}, id="url"),
         pytest.param({"PORTKEY_BASE_URL": "\t"}, {}, LOCAL_BASE_URL, {}, id="blank url"),
+        pytest.param({"PORTKEY_GATEWAY_URL": "http://gw:2"}, {}, "http://gw:2/v1", {}, id="the other url"),
+        pytest.param(
+            {"PORTKEY_BASE_URL": "http://gw:1", "PORTKEY_GATEWAY_URL": "http://gw:1/v1/"},
+            *({}, "http://gw:1/v1", {}),
+            id="both urls alike",
+        ),
         pytest.param(
             {"PORTKEY_BASE_URL": "http://gw:1"},
             {"base_url": "http://my:2"},
@@ -371,9 +377,9 @@ def test_a_valid_configuration_is_accepted(model_config):
 @pytest.mark.parametrize(
     ("model_config", "message"),
     [
-        ({"model_id": None}, "model_id must be a model's id, such as 'gpt-4o'; got None"),
-        ({"model_id": " "}, "model_id must be a model's id, such as 'gpt-4o'; got str"),
-        ({"model_id": 4}, "model_id must be a model's id, such as 'gpt-4o'; got 4"),
+        ({"model_id": None}, "model_id must be a model's id, such as 'gpt-4o', if PORTKEY_MODEL holds none; got None"),
+        ({"model_id": " "}, "model_id must be a model's id, such as 'gpt-4o', if PORTKEY_MODEL holds none; got str"),
+        ({"model_id": 4}, "model_id must be a model's id, such as 'gpt-4o', if PORTKEY_MODEL holds none; got 4"),
         ({"params": [1]}, "params must be a mapping of request parameters; got list of int"),
         ({"params": {"user": {"x"}}}, "params must be JSON values throughout; got dict"),
         ({"params": {"top_p": math.nan}}, "params must be JSON values throughout; got dict"),
@@ -429,6 +435,41 @@ def test_a_configuration_that_cannot_be_used_raises(model_config, message):
     assert str(caught.value) == message
 
 
+def test_of_two_urls_in_the_environment_the_first_is_used_with_a_warning(monkeypatch):
+    monkeypatch.setenv("PORTKEY_BASE_URL", "http://gw:1")
+    monkeypatch.setenv("PORTKEY_GATEWAY_URL", "http://gw:2")
+
+    with pytest.warns(UserWarning, match="^PORTKEY_BASE_URL and PORTKEY_GATEWAY_URL differ; PORTKEY_BASE_URL is used$"):
+        endpoint, _ = split_client_args({})
+
+    assert endpoint.base_url == "http://gw:1/v1"
+
+
+def test_a_url_that_is_given_takes_precedence_over_both_of_the_environment(monkeypatch):
+    monkeypatch.setenv("PORTKEY_BASE_URL", "http://gw:1")
+    monkeypatch.setenv("PORTKEY_GATEWAY_URL", "http://gw:2")
+
+    assert split_client_args({"base_url": "http://gw:3"})[0].base_url == "http://gw:3/v1"
+
+
+@pytest.mark.parametrize(
+    ("given", "model_id"), [({}, "gpt-4o"), ({"model_id": "claude"}, "claude")], ids=["environment", "keyword"]
+)
+def test_the_environment_names_the_model_unless_the_keyword_does(monkeypatch, given, model_id):
+    monkeypatch.setenv("PORTKEY_MODEL", " gpt-4o ")
+
+    assert PortkeyModel(**given).get_config() == {"model_id": model_id}
+
+
+def test_without_any_model_both_ways_to_name_one_are_told(monkeypatch):
+    monkeypatch.setenv("PORTKEY_MODEL", " ")
+
+    with pytest.raises(PortkeyConfigError) as caught:
+        PortkeyModel()
+
+    assert str(caught.value) == "model_id must be a model's id, such as 'gpt-4o', if PORTKEY_MODEL holds none; got None"
+
+
 def test_an_unknown_upstream_raises_when_the_model_is_made():
     with pytest.raises(PortkeyConfigError, match=r"upstream must be one of anthropic, bedrock, .*; got another name"):
         PortkeyModel(model_id="m", upstream="anthropics")
@@ -443,17 +484,20 @@ def test_a_model_without_an_id_is_not_made(model_id):
 def test_a_wrong_update_changes_nothing():
     model = PortkeyModel(model_id="m")
 
-    with pytest.raises(PortkeyConfigError, match="model_id must be a model's id, such as 'gpt-4o'; got str"):
+    with pytest.raises(
+        PortkeyConfigError,
+        match="model_id must be a model's id, such as 'gpt-4o', if PORTKEY_MODEL holds none; got str",
+    ):
         model.update_config(model_id="", stream=False)
 
     assert model.get_config() == {"model_id": "m"}
 
 
 def test_an_unknown_key_warns_where_the_model_is_made():
-    misspelt: Any = {"temprature": 1}
+    misspelt: Any = {"flavour": 1}
 
     with pytest.warns(
-        UserWarning, match=r"unknown configuration keys 'temprature' are ignored; known are \['api', 'cache_c"
+        UserWarning, match=r"unknown configuration key 'flavour' is ignored; known are \['api', 'cache_c"
     ) as caught:
         PortkeyModel(model_id="m", **misspelt)
 
@@ -462,15 +506,15 @@ def test_an_unknown_key_warns_where_the_model_is_made():
 
 def test_an_unknown_key_warns_where_the_model_is_updated():
     model = PortkeyModel(model_id="m")
-    misspelt: Any = {"temprature": 1}
+    misspelt: Any = {"flavour": 1}
 
-    with pytest.warns(UserWarning, match="unknown configuration keys") as caught:
+    with pytest.warns(UserWarning, match="unknown configuration key") as caught:
         model.update_config(**misspelt)
 
     assert [warning.filename for warning in caught] == [__file__]
 
 
-@pytest.mark.filterwarnings("ignore:unknown configuration keys")
+@pytest.mark.filterwarnings("ignore:unknown configuration key")
 def test_what_stands_under_an_unknown_key_is_left_out(caplog):
     caplog.set_level(logging.DEBUG, "strands_portkey")
     misplaced: Any = {"openai_api_key": KEY, KEY: 1}
@@ -486,7 +530,7 @@ def test_what_stands_under_an_unknown_key_is_left_out(caplog):
 )
 @pytest.mark.parametrize("source", ["setting", "environment", "function", "call", "header", "headers of a function"])
 async def test_a_key_of_a_provider_is_refused_where_portkeys_belongs(monkeypatch, source, key):
-    sources: dict[str, dict[str, object]] = {
+    sources: dict[str, dict[str, Any]] = {
         "setting": {"api_key": key},
         "function": {"api_key": lambda: key},
         "header": {"headers": {"X-Portkey-Api-Key": key}},
@@ -507,7 +551,8 @@ async def test_a_key_of_a_provider_is_refused_where_portkeys_belongs(monkeypatch
 @pytest.mark.parametrize("name", ["api_key", "provider", "base_url", "Authorization"])
 def test_a_setting_of_client_args_beside_it_raises_without_its_value(name):
     with pytest.raises(
-        PortkeyConfigError, match=f"^{name} must be given in client_args; got in the model's configuration$"
+        PortkeyConfigError,
+        match=rf"^the model's configuration must not hold '{name}'\nHint: .* client_args\['{name.lower()}'\]$",
     ):
         PortkeyModel(**{"model_id": "m", name: "sk-0123456789"})  # type: ignore[arg-type]
 
@@ -517,7 +562,7 @@ def test_a_setting_of_client_args_beside_it_raises_without_its_value(name):
 )
 def test_a_name_that_may_be_a_key_is_not_quoted(name):
     with pytest.raises(PortkeyConfigError) as caught:
-        PortkeyModel({"headers": {name: 1}}, model_id="m")
+        PortkeyModel({"headers": {name: 1}}, model_id="m")  # type: ignore[dict-item]
 
     assert str(name) not in str(caught.value).replace("characters", "")
 

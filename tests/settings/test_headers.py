@@ -254,7 +254,7 @@ def test_a_secret_is_known_whole_whatever_its_form(headers):
 
 def test_the_gateways_headers_become_facts():
     headers = {
-        "content-type": "text/event-stream",
+        "x-request-id": "req_1",
         "x-portkey-trace-id": "t",
         "x-portkey-provider": "openai",
         "x-portkey-cache-status": "HIT",
@@ -271,7 +271,8 @@ def test_the_gateways_headers_become_facts():
         retry_attempt_count=-1,
         last_used_option_index="config.targets[1]",
         hook_results={"before": []},
-        headers={name: value for name, value in headers.items() if name != "content-type"},
+        request_id="req_1",
+        headers=headers,
     )
 
 
@@ -280,6 +281,9 @@ def test_a_header_without_a_valid_value_leaves_the_fact_unknown(retries):
     headers = {"x-portkey-retry-attempt-count": retries, "x-portkey-trace-id": ""}
 
     assert response_metadata(200, headers) == ResponseMetadata(status_code=200, headers=headers)
+
+
+SIGNED_NAMES = "SignedHeaders=accept;content-type;host;x-amz-date"
 
 
 @pytest.mark.parametrize(
@@ -321,6 +325,8 @@ def test_a_header_without_a_valid_value_leaves_the_fact_unknown(retries):
             {"x-portkey-custom-host": "https://host/a-word-of-mine", "x-portkey-sensitive-headers": "custom-host"},
             ["https://host/a-word-of-mine"],
         ),
+        ({"authorization": f"AWS4-HMAC-SHA256 {SIGNED_NAMES}, Signature=f00f00"}, ["f00f00"]),
+        ({"x-amz-security-token": "a-word-of-mine"}, ["a-word-of-mine"]),
         ({"x-portkey-api-key": 'a"b/c+d '}, ['a\\"b\\/c+d', "a%22b%2Fc%2Bd", 'a"b/c+d']),
     ],
     ids=[
@@ -351,6 +357,8 @@ def test_a_header_without_a_valid_value_leaves_the_fact_unknown(retries):
         "headers that are no keys",
         "names that sound like keys",
         "a host that is listed",
+        "a signature of AWS",
+        "a token of AWS",
         "escaped",
     ],
 )
@@ -359,6 +367,16 @@ def test_a_secret_is_known_in_each_form_in_which_it_may_come_back(headers, found
 
     assert [form for form in found if form not in got] == []
     assert bool(got) == bool(found)
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    [f"AWS4-HMAC-SHA256 Credential=AKIA0/a, {SIGNED_NAMES}, Signature=f00f00", 'Digest realm="realm-1"'],
+)
+def test_words_of_an_authorization_that_say_nothing_stay_in_what_is_quoted(authorization):
+    said = "AWS4-HMAC-SHA256, Digest, SignedHeaders, accept, content-type and x-amz-date are not accepted"
+
+    assert [secret for secret in secrets({"authorization": authorization}) if secret in said] == []
 
 
 def test_headers_do_not_show_themselves_where_a_tool_prints_variables():

@@ -7,19 +7,24 @@ An ignore is a promise as well: both checkers complain when what it stands besid
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
+from typing import Any
 
 import httpx
 from pydantic import BaseModel, JsonValue
 from strands import Agent
 from strands.models.model import CacheConfig, Model
 from strands.types.content import Messages
+from strands.types.event_loop import Usage
 from strands.types.exceptions import ContextWindowOverflowException, ModelThrottledException
 from strands.types.streaming import StreamEvent
 from typing_extensions import assert_type
 
 import strands_portkey
 from strands_portkey import (
+    CallSettings,
     ClientArgs,
+    Clock,
+    OnResponse,
     PortkeyAPIError,
     PortkeyConfig,
     PortkeyConfigError,
@@ -97,9 +102,21 @@ def settings_are_given_by_name() -> PortkeyModel:
     return PortkeyModel(client_args=client_args, model_id="gpt-4o")
 
 
-def settings_without_a_name_of_their_own_come_in_a_mapping() -> PortkeyModel:
-    client_args: dict[str, object] = {"provider": "bedrock", "aws_region": "eu-central-1"}
-    return PortkeyModel(client_args, model_id="claude")
+def settings_of_a_provider_have_names_too() -> PortkeyModel:
+    return PortkeyModel({"provider": "bedrock", "aws_region": "eu-central-1", "aws_session_token": key}, model_id="c")
+
+
+def settings_without_a_name_of_their_own_come_in_a_mapping(loaded: dict[str, Any]) -> list[PortkeyModel]:
+    client_args: dict[str, Any] = {"provider": "new", "new_region": "eu-central-1"}
+    return [PortkeyModel(client_args, model_id="m"), PortkeyModel({**client_args, **loaded}, model_id="m")]
+
+
+def headers_of_portkeys_sdk_are_taken() -> PortkeyModel:
+    return PortkeyModel({"default_headers": {"x-portkey-provider": "openai"}}, model_id="gpt-4o")
+
+
+def the_environment_may_name_the_model() -> PortkeyModel:
+    return PortkeyModel({"provider": "openai"})
 
 
 def the_configuration_is_a_typed_dict() -> PortkeyModel:
@@ -115,8 +132,33 @@ def a_client_of_the_callers_own_is_taken(client: httpx.AsyncClient) -> PortkeyMo
     return PortkeyModel(model_id="gpt-4o", http_client=client)
 
 
+def a_function_that_makes_a_client_is_taken() -> list[PortkeyModel]:
+    return [
+        PortkeyModel(model_id="gpt-4o", http_client=httpx.AsyncClient),
+        PortkeyModel(model_id="gpt-4o", http_client=lambda: httpx.AsyncClient(http2=True)),
+    ]
+
+
+def an_auth_is_taken(auth: httpx.Auth) -> list[PortkeyModel]:
+    given: ClientArgs = {"auth": auth}
+    made: ClientArgs = {"auth": lambda: httpx.BasicAuth("user", "password")}
+    return [
+        PortkeyModel(given, model_id="gpt-4o"),
+        PortkeyModel(made, model_id="gpt-4o"),
+        PortkeyModel({"auth": httpx.DigestAuth("user", "password")}, model_id="gpt-4o"),
+    ]
+
+
+def another_auth_is_refused() -> ClientArgs:
+    return {"auth": ("user", "password")}  # type: ignore[typeddict-item]
+
+
 def keep(answer: ResponseMetadata) -> None:
-    assert_type(answer.status_code, int)
+    assert_type(answer.status_code, int | None)
+    assert_type(answer.usage, Usage | None)
+    assert_type(answer.latency_ms, int)
+    assert_type(answer.time_to_first_byte_ms, int | None)
+    assert_type(answer.request_id, str | None)
     assert_type(answer.trace_id, str | None)
     assert_type(answer.retry_attempt_count, int | None)
     assert_type(answer.last_used_option_index, str | None)
@@ -126,6 +168,10 @@ def keep(answer: ResponseMetadata) -> None:
 
 async def keep_later(answer: ResponseMetadata) -> None:
     keep(answer)
+
+
+def a_function_for_facts_has_a_type(on_response: OnResponse) -> PortkeyModel:
+    return PortkeyModel(model_id="gpt-4o", on_response=on_response)
 
 
 def the_gateways_facts_go_to_a_sync_or_async_function() -> list[PortkeyModel]:
@@ -170,6 +216,8 @@ async def a_model_closes_at_the_end_of_a_block() -> None:
 
 def a_call_is_routed_by_itself(agent: Agent) -> None:
     agent("Hello", invocation_state={"portkey": {"trace_id": "order-4711", "params": {"temperature": 0}}})
+    settings: CallSettings = {"trace_id": "order-4711", "max_retries": 0, "api": "chat", "aws_region": "eu-west-1"}
+    agent("Hello", invocation_state={"portkey": settings})
 
 
 def failures_are_told_apart(agent: Agent) -> None:
@@ -189,7 +237,7 @@ def failures_are_told_apart(agent: Agent) -> None:
         assert_type(error.retry_after, float | None)
         assert_type(error.body, str)
     except PortkeyTimeoutError as error:
-        assert_type(error.clock, str)
+        assert_type(error.clock, Clock)
         assert_type(error.seconds, float)
     except (PortkeyConnectionError, PortkeyStreamError) as error:
         assert_type(error.received, int)
@@ -208,12 +256,23 @@ def the_version_is_text() -> None:
 # -- what a checker must refuse ----------------------------------------------------------------------------------------
 
 
-def a_model_needs_an_id() -> None:
-    PortkeyModel()  # type: ignore[call-arg]
-
-
 def a_misspelt_setting_is_found() -> None:
     PortkeyModel(model_id="gpt-4o", temperature=0)  # type: ignore[call-arg]
+
+
+def a_misspelt_setting_of_the_gateway_is_found_where_it_is_written() -> None:
+    PortkeyModel({"provder": "openai"}, model_id="gpt-4o")  # type: ignore[dict-item]
+    PortkeyModel({"aws_regoin": "eu-central-1"}, model_id="gpt-4o")  # type: ignore[dict-item]
+    PortkeyModel({"timeout": {"frist_byte": 3}}, model_id="gpt-4o")  # type: ignore[dict-item]
+    client_args: ClientArgs = {"tiemout": 3}  # type: ignore[typeddict-unknown-key]
+    PortkeyModel(client_args, model_id="gpt-4o")
+    # The fixed connection is none of a call's settings.
+    settings: CallSettings = {"base_url": "http://localhost:8787"}  # type: ignore[typeddict-unknown-key]
+    assert_type(settings, CallSettings)
+
+
+def a_mapping_of_other_values_needs_a_type(client_args: dict[str, object]) -> None:
+    PortkeyModel(client_args, model_id="gpt-4o")  # type: ignore[arg-type]
 
 
 def a_wrong_value_is_found(model: PortkeyModel) -> None:

@@ -109,6 +109,44 @@ def test_auto_is_responses_only_where_all_who_may_answer_have_it(routing: dict[s
     assert choose("auto", routing).name == chosen
 
 
+@pytest.mark.parametrize(
+    ("host", "chosen"),
+    [
+        pytest.param("https://api.openai.com/v1", "responses", id="OpenAI"),
+        pytest.param("HTTPS://EU.API.OPENAI.COM:443/v1", "responses", id="OpenAI in Europe"),
+        pytest.param("https://r.openai.azure.com/openai/v1", "responses", id="Azure OpenAI"),
+        pytest.param("https://r.cognitiveservices.azure.com/openai/v1", "responses", id="Azure's older name"),
+        pytest.param("https://r.services.ai.azure.com", "responses", id="Azure's foundry"),
+        pytest.param("https://r.openai.azure.us/openai/v1", "responses", id="Azure for governments"),
+        pytest.param("https://r.azure-api.net?x=1", "responses", id="Azure's gateway of APIs"),
+        pytest.param("", "responses", id="none"),
+        pytest.param("http://localhost:8000/v1", "chat", id="a server in this network"),
+        pytest.param("https://api.deepinfra.com/v1/openai", "chat", id="a copy that names OpenAI in its path"),
+        pytest.param("https://api.openai.com.example.org/v1", "chat", id="a name that begins like OpenAI's"),
+        pytest.param("https://my-openai.com/v1", "chat", id="a name that ends like OpenAI's"),
+        pytest.param("https://m.eastus.models.ai.azure.com/v1", "chat", id="a model of another maker on Azure"),
+        pytest.param("api.openai.com", "chat", id="no address"),
+    ],
+)
+def test_auto_is_chat_for_a_server_that_copies_openai(host: str, chosen: str) -> None:
+    target = {"provider": "openai", "custom_host": host}
+    nested = {"targets": [{"targets": [target]}, {"provider": "azure-openai"}]}
+    assert choose("auto", {"provider": "openai", "custom_host": host}).name == chosen
+    assert choose("auto", {"provider": "openai", "headers": {"X-Portkey-Custom-Host": host}}).name == chosen
+    assert choose("auto", {"config": target}).name == chosen
+    assert choose("auto", {"config": nested}).name == chosen
+    assert choose("responses", {"config": nested}).name == "responses"
+
+
+def test_the_host_of_the_settings_takes_precedence_over_that_of_the_config() -> None:
+    config = {"provider": "openai", "custom_host": "http://localhost:8000/v1"}
+    assert choose("auto", {"custom_host": "https://api.openai.com/v1", "config": config}).name == "responses"
+
+
+def test_azure_is_no_copy_of_openai_whatever_its_address() -> None:
+    assert choose("auto", {"provider": "azure-openai", "custom_host": "https://ai.example.org"}).name == "responses"
+
+
 def test_auto_asks_what_the_user_or_earlier_answers_say_of_a_slug() -> None:
     routing: dict[str, object] = {"provider": "@team"}
     assert choose("auto", routing, upstream="openai").name == RESPONSES_OR_CHAT

@@ -20,7 +20,7 @@ WORDS = {True: "holds ", False: "FAILS ", None: "absent"}
 def main() -> int:
     """Run, or check, and return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tests_integ.bench", description="Compare what a call costs.")
-    parser.add_argument("--quick", action="store_true", help="fewer measures, each once: about a minute and a half")
+    parser.add_argument("--quick", action="store_true", help="fewer measures, each once: about two minutes")
     parser.add_argument("--only", nargs="+", metavar="NAME", default=[], choices=[each.name for each in MEASURES])
     parser.add_argument("--save", type=Path, metavar="FILE", help="write all raw numbers as JSON")
     parser.add_argument("--check", type=Path, metavar="FILE", help="hold the numbers of a saved run to the targets")

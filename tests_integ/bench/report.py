@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tests_integ.bench.contenders import NAMES
+from tests_integ.bench.contenders import NAMES, NAMES_OF_WIRES
 
 Record = dict[str, Any]
 Take = Callable[[Sequence[Record]], float | None]
@@ -133,6 +133,14 @@ ROWS: Final = (
     Row("connections of a sync call with a tool, TLS", "reuse_tls", least("tool_turns"), count),
 )
 
+ROWS_OF_WIRES: Final = {
+    wire: (
+        Row("text delta, in a burst", f"text_{wire.lower()}", per_chunk, microseconds),
+        Row("argument fragment, in a burst", f"tool_{wire.lower()}", per_chunk, microseconds),
+        Row("short call", f"short_{wire.lower()}", least("per_call"), milliseconds),
+    )
+    for wire in NAMES_OF_WIRES
+}
 INSTALLED: Final = {"installed beside plain strands-agents": "added", "installed in all": "all"}
 
 
@@ -156,16 +164,32 @@ def lines(results: Record) -> Iterator[str]:
     )
     yield "The floor is httpx, httpx-sse and json.loads alone; for an agent it makes events of the text and no more."
     yield f"A stream takes two seconds; one that is not done in {results['streams_bound']} s is unfinished."
-    rows = [row for row in ROWS if row.measure in results["records"]]
-    head = [line("", list(NAMES.values())), line("---", ["---:"] * len(NAMES))]
+    installed = {
+        title: [results["installation"][contender][key] for contender in NAMES] for title, key in INSTALLED.items()
+    }
+    more = [
+        line(title, [f"{len(each['packages'])} packages, {megabytes(each['bytes'])}" for each in found])
+        for title, found in installed.items()
+    ]
+    yield from table(results, ROWS, NAMES, more)
+    for wire, names in NAMES_OF_WIRES.items():
+        yield from ("", f"On the {wire} wire:")
+        yield from table(results, ROWS_OF_WIRES[wire], names)
+
+
+def table(
+    results: Record, all_rows: Sequence[Row], names: Mapping[str, str], more: Sequence[str] = ()
+) -> Iterator[str]:
+    """Yield the values of some contenders, and their ratios to the floor and to PortkeyModel; `more` ends the first."""
+    rows = [row for row in all_rows if row.measure in results["records"]]
+    ours, *_, floor = names
+    head = [line("", list(names.values())), line("---", ["---:"] * len(names))]
     yield from ("", *head)
     for row in rows:
-        yield line(row.title, [row.cell(results, contender) for contender in NAMES])
-    for title, key in INSTALLED.items():
-        found = [results["installation"][contender][key] for contender in NAMES]
-        yield line(title, [f"{len(each['packages'])} packages, {megabytes(each['bytes'])}" for each in found])
+        yield line(row.title, [row.cell(results, contender) for contender in names])
+    yield from more
     yield from ("", "Times as much as the floor / as PortkeyModel:", "", *head)
     for row in (row for row in rows if row.write is not count):
-        values = {contender: row.value(results, contender) for contender in NAMES}
-        ratios = [f"{ratio(value, values['floor'])} / {ratio(value, values['portkey'])}" for value in values.values()]
+        values = {contender: row.value(results, contender) for contender in names}
+        ratios = [f"{ratio(value, values[floor])} / {ratio(value, values[ours])}" for value in values.values()]
         yield line(row.title, ratios)

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib.metadata import version
@@ -20,14 +20,23 @@ from typing import Any, Final
 import certifi
 import trustme  # type: ignore[import-not-found,unused-ignore]  # Only the bench installs it.
 
-from tests_integ.bench.contenders import NAMES
+from tests_integ.bench.contenders import NAMES, NAMES_OF_WIRES
 from tests_integ.bench.installation import installations
 
 Record = dict[str, Any]
 
 STREAMS_BOUND: Final = 20  # Seconds after which a parallel stream, of two seconds, counts as failed.
 WORKER_BOUND: Final = 60  # Seconds after which a worker is ended.
-VERSIONS: Final = ("strands-agents-portkey", "strands-agents", "httpx", "httpx-sse", "pydantic", "openai", "litellm")
+VERSIONS: Final = (
+    "strands-agents-portkey",
+    "strands-agents",
+    "httpx",
+    "httpx-sse",
+    "pydantic",
+    "openai",
+    "litellm",
+    "anthropic",
+)
 
 
 @dataclass(frozen=True)
@@ -40,6 +49,7 @@ class Measure:
         tls: Whether the server is asked over TLS.
         once: Whether one round is enough: it takes long, or counts rather than times.
         quick: Whether it is part of a quick run.
+        contenders: Who takes part.
     """
 
     name: str
@@ -47,6 +57,7 @@ class Measure:
     tls: bool = False
     once: bool = False
     quick: bool = True
+    contenders: Collection[str] = tuple(NAMES)
 
 
 def parallel(streams: int, *, once: bool = True, quick: bool = False) -> Measure:
@@ -72,6 +83,11 @@ MEASURES: Final = (
     parallel(100),
     parallel(1000),
     parallel(1600),
+    *(
+        Measure(f"{name}_{wire.lower()}", (name,), contenders=tuple(contenders))
+        for wire, contenders in NAMES_OF_WIRES.items()
+        for name in ("text", "tool", "short")
+    ),
 )
 
 
@@ -122,7 +138,7 @@ def run(names: Sequence[str], *, quick: bool) -> Record:
     chosen = [measure for measure in MEASURES if (measure.name in names if names else measure.quick or not quick)]
     rounds, repeat = (1, 2) if quick else (2, 3)
     records: dict[str, dict[str, list[Record]]] = {
-        measure.name: {contender: [] for contender in NAMES} for measure in chosen
+        measure.name: {contender: [] for contender in measure.contenders} for measure in chosen
     }
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder, running_server(Path(folder)) as (plain, tls, bundle):
@@ -134,7 +150,7 @@ def run(names: Sequence[str], *, quick: bool) -> Record:
                 print(f"{time.monotonic() - began:4.0f} s  round {number + 1}  {measure.name}", file=sys.stderr)
                 url = tls if measure.tls else plain
                 arguments = [*measure.arguments, "--url", url, "--repeat", str(repeat)]
-                for contender in NAMES:
+                for contender in measure.contenders:
                     records[measure.name][contender].append(work(contender, arguments, environ))
     return {
         "date": datetime.now(timezone.utc).date().isoformat(),

@@ -2,8 +2,8 @@
 
 The path of a request says what to answer: `/text/200/0/v1/chat/completions` is 200 text chunks without a pause,
 `/tool/20/0.1/...` the call of a tool in 20 fragments with 0.1 s between them, and `/turn/1/0/...` a short call of a
-tool, or a text where the request brings the tool's result. `GET /connections` returns how many connections have carried
-a request.
+tool, or a text where the request brings the tool's result. A path that ends in `/responses` or `/messages` is answered
+on that wire. `GET /connections` returns how many connections have carried a request.
 """
 
 from __future__ import annotations
@@ -16,43 +16,69 @@ import resource
 import ssl
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Final
 
-from tests_integ.wires import openai
+from tests_integ.wires import anthropic, openai, responses
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\ntransfer-encoding: chunked\r\n\r\n"
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 BACKLOG = 4096
 
 
-@lru_cache
-def pieces(kind: str, count: int) -> list[bytes]:
-    """Return an answer with its text, or the arguments of its tool call, in `count` chunks.
-
-    Each event is an HTTP chunk of its own, as the gateway sends it.
-    """
-    deltas: list[openai.Delta]
-    words = [f"{number:04} " for number in range(count)]  # LiteLLM gives up on a word that is repeated.
-    if kind == "text":
-        deltas = openai.text(*words)
-    else:
-        words[0] = '{"text":"' + words[0]
-        words[-1] += '"}'
-        deltas = openai.tool_call(0, "call_1", "note", *words)
-    events = [
+def chat(kind: str, words: Sequence[str]) -> list[bytes]:
+    """Return the events of a chat completion."""
+    deltas = openai.text(*words) if kind == "text" else openai.tool_call(0, "call_1", "note", *words)
+    return [
         openai.chunk({"role": "assistant", "content": ""}),
         *map(openai.chunk, deltas),
         openai.chunk({}, "stop" if kind == "text" else "tool_calls"),
         openai.chunk(usage=openai.USAGE),
         openai.DONE,
     ]
-    encoded = [b"%x\r\n%b\r\n" % (len(event), event) for event in events]
+
+
+def response(kind: str, words: Sequence[str]) -> list[bytes]:
+    """Return the events of a response, of which the first two and the last repeat instructions and a tool."""
+    item = responses.message(*words) if kind == "text" else responses.call("call_1", "note", *words)
+    parameters = {"type": "object", "properties": {f"field_{number}": {"type": "string"} for number in range(20)}}
+    echo = {
+        "instructions": "Be brief. " * 50,
+        "tools": [{"type": "function", "name": "note", "parameters": parameters}],
+    }
+    # OpenAI sends letters with each delta that hide its length.
+    hidden = b'"obfuscation":"abcdefghijkl","delta":'
+    return [event.replace(b'"delta":', hidden) for event in responses.events(item, echo=echo)]
+
+
+def message(kind: str, words: Sequence[str]) -> list[bytes]:
+    """Return the events of a message."""
+    block = anthropic.text(*words) if kind == "text" else anthropic.tool_use("toolu_1", "note", *words)
+    reply = anthropic.stream(block)
+    return [piece for piece in reply.pieces if isinstance(piece, bytes)]
+
+
+WIRES: Final = {"responses": response, "messages": message}
+
+
+@lru_cache
+def pieces(kind: str, count: int, wire: str) -> list[bytes]:
+    """Return an answer with its text, or the arguments of its tool call, in `count` chunks.
+
+    Each event is an HTTP chunk of its own, as the gateway sends it.
+    """
+    words = [f"{number:04} " for number in range(count)]  # LiteLLM gives up on a word that is repeated.
+    if kind == "tool":
+        words[0] = '{"text":"' + words[0]
+        words[-1] += '"}'
+    make = WIRES.get(wire, chat)
+    encoded = [b"%x\r\n%b\r\n" % (len(event), event) for event in make(kind, words)]
     return [HEAD + encoded[0] + encoded[1], *encoded[2:-3], b"".join(encoded[-3:]) + b"0\r\n\r\n"]
 
 
 @lru_cache
-def whole(kind: str, count: int) -> bytes:
+def whole(kind: str, count: int, wire: str) -> bytes:
     """Return an answer in one piece."""
-    return b"".join(pieces(kind, count))
+    return b"".join(pieces(kind, count, wire))
 
 
 class Connection(asyncio.Protocol):
@@ -94,13 +120,13 @@ class Connection(asyncio.Protocol):
         if not self._is_used:
             self._is_used = True
             Connection.used += 1
-        _, kind, count_text, pause_text, *_ = path.split("/")
+        _, kind, count_text, pause_text, *_, wire = path.split("/")
         if kind == "turn":
             kind = "text" if b'"tool_call_id"' in body else "tool"
         if pause := float(pause_text):
-            self._send(pieces(kind, int(count_text)), 0, pause, asyncio.get_running_loop().time())
+            self._send(pieces(kind, int(count_text), wire), 0, pause, asyncio.get_running_loop().time())
         else:
-            self._transport.write(whole(kind, int(count_text)))
+            self._transport.write(whole(kind, int(count_text), wire))
 
     def _send(self, answer: Sequence[bytes], number: int, pause: float, due: float) -> None:
         """Send one piece now, and the next when it is due."""

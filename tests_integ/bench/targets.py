@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tests_integ.bench.contenders import NAMES
-from tests_integ.bench.report import ROWS, failures
+from tests_integ.bench.contenders import NAMES, NAMES_OF_WIRES
+from tests_integ.bench.report import ROWS, ROWS_OF_WIRES, failures
 
 Record = dict[str, Any]
 LARGEST: Final = "stream, 1,600 at a time"
@@ -21,11 +21,13 @@ class Target:
         title: Title of the row.
         most: The most that the value may be; with `of`, that many times another value.
         of: Whose value in the same row, or PortkeyModel's in the row of that title.
+        wire: The wire, save for chat completions.
     """
 
     title: str
     most: float
     of: str | None = None
+    wire: str = ""
 
 
 TARGETS: Final = (
@@ -47,28 +49,41 @@ TARGETS: Final = (
     Target("connections of two calls in one loop, TLS", 1),
     Target("connections of a sync call with a tool", 1),
     Target("connections of a sync call with a tool, TLS", 1),
+    Target("text delta, in a burst", 1.25, "floor_responses", "Responses"),
+    Target("text delta, in a burst", 1 / 5, "openai_responses", "Responses"),
+    Target("argument fragment, in a burst", 1.25, "floor_responses", "Responses"),
+    Target("argument fragment, in a burst", 1 / 5, "openai_responses", "Responses"),
+    Target("short call", 1 / 15, "openai_responses", "Responses"),
+    Target("text delta, in a burst", 1.25, "floor_messages", "Messages"),
+    Target("text delta, in a burst", 1 / 3, "anthropic", "Messages"),
+    Target("argument fragment, in a burst", 1.25, "floor_messages", "Messages"),
+    Target("argument fragment, in a burst", 1 / 3, "anthropic", "Messages"),
 )
 
 
 def verdicts(results: Record) -> Iterator[tuple[bool | None, str]]:
     """Yield for each target whether it holds, None if it was not measured, and the numbers in words."""
-    rows = {row.title: row for row in ROWS}
     for target in TARGETS:
+        names = NAMES_OF_WIRES.get(target.wire, NAMES)
+        rows = {row.title: row for row in ROWS_OF_WIRES.get(target.wire, ROWS)}
+        ours = next(iter(names))
         row = rows[target.title]
-        value = row.value(results, "portkey")
+        value = row.value(results, ours)
         if target.of is None:
             base: float | None = 1.0
             found, bound = row.write(value or 0), row.write(target.most)
         else:
-            base = rows[target.of].value(results, "portkey") if target.of in rows else row.value(results, target.of)
+            base = rows[target.of].value(results, ours) if target.of in rows else row.value(results, target.of)
             found, bound = (
-                f"{(value or 0) / (base or 1):.3f} times {NAMES.get(target.of, target.of)}",
+                f"{(value or 0) / (base or 1):.3f} times {names.get(target.of, target.of)}",
                 f"{target.most:g}",
             )
+        title = f"{target.title}, {target.wire}" if target.wire else target.title
         if value is None or not base:
-            yield None, f"{target.title}: at most {bound} allowed"
+            yield None, f"{title}: at most {bound} allowed"
         else:
-            yield value / base <= target.most, f"{target.title}: {found}, at most {bound} allowed"
+            yield value / base <= target.most, f"{title}: {found}, at most {bound} allowed"
+    rows = {row.title: row for row in ROWS}
     records = results["records"].get(rows[LARGEST].measure, {}).get("portkey", [])
     failed = "; ".join(filter(None, [failures(records), *(record["error"] for record in records if "error" in record)]))
     yield (not failed if records else None), f"{LARGEST}: {failed or 'no'} failures, none allowed"

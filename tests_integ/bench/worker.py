@@ -21,6 +21,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import aclosing
 from functools import partial
+from types import ModuleType
 from typing import Any, Final
 
 from strands import Agent, tool
@@ -50,9 +51,17 @@ class Contender:
 
     def model(self, answer: str, *, for_agent: bool = False) -> Any:
         """Return a model whose requests get an answer such as `text/5/0`."""
-        module = importlib.import_module(f"tests_integ.bench.contenders.{self._name}")
+        module = self._module()
         make = getattr(module, "make_for_agent", module.make) if for_agent else module.make
         return make(f"{self._url}/{answer}/v1")
+
+    def fewest(self, answer: str) -> int:
+        """Return how many events come of an answer at least: one for each chunk, or for a whole call of a tool."""
+        kind, count, _ = answer.split("/")
+        return 1 if kind == "tool" and hasattr(self._module(), "WITHHOLDS_CALLS") else int(count)
+
+    def _module(self) -> ModuleType:
+        return importlib.import_module(f"tests_integ.bench.contenders.{self._name}")
 
     def connections(self) -> int:
         """Return how many connections have carried a request."""
@@ -60,17 +69,17 @@ class Contender:
             return int(answer.read())
 
 
-async def read(model: Any, answer: str) -> None:
+async def read(model: Any, answer: str, fewest: int | None = None) -> None:
     """Read one answer to its end.
 
     Raises:
-        ValueError: If it holds fewer events than the server has sent chunks.
+        ValueError: If fewer events come of it than that, or than the server has sent chunks.
     """
     events = 0
     async with aclosing(model.stream(MESSAGES)) as stream:
         async for _ in stream:
             events += 1
-    if events < int(answer.split("/")[1]):
+    if events < (int(answer.split("/")[1]) if fewest is None else fewest):
         raise ValueError(f"{events} events came of {answer}")
 
 
@@ -94,7 +103,7 @@ async def chunks(contender: Contender, kind: str, repeat: int) -> Record:
     seconds: dict[str, list[float]] = {answer: [] for answer in answers}
     for _ in range(1 + repeat):
         for answer, model in models.items():
-            seconds[answer].append(await cpu_seconds(partial(read, model, answer)))
+            seconds[answer].append(await cpu_seconds(partial(read, model, answer, contender.fewest(answer))))
     short, long = (seconds[answer][1:] for answer in answers)  # The first of each warms up.
     few, many = (int(answer.split("/")[1]) for answer in answers)
     return {"short": short, "long": long, "difference": many - few}

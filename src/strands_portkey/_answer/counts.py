@@ -31,6 +31,19 @@ class Counts:
     reasoning: int = 0
     cost: float | None = None
 
+    def __add__(self, other: Counts) -> Counts:
+        """Return the counts of two answers together."""
+        costs = [cost for cost in (self.cost, other.cost) if cost is not None]
+        return Counts(
+            input=self.input + other.input,
+            output=self.output + other.output,
+            total=self.total + other.total,
+            cache_read=self.cache_read + other.cache_read,
+            cache_write=self.cache_write + other.cache_write,
+            reasoning=self.reasoning + other.reasoning,
+            cost=sum(costs) if costs else None,
+        )
+
     def to_usage(self) -> Usage:
         """Return Strands' counts; those of the cache only if they are not 0."""
         usage: Usage = {"inputTokens": self.input, "outputTokens": self.output, "totalTokens": self.total}

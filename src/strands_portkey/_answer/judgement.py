@@ -64,6 +64,12 @@ _OVERLOADED: Final = re.compile(
     r"\b(is|are) (currently |temporarily )?overloaded\b|^overloaded$|\bhigh demand\b|\brate limit|\btoo many requests",
     re.IGNORECASE,
 )
+# "Please try again in 1m6.57s" (OpenAI, Groq), "retry after 26 seconds" (Azure), "retry in 33.4s" (Gemini).
+_TIME: Final = r"([0-9]{1,5}(?:\.[0-9]{1,12})?) ?(ms|hours?|minutes?|seconds?|[hms])"
+_TIMES: Final = re.compile(_TIME)
+_WAIT: Final = re.compile(rf"\b(?:try again|retry) (?:in|after) (?:{_TIME} ?){{1,3}}(?!\w)", re.IGNORECASE | re.ASCII)
+_UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_LONGEST_PERIOD: Final = 86_400.0  # Seconds; no limit is counted over more than a day.
 _WORDED_STATUS: Final = frozenset({None, 400, 403, _UNAVAILABLE})  # Some proxies put their limits under these.
 _TOO_LARGE: Final = 413
 _NO_OVERFLOW: Final = frozenset({401, 402, 403, 404, *_THROTTLE_STATUS})
@@ -235,7 +241,7 @@ class Judge(Quoter):
             received=received,
             hint=_hint(f"{status} {origin} {said}"),
             retryable=retryable,
-            retry_after=_retry_after(headers),
+            retry_after=_retry_after(headers, said if retryable else ""),
         )
         if isinstance(error, PortkeyGuardrailError):
             error.denial = complaint.message
@@ -297,8 +303,8 @@ def _is_throttled(status: int | None, codes: set[str], message: str) -> bool:
     return is_worded and bool(_OVERLOADED.search(message))
 
 
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds that the answer asks to wait; a date is counted from now."""
+def _retry_after(headers: Mapping[str, str], message: str) -> float | None:
+    """Return the seconds that the answer asks to wait, by a header or else its words; a date is counted from now."""
     for name, unit in (("retry-after-ms", 0.001), ("x-ms-retry-after-ms", 0.001), ("retry-after", 1.0)):
         value = headers.get(name, "")[:LONGEST_WORD]
         if not value:
@@ -312,4 +318,8 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
                 continue
         if math.isfinite(seconds):
             return max(0.0, seconds)
+    if wait := _WAIT.search(message):
+        times = _TIMES.findall(wait[0].lower())
+        seconds = sum(float(number) * _UNITS[unit if unit == "ms" else unit[0]] for number, unit in times)
+        return seconds if seconds <= _LONGEST_PERIOD else None
     return None

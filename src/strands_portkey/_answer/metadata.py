@@ -8,21 +8,28 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from pydantic import JsonValue
+from strands.types.event_loop import Metrics, Usage
+from typing_extensions import override
 
 from strands_portkey._answer.counts import Counts
+from strands_portkey._answer.headers import find_request_id
 
 _NUMBER: Final = re.compile(r"-?[0-9]{1,9}")
 
 
 @dataclass(frozen=True)
 class ResponseMetadata:
-    """What the gateway reports about one request.
+    """What is known about one request and its answer. What no part of the answer has said is None.
+
+    Its ``repr`` shows what is known, without `headers`. No part of it holds a key that the request has sent.
 
     See https://portkey.ai/docs/api-reference/inference-api/response-schema.
     """
 
-    status_code: int
-    """HTTP status; 246 if a guardrail failed without denying."""
+    status_code: int | None
+    """HTTP status; 246 if a guardrail failed without denying. None if no answer came: the gateway was not reached, was
+    too slow or hung up, or the caller cancelled first.
+    """
     trace_id: str | None = None
     """Id in Portkey's logs. The open-source gateway returns the one that was sent."""
     provider: str | None = None
@@ -41,26 +48,50 @@ class ResponseMetadata:
     """The protocol that it was sent with: ``chat``, ``responses`` or ``messages``."""
     attempt: int = 1
     """Number of the request within the call: above 1 after a retry, or a change that an error has led to."""
+    usage: Usage | None = None
+    """Tokens of this request, as Strands counts them: ``inputTokens`` holds those of ``cacheReadInputTokens`` and
+    ``cacheWriteInputTokens``, which are there if they are not 0. None if the provider reports none.
+    """
     reasoning_tokens: int | None = None
-    """Tokens of reasoning, if the provider reports them."""
+    """Tokens of reasoning, which ``outputTokens`` holds as well, if the provider reports them."""
     cost: float | None = None
     """Cost of the answer in US dollars, if the provider reports it, as OpenRouter does."""
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
-    """All ``x-portkey-*`` headers of the answer, in lower case."""
+    response_id: str | None = None
+    """Id of the answer, by its body. For some providers the gateway makes one up."""
+    request_id: str | None = None
+    """The provider's id of the request, by the answer's headers: what its support asks for."""
+    latency_ms: int = 0
+    """Milliseconds from the request to the end of its answer, or to the failure."""
+    time_to_first_byte_ms: int | None = None
+    """Milliseconds from the request to the first byte of a stream. None if the answer was none."""
+    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    """Headers of the answer, with names in lower case: the gateway's ``x-portkey-*`` and what it passes on of the
+    provider's, such as rate limits and ids. At most 64, of 1,000 characters each. Left out are cookies and
+    credentials, what only serves the transfer, and names that the request has sent. Empty if no answer came.
+    """
+
+    @override
+    def __repr__(self) -> str:
+        """Return what is known, without the headers."""
+        shown = (name for name, each in self.__dataclass_fields__.items() if each.repr)
+        known = {name: fact for name in shown if (fact := getattr(self, name)) not in (None, {})}
+        return f"{type(self).__name__}({', '.join(f'{name}={fact!r}' for name, fact in known.items())})"
 
 
 def response_metadata(
-    status_code: int,
+    status_code: int | None,
     headers: Mapping[str, str],
     *,
     model: str | None = None,
+    response_id: str | None = None,
     hook_results: Mapping[str, JsonValue] | None = None,
     counts: Counts | None = None,
+    metrics: Metrics | None = None,
     api: str = "chat",
     attempt: int = 1,
 ) -> ResponseMetadata:
-    """Combine an answer's headers, whose names must be in lower case, with values from its body."""
-    counts = counts or Counts()
+    """Combine an answer's headers, as they are shown, with values from its body and the times that it took."""
+    metrics = metrics or {"latencyMs": 0}
     retries = headers.get("x-portkey-retry-attempt-count") or ""
     return ResponseMetadata(
         status_code=status_code,
@@ -73,7 +104,12 @@ def response_metadata(
         hook_results=hook_results or {},
         api=api,
         attempt=attempt,
-        reasoning_tokens=counts.reasoning or None,
-        cost=counts.cost,
-        headers={name: value for name, value in headers.items() if name.startswith("x-portkey-")},
+        usage=counts.to_usage() if counts else None,
+        reasoning_tokens=(counts.reasoning or None) if counts else None,
+        cost=counts.cost if counts else None,
+        response_id=response_id,
+        request_id=find_request_id(headers),
+        latency_ms=metrics["latencyMs"],
+        time_to_first_byte_ms=metrics.get("timeToFirstByteMs"),
+        headers=headers,
     )

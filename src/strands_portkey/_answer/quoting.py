@@ -76,7 +76,10 @@ class Quoter:
 
     def hide_headers(self, headers: Mapping[str, str]) -> dict[str, str]:
         """Return headers without keys in names and values."""
-        shown = [self.hide(value) for value in headers.values()]  # First, since it finds the keys that names may hold.
+        values, names = "\n".join(headers.values()), "\n".join(headers)
+        if self.hide(values) == values and not any(key in names for key in self._lowered):
+            return dict(headers)
+        shown = [self.hide(value) for value in headers.values()]
         return dict(zip(map(self._clear, headers), shown, strict=True))
 
     def hide_within(self, verdicts: Mapping[str, JsonValue]) -> dict[str, JsonValue]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
+from functools import reduce
+from operator import add
 
 from pydantic import JsonValue
 from strands.types.event_loop import StopReason
@@ -23,6 +25,8 @@ class Translator(ABC):
     Attributes:
         judge: Makes the errors.
         model: The model that answered, as the wire names it.
+        response_id: The id of the answer, as the wire has it.
+        earlier: What each request before this one has taken, where several are one turn.
         hook_results: Verdicts of the gateway's guardrails.
         received: Number of messages taken in.
         has_begun: Whether any event has been returned. Until then another request may take the place of this one.
@@ -35,6 +39,8 @@ class Translator(ABC):
         """Begin an answer, whose errors the judge makes."""
         self.judge = judge or Judge()
         self.model: str | None = None
+        self.response_id: str | None = None
+        self.earlier: list[Counts | None] = []
         self.hook_results: dict[str, JsonValue] = {}
         self.received: int = 0
         self.has_begun = False
@@ -45,7 +51,7 @@ class Translator(ABC):
     @property
     @abstractmethod
     def counts(self) -> Counts | None:
-        """Tokens and costs as far as they came, or None."""
+        """Tokens and costs of the request that is read, as far as they came, or None."""
 
     @property
     @abstractmethod
@@ -101,8 +107,8 @@ class Translator(ABC):
     def end(self, stop_reason: StopReason, response: ResponseMetadata | None) -> list[StreamEvent]:
         """Return the last events of an answer that is whole."""
         metadata: MetadataEvent = {"metrics": self.stopwatch.metrics()}
-        if counts := self.counts:
-            metadata["usage"] = counts.to_usage()
+        if counts := [each for each in (*self.earlier, self.counts) if each]:
+            metadata["usage"] = reduce(add, counts).to_usage()
         return self.begin([*self.close(), _message_stop(stop_reason, response), {"metadata": metadata}])
 
     @abstractmethod
@@ -147,6 +153,5 @@ def _message_stop(stop_reason: StopReason, response: ResponseMetadata | None) ->
     """Return the last event of a message, with the gateway's facts where callback handlers can read them."""
     stop: MessageStopEvent = {"stopReason": stop_reason}
     if response is not None:
-        facts = {name: getattr(response, name) for name in ResponseMetadata.__dataclass_fields__}
-        stop["additionalModelResponseFields"] = {"portkey": facts}  # Not copied: verdicts may be large.
+        stop["additionalModelResponseFields"] = {"portkey": {**vars(response)}}  # Not deeper: verdicts may be large.
     return {"messageStop": stop}

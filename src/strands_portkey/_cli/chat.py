@@ -31,7 +31,7 @@ _COMMANDS: Final = {
 }
 _COMMAND: Final = re.compile(r"(/\w*)( .*)?")  # No path, and no pasted block.
 _WAITS: Final = (4, 8, 16)  # Seconds after which a throttled request is sent again; so Strands' strategy begins.
-_WAIT: Final = re.compile(r"\bwait=<([0-9.]+)>")
+_RETRY: Final = re.compile(r"wait=<([\d.]+)>, .*?error=<(.*)> \| (.*)", re.DOTALL)
 
 Outcome = Literal["answered", "failed", "interrupted"]
 
@@ -168,12 +168,12 @@ class _Notices(logging.Handler):
 
     @override
     def emit(self, record: logging.LogRecord) -> None:
-        fields, _, said = record.getMessage().partition(" | ")
-        wait = _WAIT.search(fields)
-        seconds = float(wait[1]) if wait else 0
-        if seconds:
-            self._terminal.aside(f"waiting {seconds:.1f} s, {said}\n")
+        message = record.getMessage()
+        retry = _RETRY.search(message)
+        if retry and float(retry[1]):
+            self._terminal.aside(f"waiting {float(retry[1]):.1f} s, {retry[3]} after: {retry[2]}\n")
         elif self._is_verbose or record.levelno >= logging.WARNING:
+            fields, _, said = message.partition(" | ")
             self._terminal.aside(f"{said or fields}\n")
 
 

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, get_args
+from typing import Any, Final, get_args
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
 from typing_extensions import override
@@ -66,7 +66,7 @@ class Settings:
     key_source: str | None
     secrets: frozenset[str] = field(repr=False)
     warnings: tuple[str, ...]
-    _client_args: Mapping[str, object] = field(repr=False)
+    _client_args: Mapping[str, Any] = field(repr=False)
     _config: PortkeyConfig = field(repr=False)
 
     def model(
@@ -80,7 +80,8 @@ class Settings:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # They are in `warnings` already.
             config: PortkeyConfig = {**self._config, "stream": stream}
-            return PortkeyModel({**self._client_args, **(client_args or {})}, on_response=on_response, **config)
+            given: dict[str, Any] = {**self._client_args, **(client_args or {})}
+            return PortkeyModel(given, on_response=on_response, **config)
 
 
 def add_options(parser: argparse.ArgumentParser, *, for_model: bool = True) -> None:

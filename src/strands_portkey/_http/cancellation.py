@@ -11,7 +11,7 @@ from typing import Final, Literal, TypeVar
 
 from typing_extensions import Self
 
-from strands_portkey._errors import PortkeyTimeoutError
+from strands_portkey._errors import Clock, PortkeyTimeoutError
 from strands_portkey._settings.endpoint import Clocks
 
 T = TypeVar("T")
@@ -26,7 +26,7 @@ _DRAIN: Final = 1.0  # Seconds for the rest of the body, such as guardrail resul
 _cancellations: Final[Callable[[asyncio.Task[object]], int]] = getattr(asyncio.Task, "cancelling", lambda _: 0)
 # The timeouts of each phase, besides `total`. `idle` measures the wait for one piece of the body, `stall` that for one
 # that says something, the others the whole phase.
-_CLOCKS: Final[dict[Phase, tuple[str, ...]]] = {
+_CLOCKS: Final[dict[Phase, tuple[Clock | Literal["drain"], ...]]] = {
     "keys": ("first_byte",),
     "retry": (),
     "connect": ("connect", "first_byte"),
@@ -44,6 +44,10 @@ _LATE: Final[dict[str, str]] = {  # By phase, or by the clock itself.
 
 class RequestCancelledError(Exception):
     """The caller's cancel signal is set. Callers of the package never see it."""
+
+
+class DrainTimeoutError(PortkeyTimeoutError):
+    """The rest of the body did not end in time after ``[DONE]``. Callers of the package never see it."""
 
 
 class Watch:
@@ -142,6 +146,8 @@ class Watch:
                 message = (
                     f"{_LATE.get(clock) or _LATE.get(self._phase, 'the answer took longer than')} {limit:g} s ({clock})"
                 )
+                if clock == "drain":
+                    return DrainTimeoutError(message)
                 return PortkeyTimeoutError(message, clock=clock, seconds=limit)
         return None
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, Protocol, runtime_checkable
 
 import httpx
 
+from strands_portkey._answer.judgement import Judge
 from strands_portkey._errors import PortkeyConfigError, PortkeyConnectionError, PortkeyError
-from strands_portkey._http.cancellation import RequestCancelledError, Watch
+from strands_portkey._http.authentication import send_authenticated
+from strands_portkey._http.cancellation import Phase, RequestCancelledError, Watch
 from strands_portkey._http.connections import Client, Connections, find_proxy_headers
 from strands_portkey._http.failures import is_of_a_hook, to_failure
+from strands_portkey._http.own import GivenClient, MadeClients, PerLoop, to_own
 from strands_portkey._settings.endpoint import Endpoint
 
 AsyncClient = httpx.AsyncClient
@@ -41,6 +44,25 @@ class Request:
     headers: Mapping[str, str]
     may_reuse: bool = True
 
+    @property
+    def method(self) -> str:
+        """Its method in HTTP."""
+        return "GET" if self.body is None else "POST"
+
+
+def _to_clients(http_client: object) -> GivenClient | MadeClients | None:
+    if http_client is None:
+        return None
+    own = to_own("http_client", AsyncClient, http_client)
+    return GivenClient(own) if isinstance(own, AsyncClient) else MadeClients(own)
+
+
+def _to_auth(given: object) -> httpx.Auth | PerLoop[httpx.Auth] | None:
+    if given is None:
+        return None
+    own = to_own("client_args['auth']", httpx.Auth, given)
+    return own if isinstance(own, httpx.Auth) else PerLoop(own)
+
 
 class GatewayClient:
     """Sends requests to one gateway from any event loop or thread.
@@ -51,58 +73,73 @@ class GatewayClient:
     """
 
     def __init__(self, endpoint: Endpoint, http_client: object = None) -> None:
-        """Remember how to connect; nothing is opened yet. A client of the caller's own is used as it is, never closed.
+        """Remember how to connect; nothing is opened yet.
+
+        Args:
+            endpoint: The gateway and how to reach it.
+            http_client: A client of the caller's own, or a function that makes one for each event loop.
 
         Raises:
-            PortkeyConfigError: If `http_client` is something else.
+            PortkeyConfigError: If `http_client` or the endpoint's `auth` is something else.
         """
-        if not isinstance(http_client, AsyncClient | None):
-            raise PortkeyConfigError(f"http_client must be an httpx.AsyncClient; got {type(http_client).__name__}")
         self.endpoint = endpoint
         self.proxy_headers = find_proxy_headers(endpoint.proxy, trust_env=endpoint.trust_env)
-        self._http_client = http_client
         self._connections = Connections(endpoint)
+        self._own = _to_clients(http_client)
+        self._auth = _to_auth(endpoint.auth)
 
     async def aclose(self) -> None:
         """Close the idle connections of the running loop."""
-        await self._connections.aclose()
+        await (self._own or self._connections).aclose()
 
-    async def send(self, request: Request, watch: Watch) -> tuple[httpx.Response, AsyncClient]:
-        """Send a request and return the answer with the client that has it.
+    async def send(self, request: Request, watch: Watch, judge: Judge) -> tuple[httpx.Response, AsyncClient]:
+        """Send a request and return the answer with the client that has it; the judge learns what is added to it.
 
         Raises:
             StaleConnectionError: If a connection that was kept was dead.
             PortkeyConnectionError: If no answer comes.
         """
-        if self._http_client is not None:
-            return await self._send_by(self._http_client, request, watch), self._http_client
-        client, is_kept = await self._connections.take(may_reuse=request.may_reuse)
-        started = watch.now()
+        client, is_kept = await (self._own or self._connections).take(may_reuse=request.may_reuse)
+        connecting = _Connecting(watch)
         try:
-            return await self._send_by(client, request, watch), client
+            response = await self._send_by(client, request, connecting, watch, judge)
         except BaseException as error:
             await self.give_back(client, usable=False)
             # An idle connection that the other side has dropped fails at once, and the request with it unread.
             dropped = isinstance(error.__cause__, (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError))
-            if not (is_kept and dropped and watch.now() - started < _STALE):
+            if not (is_kept and dropped and connecting.requests <= 1 and watch.now() - connecting.sent_at < _STALE):
                 raise
+        else:
+            if not isinstance(client, Client):  # One of the caller's own adds headers.
+                judge.sent(response.request.headers)
+            return response, client
         raise StaleConnectionError("a connection that was kept was dead", retryable=True)
 
     async def give_back(self, client: AsyncClient, *, usable: bool) -> None:
         """End the use of a client: its connection is kept if the answer was read to its end."""
         if isinstance(client, Client):
             await client.home.give_back(client, usable=usable)
+        elif isinstance(self._own, MadeClients):
+            self._own.give_back(client)
 
-    async def _send_by(self, client: AsyncClient, request: Request, watch: Watch) -> httpx.Response:
+    async def _send_by(
+        self, client: AsyncClient, request: Request, connecting: _Connecting, watch: Watch, judge: Judge
+    ) -> httpx.Response:
         if client.is_closed:
             raise PortkeyConfigError("http_client must be an open httpx.AsyncClient; got a closed one")
+        # An auth takes the place of that of the caller's client, as it does in httpx.
+        auth = self._auth.here() if isinstance(self._auth, PerLoop) else self._auth or client.auth
         built: httpx.Request | None = None
-        connecting = _Connecting(watch)
         try:
             built = self._build(client, request, connecting)
-            # A redirect could carry keys to another host.
-            sending = partial(client.send, built, stream=True, follow_redirects=False)
-            return await watch.wait(sending, "connect" if "trace" in built.extensions else "first_byte")
+            phase: Phase = "connect" if "trace" in built.extensions else "first_byte"
+
+            def send(each: httpx.Request) -> Awaitable[httpx.Response]:
+                # A redirect could carry keys to another host.
+                sending = partial(client.send, each, stream=True, auth=None, follow_redirects=False)
+                return watch.wait(sending, phase)
+
+            return await (send(built) if auth is None else send_authenticated(built, auth, send, watch, judge))
         except (PortkeyError, RequestCancelledError):
             raise
         except Exception as error:
@@ -111,8 +148,9 @@ class GatewayClient:
                 return error.response
             if not isinstance(error, httpx.HTTPError) and is_of_a_hook(error):
                 raise
-            sent = request.headers if built is None else built.headers
-            failure = to_failure(error, (sent, *self.proxy_headers), self.endpoint.base_url, built)
+            if built is not None:
+                judge.sent(built.headers)
+            failure = to_failure(error, judge, self.endpoint.base_url, built)
         finally:
             await connecting.close()
         raise failure  # Out here, since the frames of what httpx raised hold keys.
@@ -121,14 +159,14 @@ class GatewayClient:
         """Build a request, whose connecting is followed unless it is for a client of the caller's own."""
         timeout = httpx.Timeout(None)
         extensions: dict[str, object] = {}
-        if client is not self._http_client:
+        if isinstance(client, Client):
             extensions = {"trace": connecting.trace}
         elif client.timeout == _DEFAULT_HTTPX_TIMEOUT:
             timeout = httpx.Timeout(None, connect=self.endpoint.clocks.connect, pool=self.endpoint.clocks.connect)
         else:
             timeout = client.timeout
         built = client.build_request(
-            "GET" if request.body is None else "POST",
+            request.method,
             f"{self.endpoint.base_url}{request.path}",
             content=request.body,
             headers=request.headers,
@@ -152,11 +190,17 @@ class _Connecting:
     """What httpcore says of making a connection.
 
     Its own timeout begins anew with each step and leaves some out, such as what a proxy is to answer.
+
+    Attributes:
+        requests: How many requests have gone out, those for a token included.
+        sent_at: When the last of them did.
     """
 
     def __init__(self, watch: Watch) -> None:
         self._watch = watch
         self._stream: object = None
+        self.requests = 0
+        self.sent_at = watch.now()
 
     async def trace(self, event: str, info: Mapping[str, object]) -> None:
         """End the clock for the connection when the request goes out; CONNECT goes to a proxy, and is part of it."""
@@ -165,6 +209,8 @@ class _Connecting:
         elif event.endswith("send_request_headers.started") and getattr(info["request"], "method", b"") != b"CONNECT":
             self._stream = None
             self._watch.connected()
+            self.requests += 1
+            self.sent_at = self._watch.now()
 
     async def close(self) -> None:
         """Close what did not become a connection: httpcore leaves it open when TLS or a proxy is interrupted."""

@@ -112,12 +112,12 @@ class LoopClients:
 
     Attributes:
         loop: The event loop.
-        busy: Clients that are in use or being closed.
+        busy: Clients that are in use or being closed, and one that a function of the caller's has made.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        self.busy: set[Client] = set()
+        self.busy: set[httpx.AsyncClient] = set()
         self._idle: list[tuple[float, Client]] = []
         self._timer: asyncio.TimerHandle | None = None
         self._closing: set[asyncio.Task[None]] = set()
@@ -155,7 +155,11 @@ class LoopClients:
             if self._timer is None:  # With an empty context, since that of the request may refer to an agent.
                 self._timer = self.loop.call_later(_KEEPALIVE, self._expire, context=Context())
         else:
-            await asyncio.wait(self._start_closing([client]))
+            await self.close(client)
+
+    async def close(self, client: httpx.AsyncClient) -> None:
+        """Close a client, also if the task that waits for it is cancelled."""
+        await asyncio.wait(self._start_closing([client]))
 
     def _expire(self) -> None:
         """Close the clients that have been idle for too long, which are the first of the list."""
@@ -167,7 +171,7 @@ class LoopClients:
             self.loop.call_at(self._idle[0][0] + _KEEPALIVE, self._expire, context=Context()) if self._idle else None
         )
 
-    def _start_closing(self, clients: Collection[Client]) -> list[asyncio.Task[None]]:
+    def _start_closing(self, clients: Collection[httpx.AsyncClient]) -> list[asyncio.Task[None]]:
         """Close clients in separate tasks, which continue if the task that waits for them is cancelled."""
         self.busy.update(clients)  # Until they are closed, since the loop may end before a task starts.
         tasks = [self.loop.create_task(self._close_one(client)) for client in clients]
@@ -176,7 +180,7 @@ class LoopClients:
             task.add_done_callback(self._closing.discard)
         return tasks
 
-    async def _close_one(self, client: Client) -> None:
+    async def _close_one(self, client: httpx.AsyncClient) -> None:
         await client.aclose()
         self.busy.discard(client)
 

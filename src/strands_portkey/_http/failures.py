@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import ssl
-from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from traceback import walk_tb
 from typing import Final
@@ -34,25 +33,21 @@ _TLS_HINTS: Final = (
     ),
 )
 _SPEAKS_TLS: Final = r"without sending a response|illegal status line: bytearray\(b'\\x15"  # 0x15 begins a TLS alert.
+_OTHER_LOOP: Final = re.compile(r"different (event )?loop|Event loop is closed")
 _CONNECT_HINT: Final = (
     "check client_args['base_url'] (or PORTKEY_BASE_URL), that the gateway runs, and the proxy, if one is set"
 )
 
 
-def to_failure(
-    error: Exception, sent: Iterable[Mapping[str, str]], base_url: str, request: httpx.Request | None
-) -> PortkeyError:
+def to_failure(error: Exception, judge: Judge, base_url: str, request: httpx.Request | None) -> PortkeyError:
     """Return the error for an exception that came instead of an answer, without its frames and without keys.
 
     Args:
         error: What httpx, or what it stands on, raised.
-        sent: The headers that were or would have been sent, to the gateway and to proxies.
+        judge: Knows the headers that were or would have been sent, to the gateway and to proxies.
         base_url: The gateway.
         request: The request; None if it could not be built.
     """
-    judge = Judge()
-    for headers in sent:
-        judge.sent(headers)
     error = _innermost(error)
     said = judge.quote(words_of(error), LONGEST_QUOTE)
     if request is None or _is_of_the_request(error):
@@ -62,6 +57,8 @@ def to_failure(
         failure = PortkeyConfigError(f"{PROXY_SETTING} must have a port, a name and a password in range; {said}")
     elif problem := module_problem(error):
         failure = PortkeyConfigError(problem)
+    elif _is_of_another_loop(error):
+        failure = other_loop_error()
     elif isinstance(error, httpx.TimeoutException):
         failure = _timeout_error(error, said, base_url, request.extensions["timeout"]["connect"] or 0)
     else:
@@ -81,7 +78,7 @@ def _timeout_error(error: httpx.TimeoutException, said: str, base_url: str, seco
 
 
 def _connection_error(error: Exception, said: str, base_url: str) -> PortkeyConnectionError:
-    hint, retryable = None, not isinstance(error, RuntimeError)  # Such as one for a client of another loop.
+    hint, retryable = None, not isinstance(error, RuntimeError)  # Such as one of a pool that is misused.
     if isinstance(error, (httpx.ConnectError, httpx.ProxyError, ssl.SSLError)):
         message = f"cannot reach the gateway at {base_url}: {said}"
         hint = next((hint for sign, hint in _TLS_HINTS if re.search(sign, said)), None)
@@ -92,6 +89,39 @@ def _connection_error(error: Exception, said: str, base_url: str) -> PortkeyConn
         if base_url.startswith("http:") and re.search(_SPEAKS_TLS, said):
             hint = "if the gateway speaks TLS, begin client_args['base_url'] with https://"
     return PortkeyConnectionError(message, origin="network", hint=hint, retryable=retryable)
+
+
+def other_loop_error() -> PortkeyConnectionError:
+    """Return the error for a client in an event loop in which its connections do not work."""
+    return PortkeyConnectionError(
+        "http_client must be used in one event loop only, since its connections work in no other; got a second one",
+        hint="give a function that makes a new client, such as http_client=httpx.AsyncClient: it is called per loop",
+    )
+
+
+def to_auth_failure(error: Exception, judge: Judge) -> PortkeyConnectionError:
+    """Return the error for what an ``httpx.Auth`` has raised itself.
+
+    The caller's own exception becomes the cause, with the frames of the caller's code, unless its text holds a key.
+    """
+    said = words_of(error)
+    shown = judge.quote(said, LONGEST_QUOTE)
+    is_passing = isinstance(error, (httpx.TransportError, OSError))
+    failure = PortkeyConnectionError(
+        f"client_args['auth'] failed: {shown}",
+        origin="network" if is_passing else None,
+        hint="give a function that makes it: it is called for each event loop" if _is_of_another_loop(error) else None,
+        retryable=is_passing,
+    )
+    failure.__cause__ = bare(error, shown)
+    if failure.__cause__ is None and judge.hide(said) == said:
+        failure.__cause__ = error
+    return failure
+
+
+def _is_of_another_loop(error: Exception) -> bool:
+    """Whether asyncio complains that something belongs to another event loop, or to one that is closed."""
+    return isinstance(error, RuntimeError) and bool(_OTHER_LOOP.search(str(error)))
 
 
 def _innermost(error: Exception) -> Exception:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import aclosing, suppress
 from typing import Final
 
@@ -13,16 +14,21 @@ from pydantic import JsonValue
 from pydantic_core import from_json
 from typing_extensions import Self
 
+from strands_portkey._answer.counts import Stopwatch
+from strands_portkey._answer.headers import shown_headers
 from strands_portkey._answer.judgement import Judge
 from strands_portkey._answer.quoting import LONGEST_QUOTE
 from strands_portkey._errors import PortkeyAPIError, PortkeyGuardrailError, PortkeyStreamError, PortkeyTimeoutError
-from strands_portkey._http.cancellation import Phase, RequestCancelledError, Watch
+from strands_portkey._http.cancellation import DrainTimeoutError, Phase, RequestCancelledError, Watch
 from strands_portkey._http.client import GatewayClient, Request
-from strands_portkey._http.connections import Client, is_reusable
+from strands_portkey._http.connections import is_reusable
 from strands_portkey._http.decoding import WINDOWS, Inflater
 from strands_portkey._http.failures import bare, words_of
 from strands_portkey._http.sse import EventText, find_events
 from strands_portkey._json import LONG, has_too_many_parts
+from strands_portkey._log import body_sent, headers_received, headers_sent
+
+logger: Final = logging.getLogger(__name__)
 
 _ERROR_BYTES: Final = 2**20  # How much of an error's body is read.
 _OK: Final = range(200, 300)
@@ -36,13 +42,14 @@ class GatewayResponse:
     closing already.
 
     Attributes:
-        status_code: HTTP status.
+        status_code: HTTP status; None where no answer has come.
         headers: Headers, with lower-case names; empty where no answer has come.
         is_stream: Whether the body is a stream of server-sent events.
         is_done: Whether the last message has come; the reader of `messages` sets it. The rest is read for a short time.
         is_whole: Whether the body was read to its end.
         hook_results: Verdicts of guardrails beside an error.
         judge: Makes its errors.
+        stopwatch: Measures the request and its answer, from when it is made.
     """
 
     def __init__(self, client: GatewayClient, request: Request, watch: Watch, judge: Judge | None = None) -> None:
@@ -53,13 +60,16 @@ class GatewayResponse:
         self._client = client
         self._request = request
         self._watch = watch
+        self._sent: Collection[str] = request.headers
         self._limit = client.endpoint.max_event_bytes
         self.is_whole = False
+        self.status_code: int | None = None
         self.headers: dict[str, str] = {}
         self.hook_results: Mapping[str, JsonValue] = {}
         self._pending = 0  # Bytes since the last event.
         self._received = 0
         self.is_done = False
+        self.stopwatch = Stopwatch()
 
     async def __aenter__(self) -> Self:
         """Send the request and wait for the answer, whatever its status.
@@ -68,12 +78,15 @@ class GatewayResponse:
             PortkeyConnectionError: If none comes.
             RequestCancelledError: If the signal is set first.
         """
-        self._response, self._http_client = await self._client.send(self._request, self._watch)
-        if not isinstance(self._http_client, Client):  # One of the caller's own adds headers.
-            self.judge.sent(self._response.request.headers)
-        self.status_code = self._response.status_code
+        if logger.isEnabledFor(logging.DEBUG):
+            self._log_request()
+        self._response, self._http_client = await self._client.send(self._request, self._watch, self.judge)
+        self._sent = frozenset(self._response.request.headers)  # An auth or a caller's client adds some.
+        self.status_code = status_code = self._response.status_code
         self.headers = dict(self._response.headers)
-        self.judge.answered(self.status_code, self.headers)
+        self.judge.answered(status_code, self.headers)
+        if logger.isEnabledFor(logging.DEBUG):
+            self._log_answer()
         is_stream = self.headers.get("content-type", "").lower().startswith("text/event-stream")
         self.is_stream = is_stream and self.status_code in _OK
         return self
@@ -87,6 +100,26 @@ class GatewayResponse:
             usable = self.is_whole and self.status_code in _OK and is_reusable(self._response)
         finally:
             await self._client.give_back(self._http_client, usable=usable)
+
+    def _log_request(self) -> None:
+        request = self._request
+        logger.debug(
+            "method=<%s>, url=<%s>, headers=<%s>, body=<%s> | request",
+            request.method,
+            self.judge.quote(f"{self._client.endpoint.base_url}{request.path}", LONGEST_QUOTE),
+            headers_sent(self.judge, request.headers),
+            body_sent(self.judge, request.body),
+        )
+
+    def _log_answer(self) -> None:
+        """Log the beginning of the answer, and the headers that httpx, or a client of the caller's own, has sent."""
+        ours, sent = self._request.headers, self._response.request.headers
+        logger.debug(
+            "status_code=<%d>, headers=<%s>, added=<%s> | answer",
+            self.status_code,
+            headers_received(self.judge, self.headers),
+            headers_sent(self.judge, {name: text for name, text in sent.items() if ours.get(name) != text}),
+        )
 
     async def messages(self) -> AsyncGenerator[tuple[str | None, str], None]:
         """Yield event and data of each message, up to the end of the body; a JSON answer is one, without an event.
@@ -103,6 +136,7 @@ class GatewayResponse:
         if not self.is_stream:
             yield None, await self._whole(head, pieces)
             return
+        self.stopwatch.first_byte()
         async with aclosing(EventSource(EventText(head, pieces, self.broken)).aiter_sse()) as sses:
             async for sse in sses:
                 self._pending = 0
@@ -120,6 +154,10 @@ class GatewayResponse:
             return b""
         self.is_stream, head = await find_events(pieces, is_named=self.is_stream)
         return head
+
+    def shown_headers(self) -> dict[str, str]:
+        """Return the headers that tell something of the answer, without keys; empty where none has come."""
+        return shown_headers(self.headers, self._sent, self.judge)
 
     async def json(self) -> JsonValue:
         """Return the JSON of an answer that is no completion, None where it is empty.
@@ -186,10 +224,11 @@ class GatewayResponse:
                 yield piece
         except StopAsyncIteration:
             self.is_whole = True
+        except DrainTimeoutError:
+            pass
         except PortkeyTimeoutError as error:
             error.received = self._received
-            if error.clock != "drain":
-                raise
+            raise
         except RequestCancelledError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever httpx and what it stands on raise

@@ -12,10 +12,15 @@ from strands.models.model import CacheConfig
 
 from strands_portkey._errors import PortkeyConfigError
 from strands_portkey._json import is_list, is_mapping
-from strands_portkey._settings.config import Api, ClientArgs, PortkeyConfig
+from strands_portkey._settings.config import Api, PortkeyConfig
+from strands_portkey._settings.endpoint import environment
+from strands_portkey._settings.names import check_places, did_you_mean
 from strands_portkey._settings.secrets import masked, name_of, shown
+from strands_portkey._settings.slips import find_param_slips
 from strands_portkey._settings.upstreams import find_upstreams
+from strands_portkey._settings.words import PARAMS
 
+_KNOWN: Final = frozenset(PortkeyConfig.__annotations__)
 # Arguments of the OpenAI SDK's methods, which do not send them as they are.
 _SDK_PARAMS: Final = frozenset({"extra_body", "extra_headers", "extra_query", "timeout"})
 
@@ -23,23 +28,30 @@ _SDK_PARAMS: Final = frozenset({"extra_body", "extra_headers", "extra_query", "t
 def check_model_config(model_config: Mapping[str, object]) -> None:
     """Check the given keys of a `PortkeyConfig`, and warn about unknown keys."""
     model_config = {name: masked(value) for name, value in model_config.items()}
-    known = PortkeyConfig.__annotations__.keys()
-    if misplaced := sorted(model_config.keys() & ClientArgs.__annotations__.keys()):
-        raise PortkeyConfigError(
-            f"{', '.join(misplaced)} must be given in client_args; got in the model's configuration"
-        )
-    if unknown := model_config.keys() - known:
-        names = ", ".join(map(name_of, sorted(unknown)))
-        message = f"unknown configuration keys {names} are ignored; known are {sorted(known)}"
+    check_places("the model's configuration", model_config, own=_KNOWN)
+    found = [
+        f"unknown configuration key {name_of(name)} is ignored"
+        + (did_you_mean(name, _KNOWN) or f"; known are {sorted(_KNOWN)}")
+        for name in sorted(model_config.keys() - _KNOWN)
+    ]
+    if is_mapping(params := model_config.get("params")):
+        check_places("params", params, own=PARAMS)
+        found += find_param_slips(params)
+    for message in found:
         warnings.warn(message, stacklevel=3)  # The caller of PortkeyModel() or update_config().
     for key, check in _CHECKS.items():
         if key in model_config and (wanted := check(value := model_config[key])):
             raise PortkeyConfigError(f"{key} must be {wanted}; got {shown(value)}")
 
 
+def with_model_id(model_config: Mapping[str, object]) -> dict[str, object]:
+    """Return a configuration with the environment's model if it names none."""
+    return {"model_id": environment("PORTKEY_MODEL") or None, **model_config}
+
+
 def known_config(model_config: Mapping[str, object]) -> dict[str, object]:
     """Return the known keys of a configuration; the others have no effect and may hold a misplaced key."""
-    return {name: value for name, value in model_config.items() if name in PortkeyConfig.__annotations__}
+    return {name: value for name, value in model_config.items() if name in _KNOWN}
 
 
 def _check_params(value: object) -> str | None:
@@ -98,7 +110,10 @@ _CHECKS: Final[Mapping[str, Callable[[object], str | None]]] = {
     "context_window_limit": _wants(
         "a positive number of tokens, or None", lambda value: value is None or (type(value) is int and value > 0)
     ),
-    "model_id": _wants("a model's id, such as 'gpt-4o'", lambda value: isinstance(value, str) and bool(value.strip())),
+    "model_id": _wants(
+        "a model's id, such as 'gpt-4o', if PORTKEY_MODEL holds none",
+        lambda value: isinstance(value, str) and bool(value.strip()),
+    ),
     "native_token_count": _BOOL,
     "on_guardrail": _wants("'stop' or 'raise'", lambda value: value in ("stop", "raise")),
     "params": _check_params,

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from ssl import SSLContext
-from typing import Final, Literal, Protocol, runtime_checkable
+from typing import Any, Final, Literal, Protocol, final, runtime_checkable
 
 from pydantic import ConfigDict, JsonValue, with_config
-from strands.models.model import BaseModelConfig, CacheConfig
+from strands.models.model import CacheConfig
 from typing_extensions import NotRequired, Required, TypedDict
+
+from strands_portkey._settings.providers import ProviderArgs, Text
 
 HOSTED_BASE_URL: Final = "https://api.portkey.ai/v1"
 LOCAL_BASE_URL: Final = "http://localhost:8787/v1"
-
-Text = str | Callable[[], str | Awaitable[str]]
-"""A text, or a sync or async function that returns it, called for each call of the model."""
 
 Headers = Mapping[str, str] | Callable[[], Mapping[str, str] | Awaitable[Mapping[str, str]]]
 """Headers, or a sync or async function that returns them, called for each call of the model."""
@@ -49,22 +48,22 @@ class HttpxTimeout(Protocol):
     """An ``httpx.Timeout``, recognized by its attributes."""
 
     connect: float | None
+    """Limit for connecting."""
     read: float | None
+    """Limit for each wait for a piece of the answer."""
 
 
-class ClientArgs(TypedDict, total=False):
-    """How to connect to the gateway and how it routes requests; every key is optional.
+class HttpxAuth(Protocol):
+    """An ``httpx.Auth``: what signs a request, or fetches a token for it."""
 
-    A key that is not listed here becomes the header ``x-portkey-<key>``, with dashes for underscores: ``aws_region``,
-    ``azure_resource_name``, ``span_id`` and so on. Booleans are sent in lower case, lists and mappings as JSON; None
-    and blank text are left out. In a key, case is ignored, and ``_`` and ``-`` are the same.
-    See https://portkey.ai/docs/api-reference/inference-api/headers.
-    """
+    def async_auth_flow(self, request: Any) -> AsyncGenerator[Any, Any]:  # noqa: ANN401 - httpx's own classes
+        """Yield each request that is to be sent, and take the answer to it."""
+        ...
 
-    base_url: str | None
-    """The gateway's URL, with or without ``/v1``. Default: ``PORTKEY_BASE_URL``; else the hosted gateway if there is an
-    API key; else ``http://localhost:8787/v1``.
-    """
+
+class RoutingArgs(ProviderArgs, total=False):
+    """How the gateway routes and logs a request; part of `ClientArgs` and `CallSettings`. Every key is optional."""
+
     api_key: Text | None
     """Portkey's key. Default: ``PORTKEY_API_KEY``. The open-source gateway needs none. Text, or a sync or async
     function that is called for each call of the model, but not for its retries, and once more after a 401.
@@ -75,9 +74,9 @@ class ClientArgs(TypedDict, total=False):
     """Provider behind the gateway, such as ``openai``; ``@slug`` on hosted and enterprise gateways."""
     virtual_key: str | None
     """A virtual key of a hosted or enterprise gateway."""
-    config: Mapping[str, JsonValue] | str | None
+    config: Mapping[str, object] | str | None
     """Routing: a mapping, its JSON, or the id of a saved config on hosted and enterprise gateways."""
-    metadata: Mapping[str, JsonValue] | str | None
+    metadata: Mapping[str, object] | str | None
     """Metadata for logs and conditional routing; a mapping or its JSON."""
     trace_id: str | None
     """Groups requests in Portkey's logs."""
@@ -95,8 +94,52 @@ class ClientArgs(TypedDict, total=False):
     """Names of headers that are sent without prefix and that the gateway passes on to the provider."""
     sensitive_headers: Sequence[str] | str | None
     """Names of headers that the gateway leaves out of its logs."""
+    span_id: str | None
+    """Id of the request in a trace of Portkey's logs."""
+    span_name: str | None
+    """Name of the request in a trace of Portkey's logs."""
+    parent_span_id: str | None
+    """Id of the span that the request belongs to."""
+    debug: bool
+    """Whether Portkey logs the bodies of request and answer. Default: what the gateway does."""
+    default_input_guardrails: Sequence[object] | str | None
+    """Guardrails for each request: a list or its JSON."""
+    default_output_guardrails: Sequence[object] | str | None
+    """Guardrails for each answer: a list or its JSON."""
     headers: Headers | None
     """Further headers, sent unchanged: a mapping, or a function that returns one. They override settings."""
+    default_headers: Mapping[str, str] | None
+    """The same in the words of the OpenAI SDK, such as ``createHeaders(...)`` of Portkey's SDK. Those that begin with
+    ``x-portkey-`` are settings like those beside them. With a Portkey key among them, `api_key` is the provider's, as
+    the OpenAI SDK sends it.
+    """
+    max_retries: int
+    """How often a request is sent again after a failure that may pass, from 0 to 10. Default 2. Only as long as no
+    content has come: failed connections, 408, 409, 5xx, a stream that fails or ends too early, and a throttle that asks
+    for at most 60 s. What the gateway has retried itself is not sent again.
+    """
+
+
+class ClientArgs(RoutingArgs, total=False):
+    """How to connect to the gateway and how it routes requests; every key is optional.
+
+    The keys of `RoutingArgs` and `ProviderArgs` belong to it. Any other key becomes the header ``x-portkey-<key>``
+    too, with dashes for underscores, and one that is almost a known one warns; type checkers let it pass in a
+    ``dict[str, Any]`` only. Booleans are sent in lower case, lists and mappings as JSON; None and blank text are left
+    out. In a key, case is ignored, and ``_`` and ``-`` are the same.
+    See https://portkey.ai/docs/api-reference/inference-api/headers.
+    """
+
+    base_url: str | None
+    """The gateway's URL, with or without ``/v1``. Default: ``PORTKEY_BASE_URL``; else ``PORTKEY_GATEWAY_URL``; else
+    the hosted gateway if there is an API key; else ``http://localhost:8787/v1``.
+    """
+    auth: HttpxAuth | Callable[[], HttpxAuth] | None
+    """What authenticates each request to the gateway as it is sent, such as with AWS SigV4 or a short-lived token: an
+    ``httpx.Auth``, or a function that makes one, called once for each event loop. It needs a function if it holds locks
+    or a client of asyncio. Each of its steps has the time of ``first_byte``. It sees all headers and the body, may send
+    further requests, and must not replace an `Authorization` that is set: give the provider's key in a `config` then.
+    """
     timeout: float | Timeouts | HttpxTimeout | None
     """The client's timeouts: `Timeouts`, one number of seconds for the first three of these, an ``httpx.Timeout``, or
     None for no limits.
@@ -111,22 +154,13 @@ class ClientArgs(TypedDict, total=False):
     """Whether to read proxy and CA variables of the environment. Default True."""
     http2: bool
     """Whether to use HTTP/2, which needs the package ``h2``. Default False."""
-    max_retries: int
-    """How often a request is sent again after a failure that may pass, from 0 to 10. Default 2. Only as long as no
-    content has come: failed connections, 408, 409, 5xx, a stream that fails or ends too early, and a throttle that asks
-    for at most 60 s. What the gateway has retried itself is not sent again.
-    """
     max_event_bytes: int
     """Limit for one SSE message or one JSON answer. Default 16 MiB."""
 
 
-class PortkeyConfig(BaseModelConfig, total=False):
-    """Configuration of the model and its requests; routing belongs in `ClientArgs`."""
+class RequestConfig(TypedDict, total=False):
+    """What to ask for in a request; part of `PortkeyConfig` and `CallSettings`. Every key is optional."""
 
-    model_id: Required[str]
-    """The model's id, such as ``gpt-4o``; ``@slug/model`` on hosted and enterprise gateways. Required."""
-    context_window_limit: int | None
-    """Size of the model's context window in tokens. Default: the value in Strands' table of models."""
     params: Mapping[str, JsonValue] | None
     """Parameters of the request in the words of chat completions, put into the body unchanged. Not ``messages``,
     ``model``, or ``n`` other than 1. On other protocols they are translated, the protocol's own words pass as they are,
@@ -145,8 +179,8 @@ class PortkeyConfig(BaseModelConfig, total=False):
     """The gateway's protocol that requests are sent with: ``"chat"`` for chat completions, ``"responses"`` for OpenAI's
     Responses, ``"messages"`` for Anthropic's Messages. Default ``"auto"``: chat, save where it is certain who answers
     and chat would refuse or spoil the request. That is Responses for OpenAI's models that take tools only there, unless
-    guardrails are asked for, and Messages for Claude that thinks and has tools. It is decided before anything is sent,
-    never after an error.
+    guardrails are asked for or `custom_host` is neither OpenAI's nor Azure's, and Messages for Claude that thinks and
+    has tools. It is decided before anything is sent, never after an error.
     """
     on_guardrail: Literal["stop", "raise"]
     """How a denial by a guardrail (446) is handled: ``"stop"``, the default, ends the turn with the gateway's message
@@ -158,19 +192,53 @@ class PortkeyConfig(BaseModelConfig, total=False):
     """
     thinking_tags: bool
     """Whether what an answer begins with between ``<think>`` and ``</think>`` is reasoning, not text. Default: True,
-    save for providers whose API has another place for it, such as OpenAI without a `custom_host`, Anthropic and Gemini.
-    """
-    native_token_count: bool
-    """Whether `count_tokens` asks Claude, through the gateway's ``/v1/messages/count_tokens``; Strands asks before
-    every request. Default False: Strands estimates.
+    save for providers whose API has another place for it, such as OpenAI at its own address, Anthropic and Gemini.
     """
     context_overflow_phrases: Sequence[str]
     """Regular expressions that identify a context overflow in an error's message, besides the built-in ones."""
 
 
-class PortkeyConfigUpdate(PortkeyConfig, total=False):
-    """What `PortkeyModel.update_config` takes: the keys of `PortkeyConfig`, each optional."""
+class PortkeyConfig(RequestConfig, total=False):
+    """Configuration of the model and its requests: the keys of `RequestConfig`, and those of the model itself.
 
-    # Not a subtype, since a required key becomes optional. It only types the arguments of `update_config`.
+    Routing belongs in `ClientArgs`.
+    """
+
+    model_id: Required[str]
+    """The model's id, such as ``gpt-4o``; ``@slug/model`` on hosted and enterprise gateways. Default:
+    ``PORTKEY_MODEL``; one of the two is required.
+    """
+    context_window_limit: int | None
+    """Size of the model's context window in tokens. Default: the value in Strands' table of models."""
+    native_token_count: bool
+    """Whether `count_tokens` asks Claude, through the gateway's ``/v1/messages/count_tokens``; Strands asks before
+    every request. Default False: Strands estimates.
+    """
+
+
+class CallSettings(RoutingArgs, RequestConfig, total=False):
+    """Settings for one invocation of an agent: ``invocation_state["portkey"]``.
+
+    Besides `model_id` these are the keys of `RoutingArgs`, `ProviderArgs` and `RequestConfig`. ``metadata`` and
+    ``params`` are merged into the model's; all others replace the model's. What belongs to the connection is fixed for
+    a model.
+    """
+
+    model_id: str
+    """The model's id."""
+
+
+@final
+class UnknownKey:
+    """The type of the value of an unknown setting for type checkers: none fits, save one of type ``Any``.
+
+    So ``{"provder": ...}`` as an argument is an error, and a ``dict[str, Any]`` from elsewhere is not.
+    """
+
+
+class PortkeyConfigUpdate(PortkeyConfig, total=False):
+    """What `PortkeyModel` and its `update_config` take: the keys of `PortkeyConfig`, each optional."""
+
+    # Not a subtype, since a required key becomes optional. It only types arguments.
     model_id: NotRequired[str]  # type: ignore[misc]
     """The model's id."""

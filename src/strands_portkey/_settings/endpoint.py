@@ -26,9 +26,11 @@ from pydantic import (
 from typing_extensions import TypedDict
 
 from strands_portkey._errors import PortkeyConfigError
-from strands_portkey._settings.config import HOSTED_BASE_URL, LOCAL_BASE_URL, HttpxTimeout, PortkeyConfig, Timeouts
-from strands_portkey._settings.names import to_settings
+from strands_portkey._json import is_mapping
+from strands_portkey._settings.config import HOSTED_BASE_URL, LOCAL_BASE_URL, HttpxTimeout, Timeouts
+from strands_portkey._settings.names import CLIENT_ARGS, check_places, did_you_mean, to_settings
 from strands_portkey._settings.secrets import Masked, masked, shown
+from strands_portkey._settings.slips import find_slips
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class Endpoint:
     http2: bool
     max_event_bytes: int
     max_retries: int
+    auth: object = field(default=None, repr=False)
 
 
 # pydantic returns a plain str for a subclass of it.
@@ -75,6 +78,7 @@ class _EndpointArgs(TypedDict, total=False):
     http2: bool
     max_event_bytes: PositiveInt
     max_retries: _Retries
+    auth: object  # Only `_http` knows the classes of httpx, and checks it.
 
 
 ENDPOINT_KEYS: Final = frozenset(_EndpointArgs.__annotations__)
@@ -91,6 +95,7 @@ _WANTED: Final = {
     "max_event_bytes": "a positive number of bytes",
     "max_retries": "a whole number from 0 to 10",
 }
+_CLOCK_NAMES: Final = frozenset(Timeouts.__annotations__)
 _PROXY: Final = re.compile(r"(?i)(https?|socks5h?)://\S+")
 
 
@@ -102,10 +107,9 @@ def split_client_args(client_args: object) -> tuple[Endpoint, dict[str, object]]
     """
     client_args = masked(client_args)
     given = to_settings("client_args", client_args)
-    if misplaced := sorted(given.keys() & PortkeyConfig.__annotations__.keys()):
-        raise PortkeyConfigError(f"client_args must not hold arguments of PortkeyModel; got {misplaced}")
+    check_places("client_args", given, own=CLIENT_ARGS)
     routing = {name: value for name, value in given.items() if name not in ENDPOINT_KEYS}
-    if "api_key" not in routing and (api_key := _environment("PORTKEY_API_KEY")):
+    if "api_key" not in routing and (api_key := environment("PORTKEY_API_KEY")):
         routing["api_key"] = api_key
     args = _endpoint_args({name: value for name, value in given.items() if name in ENDPOINT_KEYS})
     if (proxy := args.get("proxy")) is not None and not _PROXY.fullmatch(proxy):
@@ -113,11 +117,16 @@ def split_client_args(client_args: object) -> tuple[Endpoint, dict[str, object]]
     key = routing.get("api_key")
     has_key = bool(key.strip() if isinstance(key, str) else key)
     base_url = args.get("base_url")
+    found = list(find_slips("client_args", routing, has_key=has_key))
     if base_url is None:
-        base_url = _environment("PORTKEY_BASE_URL") or (HOSTED_BASE_URL if has_key else LOCAL_BASE_URL)
+        urls = [url for name in ("PORTKEY_BASE_URL", "PORTKEY_GATEWAY_URL") if (url := environment(name))]
+        if len({to_base_url(url) for url in urls}) > 1:
+            found.append("PORTKEY_BASE_URL and PORTKEY_GATEWAY_URL differ; PORTKEY_BASE_URL is used")
+        base_url = next(iter(urls), HOSTED_BASE_URL if has_key else LOCAL_BASE_URL)
     base_url = to_base_url(base_url)
     if _is_public_plain_http(base_url):
-        message = f"{base_url} is plain http: keys and prompts are sent unencrypted; use https"
+        found.append(f"{base_url} is plain http: keys and prompts are sent unencrypted; use https")
+    for message in found:
         warnings.warn(message, stacklevel=3)  # The caller of PortkeyModel().
     endpoint = Endpoint(
         base_url=base_url,
@@ -129,6 +138,7 @@ def split_client_args(client_args: object) -> tuple[Endpoint, dict[str, object]]
         http2=args.get("http2", False),
         max_event_bytes=args.get("max_event_bytes", 16 * 2**20),
         max_retries=args.get("max_retries", 2),
+        auth=args.get("auth"),
     )
     return endpoint, routing
 
@@ -196,10 +206,15 @@ def _endpoint_args(given: Mapping[str, object]) -> _EndpointArgs:
     except ValidationError as error:
         name = str(error.errors(include_url=False, include_input=False)[0]["loc"][0])
     # Raised outside the handler, since pydantic's exception quotes names.
-    raise PortkeyConfigError(f"client_args[{name!r}] must be {_WANTED[name]}; got {shown(given[name])}")
+    value = given[name]
+    keys = value if name == "timeout" and is_mapping(value) else ()
+    questions = [did_you_mean(key, _CLOCK_NAMES) for key in keys if isinstance(key, str) and key not in _CLOCK_NAMES]
+    question = next(filter(None, questions), "")
+    raise PortkeyConfigError(f"client_args[{name!r}] must be {_WANTED[name]}; got {shown(value)}{question}")
 
 
-def _environment(name: str) -> str:
+def environment(name: str) -> str:
+    """Return a variable of the environment; an empty text if it is not set or blank."""
     return Masked(os.environ.get(name, "").strip())
 
 

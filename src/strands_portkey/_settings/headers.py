@@ -52,7 +52,8 @@ _SECRET_NAME: Final = re.compile(r"(?i)auth|key|secret|token|pass|pwd|cookie|cre
 _PLAIN_NAME: Final = re.compile(r"(?i)auth[-_](mode|type)$|^author$|^tokenizer$|^prompt[-_]cache[-_]key$")
 _QUERY: Final = re.compile(r"[?&;]([^=&;#]*)=([^&;#]*)")
 _SIGNATURES: Final = ("sig", "signature", "code")  # In URLs of Azure Storage and Azure Functions.
-_SCHEMES: Final = ("bearer", "basic", "token")
+_SCHEMES: Final = ("bearer", "basic", "digest", "token", "aws4-hmac-sha256")
+_SIGNED_NAMES: Final = re.compile(r"SignedHeaders=[^\s,]*")  # Of AWS SigV4: words of which messages are made.
 _PERCENT: Final = re.compile("%[0-9A-F]{2}")
 _UNICODE: Final = (r"\u%04X", r"\u%04x")  # Escapes of .NET; and of Go and Java.
 _PUNCTUATION: Final = re.compile("[+&<>'=]")
@@ -147,7 +148,7 @@ def _rewritten(secret: str, form: str) -> str:
 def _secret_parts(text: str) -> Iterator[str]:
     """Yield a secret and the parts of it that may be quoted alone: the key after a scheme, cookies, a password."""
     yield text
-    words = [word for word in re.split(r"[\s;,]+", text) if word.lower() not in _SCHEMES]
+    words = [word for word in re.split(r"[\s;,]+", _SIGNED_NAMES.sub("", text)) if word.lower() not in _SCHEMES]
     for word in words:
         value = word.partition("=")[2]
         bare = unquote(value).strip("\"'")

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Final, cast
-
-from pydantic_core import from_json
 
 from strands_portkey._errors import PortkeyConfigError
 from strands_portkey._json import is_mapping
 from strands_portkey._settings.checks import check_model_config
 from strands_portkey._settings.config import PortkeyConfig
 from strands_portkey._settings.endpoint import ENDPOINT_KEYS, to_max_retries
-from strands_portkey._settings.names import to_settings
+from strands_portkey._settings.names import CLIENT_ARGS, check_places, to_settings
 from strands_portkey._settings.secrets import masked
+from strands_portkey._settings.slips import find_slips, to_object
 
+_WHERE: Final = "invocation_state['portkey']"
 _OF_MODEL: Final = frozenset({"context_window_limit", "native_token_count"})  # Strands reads these outside of calls.
 
 
@@ -35,14 +36,17 @@ def for_call(
     given = masked((invocation_state or {}).get("portkey"))
     if given is None:
         return routing, config, max_retries
-    settings = to_settings("invocation_state['portkey']", given)
+    settings = to_settings(_WHERE, given)
     if "max_retries" in settings:
-        max_retries = to_max_retries("invocation_state['portkey']['max_retries']", settings.pop("max_retries"))
+        max_retries = to_max_retries(f"{_WHERE}['max_retries']", settings.pop("max_retries"))
     if fixed := sorted(settings.keys() & (ENDPOINT_KEYS | _OF_MODEL)):
-        message = f"invocation_state['portkey'] must not hold settings that are fixed for a model; got {fixed}"
+        message = f"{_WHERE} must not hold settings that are fixed for a model; got {fixed}"
         raise PortkeyConfigError(message, hint="create another model for them")
+    check_places(_WHERE, settings, own=CLIENT_ARGS | PortkeyConfig.__annotations__.keys())
     changes = {name: settings.pop(name) for name in PortkeyConfig.__annotations__ if name in settings}
     check_model_config(changes)
+    for message in find_slips(_WHERE, settings, has_key=bool({**routing, **settings}.get("api_key"))):
+        warnings.warn(message, stacklevel=2)
     if is_mapping(params := changes.pop("params", None)):
         changes["params"] = dict(config.get("params") or {}) | dict(params)
     if "metadata" in settings:
@@ -52,16 +56,11 @@ def for_call(
 
 def _merged_metadata(known: object, latest: object) -> object:
     """Return the latest metadata merged into the known; the latest alone, to be checked later, if one is no object."""
-    objects = [_to_object(metadata) for metadata in (known, latest)]
+    objects = [_to_metadata(known), _to_metadata(latest)]
     if all(is_mapping(metadata) for metadata in objects):
         return {name: value for metadata in objects if is_mapping(metadata) for name, value in metadata.items()}
     return latest
 
 
-def _to_object(metadata: object) -> object:
-    if metadata is None:
-        return {}
-    try:
-        return masked(from_json(metadata)) if isinstance(metadata, str) else metadata
-    except ValueError:
-        return metadata
+def _to_metadata(value: object) -> object:
+    return {} if value is None else masked(to_object(value))

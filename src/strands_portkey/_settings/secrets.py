@@ -14,8 +14,11 @@ from strands_portkey._json import is_list, is_mapping, is_set
 _PROVIDER_KEY: Final = re.compile(
     r"(?:sk-|sk_|gsk_|AIza|xai-|hf_|r8_|nvapi-|pplx-|AKIA|ASIA|fw_|csk-|tgp_|ya29\.)[A-Za-z0-9_-]{8,}"
 )
-_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,39}")
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,39}")
 _RANDOM: Final = re.compile(r"(?=[^0-9]*[0-9])[A-Za-z0-9_-]{20,}")  # Long, and with digits: not a word of a language.
+
+# A provider's key, or a long word with digits, as ids and keys are but no words of a language.
+_LIKELY_KEY: Final = re.compile(rf"\b(?:{_PROVIDER_KEY.pattern}|(?=[A-Za-z]*[0-9])[A-Za-z0-9]{{20,}})")
 
 
 class Masked(str):
@@ -57,7 +60,7 @@ def _masked(value: object) -> object:
         return Masked(value)
     if is_mapping(value):
         return {
-            Masked(name) if isinstance(name, str) and not _is_name(name) else name: _masked(part)
+            Masked(name) if isinstance(name, str) and not is_name(name) else name: _masked(part)
             for name, part in value.items()
         }
     if is_list(value):
@@ -68,6 +71,11 @@ def _masked(value: object) -> object:
     if isinstance(value, (bytes, bytearray)):
         return type(value)()  # No setting takes bytes, and an error shows only their type.
     return value
+
+
+def without_likely_keys(text: str) -> str:
+    """Return a text without what looks like a key, for places where none should be."""
+    return _LIKELY_KEY.sub("***", text)
 
 
 def is_provider_key(text: str) -> bool:
@@ -89,10 +97,10 @@ def name_of(name: object) -> str:
     """Return a name for an error message, or a description without its text if it may be a key."""
     if not isinstance(name, str):
         return f"one of type {type_of(name)}"
-    return repr(str.__str__(name)) if _is_name(name) else f"one of {len(name)} characters"
+    return repr(str.__str__(name)) if is_name(name) else f"one of {len(name)} characters"
 
 
-def _is_name(text: str) -> bool:
+def is_name(text: str) -> bool:
     """Whether a text looks like a name and not like a key."""
     return bool(_NAME.fullmatch(text)) and not is_provider_key(text) and not _RANDOM.fullmatch(text)
 

@@ -67,6 +67,7 @@ class _Target(TypedDict, total=False):
 
     provider: str | None
     virtual_key: str | None
+    custom_host: str | None
     override_params: _Override | None
     targets: list[_Target] | None
 
@@ -77,7 +78,15 @@ _HOOKS: Final = re.compile(r"(?i)(?:guardrails|mutators|request[-_]?hooks)$")
 _HOOKS_IN_JSON: Final = re.compile(
     r'(?i)(?:guardrails|mutators|request_?hooks)"\s*:\s*(?!\s|\[\s*\]|\{\s*\}|""|null|false)'
 )
-_LITERAL: Final = {f"x-portkey-{name.replace('_', '-')}": name for name in ("provider", "config", "virtual_key")}
+_LITERAL: Final = {
+    f"x-portkey-{name.replace('_', '-')}": name for name in ("provider", "config", "custom_host", "virtual_key")
+}
+# Where OpenAI's models are served by OpenAI or by Azure.
+_OPENAI_HOST: Final = re.compile(
+    r"(?i)https?://(?:[a-z0-9-]+\.)*"
+    r"(?:openai\.com|(?:openai|cognitiveservices|services\.ai)\.azure\.(?:com|us|cn)|azure-api\.(?:net|us|cn))"
+    r"(?:[:/?#]|$)"
+)
 
 Route = tuple[str | None, ...]
 """What decides who answers: the model's id, and the settings for config, virtual key and provider."""
@@ -179,8 +188,27 @@ def may_have_thinking_tags(upstreams: Collection[str], routing: Mapping[str, obj
         upstreams: The gateway's names of those who may answer.
         routing: The settings that become headers.
     """
-    is_copy = "openai" in upstreams and bool(routing.get("custom_host"))
-    return is_copy or not _WITH_REASONING.issuperset(upstreams)
+    return may_be_copy(upstreams, routing) or not _WITH_REASONING.issuperset(upstreams)
+
+
+def may_be_copy(upstreams: Collection[str], routing: Mapping[str, object]) -> bool:
+    """Whether a server may answer that copies OpenAI, which goes by that name and has an address of its own.
+
+    Args:
+        upstreams: The gateway's names of those who may answer.
+        routing: The settings that become headers.
+    """
+    settings = _with_literal(routing)
+    hosts = [settings.get("custom_host") or ""]
+    if not hosts[0]:  # It takes precedence over those of the config.
+        hosts += _hosts(_to_config(settings.get("config")))
+    return "openai" in upstreams and any(host and not _OPENAI_HOST.match(str(host)) for host in hosts)
+
+
+def _hosts(config: _Target) -> Iterator[str]:
+    yield config.get("custom_host") or ""
+    for target in config.get("targets") or ():
+        yield from _hosts(target)
 
 
 def to_route(routing: Mapping[str, object], model_id: str) -> Route:

@@ -11,7 +11,7 @@ from strands_portkey._json import is_mapping
 from strands_portkey._request.question import Question
 from strands_portkey._settings.config import Api
 from strands_portkey._settings.openai_models import is_responses_only, refuses_tools_on_chat
-from strands_portkey._settings.upstreams import UNKNOWN, asks_for_guardrails, overridden_params
+from strands_portkey._settings.upstreams import UNKNOWN, asks_for_guardrails, may_be_copy, overridden_params
 from strands_portkey._wires.chat import CHAT
 from strands_portkey._wires.messages import MESSAGES
 from strands_portkey._wires.messages.params import without_counterpart
@@ -50,6 +50,7 @@ def choose_wire(
     if api == "auto":
         if (
             names <= _NATIVE["responses"]
+            and not may_be_copy(names, routing)  # Copies have chat completions, and rarely more.
             and _needs_responses(question, targets)
             and _can_be_response(question, routing)
         ):

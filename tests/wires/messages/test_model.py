@@ -36,7 +36,9 @@ class City(BaseModel):
 
 def make_model(server: Upstream, client_args: dict[str, Any] | None = None, **config: Any) -> PortkeyModel:
     return PortkeyModel(
-        {"base_url": server.base_url, "provider": "anthropic", "Authorization": "k", **(client_args or {})},
+        dict[str, Any](
+            {"base_url": server.base_url, "provider": "anthropic", "Authorization": "k", **(client_args or {})}
+        ),
         **{"model_id": "claude-sonnet-5", "api": "messages", **config},
     )
 
@@ -119,7 +121,8 @@ async def test_a_paused_turn_goes_on_in_the_same_message(server: Upstream, *, st
     assert last_message(server) == {"role": "assistant", "content": blocks}
     assert (stop_reason, message["content"]) == ("end_turn", [{"text": "I look."}, {"text": "Done."}])
     assert usage["totalTokens"] == 30
-    assert [each.attempt for each in reported] == [1, 2]
+    one = {"inputTokens": 10, "outputTokens": 5, "totalTokens": 15}  # Of each request on its own.
+    assert [(each.attempt, each.usage, each.response_id) for each in reported] == [(1, one, "msg_1"), (2, one, "msg_1")]
 
 
 async def test_a_turn_that_pauses_twice_is_sent_back_as_one_message(server: Upstream) -> None:

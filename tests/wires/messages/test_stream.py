@@ -291,6 +291,11 @@ def test_thoughts_and_calls_keep_their_order():
             id="citations, redacted thinking, a tool of the server",
         ),
         pytest.param([{"type": "text", "text": "so", "citations": None}], [START, delta(text="so"), STOP], id="null"),
+        pytest.param(
+            [None, {"type": "text", "text": "so", "citations": [None, PAGE]}, None],
+            [START, delta(text="so"), delta(citation=CITED), STOP],
+            id="blocks and citations that are null",
+        ),
     ],
 )
 def test_a_json_answer_becomes_the_same_blocks(content, found):
@@ -428,8 +433,6 @@ def test_a_paused_turn_is_sent_back_as_it_came_and_goes_on():
     ]
     assert not translator.is_finished
     assert not translator.is_done
-    assert translator.counts
-    assert translator.counts.total == 11
     found, stop_reason = translate(
         event("message_start", message={"usage": {"input_tokens": 30}}),
         *text("Done."),
@@ -438,7 +441,10 @@ def test_a_paused_turn_is_sent_back_as_it_came_and_goes_on():
     )
     assert found[-4:] == [STOP, START, delta(text="Done."), STOP]
     assert stop_reason == "end_turn"
-    assert translator.counts.total == 45
+    assert translator.counts
+    assert translator.counts.total == 34
+    *_, last = translator.finish()
+    assert last["metadata"]["usage"] == {"inputTokens": 40, "outputTokens": 5, "totalTokens": 45}
 
 
 class _Continued:

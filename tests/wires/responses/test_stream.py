@@ -169,8 +169,33 @@ def test_text_comes_as_it_is_written():
         ),
         pytest.param(
             [done(0, **message("a")), wrote(0, "b")],
+            [START, delta(text="a"), STOP],
+            id="a piece after the whole, which is the truth",
+        ),
+        pytest.param(
+            [added(0, **message()), wrote(0, "a"), done(0, **message("a")), wrote(0, "b"), done(1, **message("c"))],
+            [START, delta(text="a"), STOP, START, delta(text="c"), STOP],
+            id="a piece after the whole, and another message",
+        ),
+        pytest.param(
+            [done(0, **message("a")), added(0, **message()), wrote(0, "b"), done(0, **message("bc"))],
+            [START, delta(text="a"), STOP, START, delta(text="b"), delta(text="c"), STOP],
+            id="another message under the same number",
+        ),
+        pytest.param(
+            [done(0, **message("a")), wrote(0, "b"), done(0, **message("bc"))],
+            [START, delta(text="a"), STOP, START, delta(text="bc"), STOP],
+            id="another message under the same number, not announced",
+        ),
+        pytest.param(
+            [done(None, **message("a")), wrote(None, "b")],
             [START, delta(text="a"), STOP, START, delta(text="b"), STOP],
-            id="a piece after the end",
+            id="another message without a number",
+        ),
+        pytest.param(
+            [done(0, **{**message("a"), "content": [None, *message("b")["content"]]})],
+            [START, delta(text="b"), STOP],
+            id="a part that is null",
         ),
         pytest.param(
             [added(0, type="web_search_call", id="ws_1"), done(0, type="web_search_call"), done(1, **message("a"))],
@@ -248,8 +273,6 @@ def annotated(index, annotation):
             delta(citation={"location": {"web": {"url": "https://x.test/a", "domain": "x.test"}}}),
         ),
         ({"type": "file_citation", "filename": "f.txt", "file_id": "f"}, delta(citation={"title": "f.txt"})),
-        ({"type": "file_path", "file_id": "f"}, delta(citation={})),
-        ({**URL, "url": 5, "title": 6}, delta(citation={})),
     ],
 )
 def test_an_annotation_is_a_citation_in_the_block_of_its_text(annotation, citation):
@@ -265,8 +288,17 @@ def test_annotations_that_come_only_with_the_whole_are_added_once():
     assert content == [START, delta(text="a"), WEB, WEB, STOP]
 
 
-@pytest.mark.parametrize("annotation", [None, "text", 5, []])
-def test_an_annotation_that_is_none_is_ignored(annotation):
+@pytest.mark.parametrize(
+    "annotation",
+    [
+        *(None, "text", 5, [], {}),
+        {"type": "file_path", "file_id": "f"},
+        {**URL, "url": 5, "title": 6},
+        {"type": "url_citation", "url": None, "title": None, "filename": None},
+    ],
+    ids=str,
+)
+def test_an_annotation_that_names_no_source_is_ignored(annotation):
     content, _ = read(added(0, **message()), wrote(0, "a"), annotated(0, annotation), annotated(9, URL), ended())
 
     assert content == [START, delta(text="a"), STOP]
@@ -340,6 +372,16 @@ def test_annotations_that_are_no_list_are_ignored():
         ),
         pytest.param([added(0, **reasoning()), thought(0, ""), done(0, **reasoning())], [], id="nothing"),
         pytest.param([added(0, **reasoning()), thought(0, "One.")], [START, think("One."), STOP], id="never ended"),
+        pytest.param(
+            [done(0, **reasoning("One.")), thought(0, "Two."), reasoned(0, "Raw.")],
+            [START, think("One."), STOP],
+            id="pieces after the whole, which is the truth",
+        ),
+        pytest.param(
+            [done(0, type="reasoning", summary=[None], content=[None, {"text": "Raw."}])],
+            [START, think("Raw."), STOP],
+            id="parts that are null",
+        ),
         pytest.param(
             [
                 done(0, **reasoning(item_id="tco_1", encrypted="gA")),
@@ -503,6 +545,44 @@ def test_the_fragments_of_parallel_calls_are_told_apart():
     )
 
 
+@pytest.mark.parametrize("item_id", ["fc_1", None])
+def test_parallel_calls_with_the_same_id_of_their_items_are_told_apart_by_their_numbers(item_id):
+    content, stop = read(
+        added(0, **call("call_1", "sum", item_id=item_id)),
+        argued(0, '{"a":', item_id),
+        added(1, **call("call_2", "add", item_id=item_id)),
+        argued(1, '{"b":', item_id),
+        argued(0, "1}", item_id),
+        argued(1, "2}", item_id),
+        done(0, **call("call_1", "sum", '{"a":1}', item_id)),
+        done(1, **call("call_2", "add", '{"b":2}', item_id)),
+        added(2, **call("call_3", "mul", item_id=item_id)),
+        argued(2, "{}", item_id),
+        ended(),
+    )
+
+    assert (content, stop) == (
+        [
+            *(use("call_1", "sum"), put('{"a":'), put("1}"), STOP),
+            *(use("call_2", "add"), put('{"b":'), put("2}"), STOP),
+            *(use("call_3", "mul"), put("{}"), STOP),
+        ],
+        "tool_use",
+    )
+
+
+def test_calls_under_the_same_number_are_told_apart_by_the_ids_of_their_items():
+    content, _ = read(
+        added(0, **call("call_1", "sum", item_id="fc_1")),
+        added(0, **call("call_2", "add", item_id="fc_2")),
+        argued(0, '{"a":1}', "fc_1"),
+        argued(0, '{"b":2}', "fc_2"),
+        ended(),
+    )
+
+    assert content == [use("call_1", "sum"), put('{"a":1}'), STOP, use("call_2", "add"), put('{"b":2}'), STOP]
+
+
 def test_a_call_ends_as_soon_as_its_item_does():
     translator = ResponsesTranslator()
     feed(translator, added(0, **call()))
@@ -618,7 +698,7 @@ def test_the_end_starts_the_drain():
 
 
 def test_the_items_of_the_last_event_are_taken_where_none_came_before():
-    output = [reasoning("Hm.", encrypted="gA"), message("Hi"), call(arguments="{}")]
+    output = [reasoning("Hm.", encrypted="gA"), None, message("Hi"), call(arguments="{}")]
 
     assert read(ended(output=output)) == (
         [

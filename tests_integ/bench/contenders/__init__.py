@@ -11,3 +11,13 @@ NAMES: Final = {
     "litellm": "LiteLLMModel",
     "floor": "floor",
 }
+"""Those that speak chat completions, by module, with their titles."""
+NAMES_OF_WIRES: Final = {
+    "Responses": {
+        "portkey_responses": "PortkeyModel",
+        "openai_responses": "OpenAIResponsesModel",
+        "floor_responses": "floor",
+    },
+    "Messages": {"portkey_messages": "PortkeyModel", "anthropic": "AnthropicModel", "floor_messages": "floor"},
+}
+"""The same for the other wires."""

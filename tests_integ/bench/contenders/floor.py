@@ -31,9 +31,9 @@ def tls() -> ssl.SSLContext:
 class Floor:
     """Yields the chunks of an answer as json reads them."""
 
-    def __init__(self, base_url: str) -> None:
+    def __init__(self, base_url: str, path: str = "/chat/completions") -> None:
         """Remember where to ask."""
-        self._url = f"{base_url}/chat/completions"
+        self._url = f"{base_url}{path}"
         self._client: httpx.AsyncClient | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 

@@ -1,7 +1,7 @@
 """Table of the differences between upstreams that the gateway does not translate.
 
 The gateway has one protocol for its clients, but translates it differently for each provider: the same document may
-be sent, dropped, or make the request fail. Each dialect is one row; `README.md` shows the same table.
+be sent, dropped, or make the request fail. Each dialect is one row; `.github/docs/dialects.md` shows the same table.
 """
 
 from __future__ import annotations

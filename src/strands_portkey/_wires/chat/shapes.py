@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import reduce
 from operator import getitem
 from typing import Annotated, Final, TypeAlias, TypeVar
@@ -153,6 +154,15 @@ _CODES_OF_SUCCESS: Final = (0, "0", 200, "200")
 _ERROR_CHUNK_BYTES: Final = 65_536  # Length of the part of a chunk that is searched for an error.
 
 
+class Identity(TypedDict, total=False):
+    """What all chunks of an answer have in common, so that it is read from one of them."""
+
+    id: str | None
+
+
+_READ_IDENTITY: Final = TypeAdapter(Identity).validator.validate_json
+
+
 class UnreadableChunkError(ValueError):
     """Data that is not a valid chunk.
 
@@ -184,6 +194,14 @@ def parse_chunk(data: str | bytes, repairs: int = _REPAIRS) -> ChatCompletionChu
     # Raised outside the handler, since pydantic's exception quotes the data.
     where = ".".join(map(str, problems[0]["loc"])) or "the chunk"
     raise UnreadableChunkError(f"{where}: {problems[0]['msg']}")
+
+
+def read_id(data: str) -> str | None:
+    """Return the id of the answer that a chunk belongs to, None where it has none."""
+    with suppress(ValidationError):
+        identity: Identity = _READ_IDENTITY(data)
+        return identity.get("id")
+    return None
 
 
 def _with_error(chunk: ChatCompletionChunk, data: str | bytes) -> ChatCompletionChunk:

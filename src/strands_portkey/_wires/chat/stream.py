@@ -38,6 +38,7 @@ from strands_portkey._wires.chat.shapes import (
     ToolCallDelta,
     UnreadableChunkError,
     parse_chunk,
+    read_id,
 )
 from strands_portkey._wires.chat.sources import find_sources
 from strands_portkey._wires.chat.stop_reasons import gravity, to_stop_reason
@@ -103,7 +104,7 @@ class ChatTranslator(Translator):
         if hook_results := chunk.get("hook_results"):
             self.hook_results.update(hook_results)
         if choices := chunk.get("choices"):
-            self.model = self.model or chunk.get("model")
+            self.model = self.model or self._introduced(chunk, data)
             for choice in choices:
                 if choice.get("index") != self._choice and not self._counts(choice, chunk.get("provider")):
                     continue
@@ -112,6 +113,12 @@ class ChatTranslator(Translator):
         if not events or self._finish_reason is not None:  # Sources come beside nothing else, or at the end.
             self._sources |= find_sources(data)
         return events if self.has_begun else self.begin(events)
+
+    def _introduced(self, chunk: ChatCompletionChunk, data: str) -> str | None:
+        """Return who answers, if that is said, and keep the id of the first chunk."""
+        if self.response_id is None:
+            self.response_id = read_id(data) or ""
+        return chunk.get("model")
 
     def read(self, event: str | None, data: str) -> ChatCompletionChunk | None:
         """Return the chunk that a message is, or None for the last message.

@@ -49,6 +49,7 @@ class End(Delta, total=False):
 class Start(TypedDict, total=False):
     """The message as it begins, before its content."""
 
+    id: JsonValue
     model: JsonValue
     usage: JsonValue
 
@@ -65,7 +66,8 @@ class Event(TypedDict, total=False):
     error: JsonValue
     hook_results: JsonValue
     # Of a whole message. The gateway makes a bare text of a block that a guardrail has rewritten.
-    content: Annotated[list[Body | str], Field(fail_fast=True, max_length=10_000)] | None
+    content: Annotated[list[Body | str | None], Field(fail_fast=True, max_length=10_000)] | None
+    id: JsonValue
     model: JsonValue
     stop_reason: str | None
     stop_details: JsonValue
@@ -97,7 +99,7 @@ class Block(TypedDict, total=False):
     id: str | None
     name: str | None
     input: JsonValue
-    citations: Annotated[list[Body], Field(fail_fast=True, max_length=10_000)] | None
+    citations: Annotated[list[Body | None], Field(fail_fast=True, max_length=10_000)] | None
 
 
 # The input of a tool comes as `partial_json`, or whole as `input`.

@@ -108,7 +108,6 @@ class MessagesTranslator(Translator):
         self._blocks: dict[int | None, _Said] = {}  # Of this message.
         self._calls: list[ToolCall] = []
         self._usage: Usage = {}
-        self._before = Counts()  # What the messages of before took.
         self._stop_reason: str | None = None
         self._unshown = 0  # Begins of blocks, and what came of those that Strands has no place for.
 
@@ -117,18 +116,18 @@ class MessagesTranslator(Translator):
     def counts(self) -> Counts | None:
         usage = self._usage
         if not usage:
-            return self._before if self._before.total else None
+            return None
         read, written = usage.get("cache_read_input_tokens") or 0, usage.get("cache_creation_input_tokens") or 0
-        before, details = self._before, usage.get("output_tokens_details") or {}
-        taken = before.input + read + written + (usage.get("input_tokens") or 0)
-        output = before.output + (usage.get("output_tokens") or 0)
+        details = usage.get("output_tokens_details") or {}
+        taken = read + written + (usage.get("input_tokens") or 0)
+        output = usage.get("output_tokens") or 0
         return Counts(
             input=taken,
             output=output,
             total=taken + output,
-            cache_read=before.cache_read + read,
-            cache_write=before.cache_write + written,
-            reasoning=before.reasoning + (details.get("thinking_tokens") or 0),
+            cache_read=read,
+            cache_write=written,
+            reasoning=details.get("thinking_tokens") or 0,
         )
 
     @property
@@ -182,7 +181,7 @@ class MessagesTranslator(Translator):
         said: list[JsonValue] = [each for each in wholes if each.get("type") != "text" or str(each["text"]).strip()]
         if said:
             self._queue.close()
-            self._before = self.counts or Counts()
+            self.earlier.append(self.counts)
             self._usage = {}
             self._blocks = {}
             self._stop_reason = None
@@ -231,7 +230,7 @@ class MessagesTranslator(Translator):
         elif kind == "message_start":
             self._start(event.get("message") or {})
         elif kind == "message_delta":
-            self._count(None, event.get("usage"))
+            self._count(event.get("usage"))
             self._stop((delta or {}).get("stop_reason"), (delta or {}).get("stop_details"))
         elif kind == "message_stop":
             self.is_done = True
@@ -244,16 +243,18 @@ class MessagesTranslator(Translator):
         if not self.has_begun:
             self._queue, self._blocks, self._calls = BlockQueue(), {}, []
             self._usage, self._stop_reason = {}, None
-        self._count(message.get("model"), message.get("usage"))
+        self._introduce(message)
 
     def _take_whole(self, message: Event, data: str) -> PortkeyError | None:
         content = message.get("content")
         if content is None and not message.get("stop_reason"):
             return self.judge.answer_error(data)
         for index, block in enumerate(content or ()):
+            if block is None:
+                continue
             self._begin(index, {"type": "text", "text": block} if isinstance(block, str) else block)
             self._end(index)
-        self._count(message.get("model"), message.get("usage"))
+        self._introduce(message)
         self._stop(message.get("stop_reason"), message.get("stop_details"))
         return None
 
@@ -317,8 +318,8 @@ class MessagesTranslator(Translator):
             block.citations.append(citation)
             self._cite(index, citation)
 
-    def _cite(self, index: int | None, citation: Body) -> None:
-        if source := to_citation(read_citation(citation)):
+    def _cite(self, index: int | None, citation: Body | None) -> None:
+        if source := to_citation(read_citation(citation or {})):
             self._queue.citation(index, source)
 
     def _end(self, index: int | None) -> None:
@@ -331,10 +332,17 @@ class MessagesTranslator(Translator):
                 self._queue.tool_input(block.call, block.pieces[0])
             self._queue.end(block.call)
 
-    def _count(self, model: JsonValue, usage: JsonValue) -> None:
-        """Keep who answers, and the counts that came last: they are of the whole message so far."""
+    def _introduce(self, message: Start | Event) -> None:
+        """Keep who answers, and under which id."""
+        model, response_id = message.get("model"), message.get("id")
         if isinstance(model, str):
             self.model = model or self.model
+        if isinstance(response_id, str):
+            self.response_id = response_id or self.response_id
+        self._count(message.get("usage"))
+
+    def _count(self, usage: JsonValue) -> None:
+        """Keep the counts that came last: they are of the whole message so far."""
         if isinstance(usage, dict):
             self._usage.update(read_usage(usage))
 

@@ -15,8 +15,8 @@ from typing_extensions import TypedDict
 
 from strands_portkey._answer.parsing import Shape, make_parser, make_reader
 
-_Parts: TypeAlias = Annotated[list[Shape], Field(fail_fast=True, max_length=10_000)]
-_Items: TypeAlias = Annotated[list[Shape], Field(fail_fast=True, max_length=1_000)]
+_Parts: TypeAlias = Annotated[list[Shape | None], Field(fail_fast=True, max_length=10_000)]
+_Items: TypeAlias = Annotated[list[Shape | None], Field(fail_fast=True, max_length=1_000)]
 
 
 class Kind(TypedDict, total=False):
@@ -96,6 +96,7 @@ class ItemEvent(TypedDict, total=False):
 class Response(TypedDict, total=False):
     """A whole answer; where it is the last event of a stream, its items have come before."""
 
+    id: JsonValue
     model: JsonValue
     status: str | None
     output: _Items[dict[str, JsonValue]] | None

@@ -108,9 +108,10 @@ class ResponsesTranslator(Translator):
         self._messages: dict[int | None, _Message] = {}
         self._thoughts: dict[int | None, _Thought] = {}
         self._calls: dict[int | None, _Call] = {}
-        self._calls_by_id: dict[str, _Call] = {}
+        self._calls_by_id: dict[str, _Call | None] = {}  # None where several have the same id.
         self._all_calls: list[_Call] = []
         self._call_ids: set[str] = set()
+        self._whole: set[tuple[str, int | None]] = set()  # Type and output index of the items that have ended.
         self._unsigned: _Thought | None = None  # The reasoning that has just ended: a message may follow it.
         self._has_items = False
         self._refused = False
@@ -197,7 +198,9 @@ class ResponsesTranslator(Translator):
         if text := fragment.get("delta"):
             index = fragment.get("output_index")
             message = self._messages.get(index)
-            if message is None:  # A server has not announced it.
+            if message is None:  # A server has not announced it, or it is whole already.
+                if self._is_whole("message", index):
+                    return
                 message = self._messages[index] = self._begin_message({})
             message.said += len(text)
             self._line.add(message, {"text": text})
@@ -221,6 +224,8 @@ class ResponsesTranslator(Translator):
         index = fragment.get("output_index")
         thought = self._thoughts.get(index)
         if thought is None:
+            if self._is_whole("reasoning", index):
+                return
             thought = self._thoughts[index] = self._begin_thought()
         if thought.part != part:
             if thought.part and thought.part[0] != part[0]:
@@ -230,6 +235,13 @@ class ResponsesTranslator(Translator):
             thought.part = part
         thought.said += len(text)
         self._line.add(thought, {"reasoningContent": {"text": text}})
+
+    def _is_whole(self, kind: str, index: int | None) -> bool:
+        """Whether a fragment comes after the whole of its item, which is the truth of it."""
+        is_late = (kind, index) in self._whole
+        if is_late:
+            logger.debug("type=<%s> | a fragment after the end of its item is ignored", kind)
+        return is_late
 
     def _take_arguments(self, data: str) -> None:
         fragment = parse_arguments(data)
@@ -251,7 +263,9 @@ class ResponsesTranslator(Translator):
         event = parse_item(data)
         index, item = event.get("output_index"), event.get("item") or {}
         self._has_items = True
-        match item.get("type"):
+        kind = item.get("type")
+        self._whole.discard((str(kind), index))  # Some servers count anew.
+        match kind:
             case "message":
                 self._messages[index] = self._begin_message(read_message(item))
             case "reasoning":
@@ -269,7 +283,10 @@ class ResponsesTranslator(Translator):
     def _end_item(self, index: int | None, item: Mapping[str, JsonValue]) -> None:
         """Take in a whole item: what has not come of it yet, and that it has ended."""
         self._has_items = True
-        match item.get("type"):
+        kind = item.get("type")
+        if index is not None:
+            self._whole.add((str(kind), index))
+        match kind:
             case "message":
                 message = read_message(item)
                 said = self._messages.pop(index, None)
@@ -281,7 +298,7 @@ class ResponsesTranslator(Translator):
                 whole = read_call(item)
                 if call := self._calls.pop(index, None) or self._begin_call(whole):
                     self._end_call(call, whole)
-            case kind:
+            case _:
                 logger.debug("type=<%s> | an item that a Strands message has no place for", self.judge.quote(str(kind)))
 
     def _begin_message(self, item: Message) -> _Message:
@@ -296,7 +313,7 @@ class ResponsesTranslator(Translator):
         return message
 
     def _end_message(self, message: _Message, item: Message) -> None:
-        parts = item.get("content") or ()
+        parts = [part for part in item.get("content") or () if part]
         self._refused |= any(part.get("refusal") for part in parts)
         whole = "".join(part.get("text") or part.get("refusal") or "" for part in parts)
         if rest := whole[message.said :]:
@@ -309,8 +326,8 @@ class ResponsesTranslator(Translator):
     def _cite(self, message: _Message, annotation: object) -> None:
         """Add a source; Strands keeps it only in a block that has text."""
         message.cited += 1
-        if is_mapping(annotation):
-            self._line.add(message, {"citation": _to_citation(annotation)})
+        if is_mapping(annotation) and (citation := _to_citation(annotation)):
+            self._line.add(message, {"citation": citation})
 
     def _begin_thought(self) -> _Thought:
         self._sign()
@@ -358,7 +375,7 @@ class ResponsesTranslator(Translator):
         call = _Call({"toolUse": {"toolUseId": call_id, "name": name}}, name)
         self._all_calls.append(call)
         if item_id := item.get("id"):
-            self._calls_by_id[item_id] = call
+            self._calls_by_id[item_id] = None if item_id in self._calls_by_id else call
         self._line.begin(call)
         return call
 
@@ -410,13 +427,15 @@ class ResponsesTranslator(Translator):
         self._usage = to_counts(response.get("usage"))
         if isinstance(model := response.get("model"), str):
             self.model = model
+        if isinstance(response_id := response.get("id"), str):
+            self.response_id = response_id
         if status not in _GOOD_ENDS:
             raise self._failure(status, response.get("error"))
         self._end_open_items(response.get("output") or ())
         self._sign()
         self._stop_reason = self._find_stop_reason(status, response.get("incomplete_details"))
 
-    def _end_open_items(self, output: Sequence[Mapping[str, JsonValue]]) -> None:
+    def _end_open_items(self, output: Sequence[Mapping[str, JsonValue] | None]) -> None:
         """Take in the items that have not come as a whole; all where none has come at all."""
         open_items: dict[str, Collection[int | None]] = {
             "message": self._messages,
@@ -425,6 +444,8 @@ class ResponsesTranslator(Translator):
         }
         has_items = self._has_items
         for index, item in enumerate(output):
+            if item is None:
+                continue
             if not has_items or index in open_items.get(str(item.get("type")), ()):
                 self._end_item(index, item)
 
@@ -485,8 +506,8 @@ class ResponsesTranslator(Translator):
     }
 
 
-def _texts(parts: Sequence[Part] | None) -> list[str]:
-    return [text for part in parts or () if (text := part.get("text"))]
+def _texts(parts: Sequence[Part | None] | None) -> list[str]:
+    return [text for part in parts or () if part and (text := part.get("text"))]
 
 
 def _to_citation(annotation: Mapping[object, object]) -> CitationsDelta:

@@ -1,0 +1,84 @@
+"""Warnings of what was probably meant otherwise: names that resemble known ones, and metadata that Portkey refuses."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from pydantic_core import from_json
+
+from strands_portkey._json import is_list, is_mapping
+from strands_portkey._settings.names import CLIENT_ARGS, did_you_mean, is_portkey_header, to_setting
+from strands_portkey._settings.secrets import name_of, shown
+from strands_portkey._settings.words import CONFIG, PARAMS
+
+_LONGEST_VALUE: Final = 128  # https://portkey.ai/docs/product/observability/metadata
+
+
+def find_slips(where: str, settings: Mapping[str, object], *, has_key: bool) -> Iterator[str]:
+    """Yield a warning for each slip among routing settings.
+
+    Args:
+        where: What they are given in.
+        settings: The settings, by the names that `to_settings` gives them.
+        has_key: Whether requests carry a key of Portkey's, so that its rules for metadata hold.
+    """
+    headers = settings.get("headers")
+    literal: list[str] = [name for name in headers if is_portkey_header(name)] if is_mapping(headers) else []
+    for place, names in ((where, list(settings)), (f"{where}['headers']", literal)):
+        for name in names:
+            if to_setting(name) not in CLIENT_ARGS and (question := did_you_mean(name, CLIENT_ARGS)):
+                yield f"{place} holds {name_of(name)}, a header that Portkey does not know{question}"
+    yield from _config_slips(f"{where}['config']", "config", to_object(settings.get("config")))
+    if has_key and is_mapping(metadata := to_object(settings.get("metadata"))):
+        for key, value in metadata.items():
+            if not isinstance(value, str) or len(value) > _LONGEST_VALUE:
+                got = f"{len(value)} characters" if isinstance(value, str) else shown(value)
+                yield (
+                    f"{where}['metadata'][{name_of(key)}] must be text of at most {_LONGEST_VALUE} characters, or "
+                    f"Portkey refuses it; got {got}"
+                )
+
+
+def find_param_slips(params: Mapping[object, object]) -> Iterator[str]:
+    """Yield a warning for each slip among parameters of a request."""
+    return _word_slips("params", params, PARAMS)
+
+
+def to_object(value: object) -> object:
+    """Return the object that JSON text holds, and anything else as it is."""
+    try:
+        return from_json(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
+def _config_slips(where: str, kind: str, value: object) -> Iterator[str]:
+    """Yield a warning for each slip in a config or in an object within it.
+
+    Args:
+        where: Where it stands.
+        kind: The key that it stands under.
+        value: The object, or a list of such.
+    """
+    if is_list(value):
+        for number, part in enumerate(value):
+            yield from _config_slips(f"{where}[{number}]", kind, part)
+    elif is_mapping(value):
+        if kind != "override_params":  # Its keys go to the provider as they are.
+            value = {_snake(key): part for key, part in value.items()}
+        yield from _word_slips(where, value, CONFIG[kind])
+        for key in CONFIG.keys() & value.keys():
+            yield from _config_slips(f"{where}[{key!r}]", key, value[key])
+
+
+def _word_slips(where: str, given: Mapping[object, object], known: frozenset[str]) -> Iterator[str]:
+    for word in given:
+        if isinstance(word, str) and word not in known and (question := did_you_mean(word, known)):
+            yield f"{where} holds {name_of(word)}, which is not known to have an effect{question}"
+
+
+def _snake(key: object) -> object:
+    """Return a key in the spelling with underscores: the gateway reads ``onStatusCodes`` too."""
+    return re.sub("[A-Z]", lambda match: f"_{match[0].lower()}", key) if isinstance(key, str) else key
