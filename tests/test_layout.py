@@ -11,6 +11,7 @@ from dataclasses import is_dataclass
 from importlib import metadata
 from importlib.resources import files
 from pathlib import Path
+from typing import get_origin
 
 import pytest
 from packaging.requirements import Requirement
@@ -26,7 +27,10 @@ TREES = {
 }
 CHANGELOG = (ROOT / ".github" / "CHANGELOG.md").read_text(encoding="utf-8")
 PUBLIC_CLASSES = [
-    value for name in strands_portkey.__all__ if isinstance(value := getattr(strands_portkey, name), type)
+    value
+    for name in strands_portkey.__all__
+    # For Python 3.10 an alias is a type too.
+    if isinstance(value := getattr(strands_portkey, name), type) and get_origin(value) is None
 ]
 PUBLIC_FUNCTIONS = [
     function

@@ -42,7 +42,7 @@ def test_all_is_sorted_and_names_each_public_name() -> None:
 @pytest.mark.parametrize("name", [name for name in strands_portkey.__all__ if name != "__version__"])
 def test_each_public_name_has_a_docstring_of_its_own(name: str) -> None:
     value = getattr(strands_portkey, name)
-    doc = vars(value)["__doc__"] if isinstance(value, type) else _doc_under(name)
+    doc = _doc_under(name) or vars(value)["__doc__"]
 
     assert inspect.cleandoc(doc or "")
 

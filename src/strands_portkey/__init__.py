@@ -27,6 +27,7 @@ from strands_portkey._settings.config import (
     RequestConfig,
     RoutingArgs,
     Timeouts,
+    TokenConfig,
     UnknownKey,
 )
 from strands_portkey._settings.providers import ProviderArgs, Text
@@ -61,6 +62,7 @@ __all__ = [
     "RoutingArgs",
     "Text",
     "Timeouts",
+    "TokenConfig",
     "UnknownKey",
     "__version__",
 ]

@@ -213,7 +213,7 @@ class PortkeyModel(Model):
             tool_choice: Which tool the model must call.
             system_prompt_content: System prompt as blocks, cache points among them; goes before `system_prompt`.
             invocation_state: What the agent was called with. Its key ``portkey`` holds settings for this call alone:
-                routing keys of `client_args`, ``max_retries``, and keys of `PortkeyConfig`.
+                the keys of `CallSettings`.
             cancel_signal: Ends the answer within 50 ms once it is set, also while nothing comes.
             agent_metadata: The agent that asks; its session's id is the default key for prompt caching.
             structured_output_model: Model whose schema the answer must fit.

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 
 from strands_portkey import PortkeyConfigError, PortkeyModel
-from strands_portkey._settings.config import CallSettings, PortkeyConfig
+from strands_portkey._settings.config import CallSettings, PortkeyConfig, TokenConfig
 from strands_portkey._settings.invocation import for_call
 from strands_portkey._settings.names import CLIENT_ARGS
 from strands_portkey._settings.words import CONFIG, PARAMS
+from strands_portkey._wires.messages import params as messages
+from strands_portkey._wires.responses import params as responses
 
 OF_ROUTING = (CallSettings.__annotations__.keys() & CLIENT_ARGS) - {"max_retries"}
 KEY = "Zx9-secret-of-mine-0123456789abcdef"
@@ -275,8 +277,13 @@ def test_a_warning_names_the_line_that_makes_the_model():
     assert [warning.filename for warning in caught] == [__file__, __file__]
 
 
+def test_each_word_that_a_wire_knows_is_known():
+    assert responses._OWN | responses._FIXED.keys() | {*responses._LENGTHS, *dict(responses._NEEDLESS)} <= PARAMS
+    assert messages._NO_COUNTERPART.keys() | messages._OTHER_NAMES.keys() | messages._DROPPED <= PARAMS
+
+
 def test_call_settings_are_all_that_one_call_takes():
-    fixed = {"context_window_limit", "native_token_count"}
+    fixed = TokenConfig.__annotations__.keys()
 
     assert CallSettings.__annotations__.keys() >= PortkeyConfig.__annotations__.keys() - fixed
     assert not fixed & CallSettings.__annotations__.keys()

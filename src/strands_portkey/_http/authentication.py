@@ -45,7 +45,7 @@ async def send_authenticated(
         PortkeyConnectionError: If it fails, or does not come to an end.
     """
     key = first.headers.get("authorization")
-    place = _place(first)
+    place = _address(first)
     response: httpx.Response | None = None
     number = 0
     async with aclosing(auth.async_auth_flow(first)) as flow:
@@ -65,10 +65,10 @@ async def send_authenticated(
                 raise
             request.extensions = {**first.extensions, **request.extensions}
             sending = partial(send, request)
-            response = await (sending() if _place(request) == place else _of_auth(sending, judge))
+            response = await (sending() if _address(request) == place else _of_auth(sending, judge))
 
 
-def _place(request: httpx.Request) -> tuple[str, str]:
+def _address(request: httpx.Request) -> tuple[str, str]:
     """Return what tells the requests of a call from those for a token; its query may hold a signature."""
     return request.url.host, request.url.path
 
@@ -98,7 +98,7 @@ def _allowed(made: object, number: int, place: tuple[str, str], key: str | None)
         raise PortkeyConnectionError(f"client_args['auth'] must end after {_MOST_REQUESTS} requests; it did not")
     if not isinstance(made, httpx.Request):
         raise PortkeyConfigError(f"client_args['auth'] must yield an httpx.Request; got {type_of(made)}")
-    if key is not None and _place(made) == place and made.headers.get("authorization") != key:
+    if key is not None and _address(made) == place and made.headers.get("authorization") != key:
         raise PortkeyConfigError(
             "client_args['auth'] must leave alone an Authorization that the settings give; it replaced that key",
             hint="give the provider's key in client_args['config']: {'provider': 'openai', 'api_key': 'sk-...'}",

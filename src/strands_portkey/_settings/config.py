@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, Protocol, final, runtime_checkable
 
 from pydantic import ConfigDict, JsonValue, with_config
 from strands.models.model import CacheConfig
-from typing_extensions import NotRequired, Required, TypedDict
+from typing_extensions import Required, TypedDict
 
 from strands_portkey._settings.providers import ProviderArgs, Text
 
@@ -61,7 +61,7 @@ class HttpxAuth(Protocol):
         ...
 
 
-class RoutingArgs(ProviderArgs, total=False):
+class RoutingArgs(TypedDict, total=False):
     """How the gateway routes and logs a request; part of `ClientArgs` and `CallSettings`. Every key is optional."""
 
     api_key: Text | None
@@ -120,7 +120,8 @@ class RoutingArgs(ProviderArgs, total=False):
     """
 
 
-class ClientArgs(RoutingArgs, total=False):
+# TypedDict is named as a base of those below too: the reference would not find their keys otherwise.
+class ClientArgs(RoutingArgs, ProviderArgs, TypedDict, total=False):
     """How to connect to the gateway and how it routes requests; every key is optional.
 
     The keys of `RoutingArgs` and `ProviderArgs` belong to it. Any other key becomes the header ``x-portkey-<key>``
@@ -198,16 +199,9 @@ class RequestConfig(TypedDict, total=False):
     """Regular expressions that identify a context overflow in an error's message, besides the built-in ones."""
 
 
-class PortkeyConfig(RequestConfig, total=False):
-    """Configuration of the model and its requests: the keys of `RequestConfig`, and those of the model itself.
+class TokenConfig(TypedDict, total=False):
+    """How tokens are counted; part of `PortkeyConfig`. Strands reads these outside of calls."""
 
-    Routing belongs in `ClientArgs`.
-    """
-
-    model_id: Required[str]
-    """The model's id, such as ``gpt-4o``; ``@slug/model`` on hosted and enterprise gateways. Default:
-    ``PORTKEY_MODEL``; one of the two is required.
-    """
     context_window_limit: int | None
     """Size of the model's context window in tokens. Default: the value in Strands' table of models."""
     native_token_count: bool
@@ -216,7 +210,26 @@ class PortkeyConfig(RequestConfig, total=False):
     """
 
 
-class CallSettings(RoutingArgs, RequestConfig, total=False):
+class PortkeyConfig(RequestConfig, TokenConfig, TypedDict, total=False):
+    """Configuration of the model and its requests: the keys of `RequestConfig` and `TokenConfig`, and the model.
+
+    Routing belongs in `ClientArgs`.
+    """
+
+    model_id: Required[str]
+    """The model's id, such as ``gpt-4o``; ``@slug/model`` on hosted and enterprise gateways. Default:
+    ``PORTKEY_MODEL``; one of the two is required.
+    """
+
+
+class PortkeyConfigUpdate(RequestConfig, TokenConfig, TypedDict, total=False):
+    """What `PortkeyModel` and its `update_config` take: the keys of `PortkeyConfig`, each optional."""
+
+    model_id: str
+    """The model's id."""
+
+
+class CallSettings(RoutingArgs, ProviderArgs, RequestConfig, TypedDict, total=False):
     """Settings for one invocation of an agent: ``invocation_state["portkey"]``.
 
     Besides `model_id` these are the keys of `RoutingArgs`, `ProviderArgs` and `RequestConfig`. ``metadata`` and
@@ -234,11 +247,3 @@ class UnknownKey:
 
     So ``{"provder": ...}`` as an argument is an error, and a ``dict[str, Any]`` from elsewhere is not.
     """
-
-
-class PortkeyConfigUpdate(PortkeyConfig, total=False):
-    """What `PortkeyModel` and its `update_config` take: the keys of `PortkeyConfig`, each optional."""
-
-    # Not a subtype, since a required key becomes optional. It only types arguments.
-    model_id: NotRequired[str]  # type: ignore[misc]
-    """The model's id."""

@@ -9,14 +9,15 @@ from typing import Final, cast
 from strands_portkey._errors import PortkeyConfigError
 from strands_portkey._json import is_mapping
 from strands_portkey._settings.checks import check_model_config
-from strands_portkey._settings.config import PortkeyConfig
+from strands_portkey._settings.config import PortkeyConfig, TokenConfig
 from strands_portkey._settings.endpoint import ENDPOINT_KEYS, to_max_retries
 from strands_portkey._settings.names import CLIENT_ARGS, check_places, to_settings
 from strands_portkey._settings.secrets import masked
 from strands_portkey._settings.slips import find_slips, to_object
 
 _WHERE: Final = "invocation_state['portkey']"
-_OF_MODEL: Final = frozenset({"context_window_limit", "native_token_count"})  # Strands reads these outside of calls.
+_OWN_KEYS: Final = CLIENT_ARGS | PortkeyConfig.__annotations__.keys()
+_FIXED_KEYS: Final = ENDPOINT_KEYS | TokenConfig.__annotations__.keys()
 
 
 def for_call(
@@ -39,10 +40,10 @@ def for_call(
     settings = to_settings(_WHERE, given)
     if "max_retries" in settings:
         max_retries = to_max_retries(f"{_WHERE}['max_retries']", settings.pop("max_retries"))
-    if fixed := sorted(settings.keys() & (ENDPOINT_KEYS | _OF_MODEL)):
+    if fixed := sorted(settings.keys() & _FIXED_KEYS):
         message = f"{_WHERE} must not hold settings that are fixed for a model; got {fixed}"
         raise PortkeyConfigError(message, hint="create another model for them")
-    check_places(_WHERE, settings, own=CLIENT_ARGS | PortkeyConfig.__annotations__.keys())
+    check_places(_WHERE, settings, own=_OWN_KEYS)
     changes = {name: settings.pop(name) for name in PortkeyConfig.__annotations__ if name in settings}
     check_model_config(changes)
     for message in find_slips(_WHERE, settings, has_key=bool({**routing, **settings}.get("api_key"))):

@@ -13,7 +13,7 @@ from strands_portkey._settings.names import CLIENT_ARGS, did_you_mean, is_portke
 from strands_portkey._settings.secrets import name_of, shown
 from strands_portkey._settings.words import CONFIG, PARAMS
 
-_LONGEST_VALUE: Final = 128  # https://portkey.ai/docs/product/observability/metadata
+_LONGEST_METADATA: Final = 128  # https://portkey.ai/docs/product/observability/metadata
 
 
 def find_slips(where: str, settings: Mapping[str, object], *, has_key: bool) -> Iterator[str]:
@@ -33,10 +33,10 @@ def find_slips(where: str, settings: Mapping[str, object], *, has_key: bool) -> 
     yield from _config_slips(f"{where}['config']", "config", to_object(settings.get("config")))
     if has_key and is_mapping(metadata := to_object(settings.get("metadata"))):
         for key, value in metadata.items():
-            if not isinstance(value, str) or len(value) > _LONGEST_VALUE:
+            if not isinstance(value, str) or len(value) > _LONGEST_METADATA:
                 got = f"{len(value)} characters" if isinstance(value, str) else shown(value)
                 yield (
-                    f"{where}['metadata'][{name_of(key)}] must be text of at most {_LONGEST_VALUE} characters, or "
+                    f"{where}['metadata'][{name_of(key)}] must be text of at most {_LONGEST_METADATA} characters, or "
                     f"Portkey refuses it; got {got}"
                 )
 
