@@ -682,10 +682,10 @@ def test_ten_thousand_mangled_bodies_are_api_errors():
     ],
 )
 def test_bodies_that_are_made_to_be_slow_are_judged_quickly(body):
-    began = time.perf_counter()
+    began = time.thread_time()
 
     error = Judge().response_error(500, {}, body)
 
     assert isinstance(error, PortkeyAPIError)
-    assert time.perf_counter() - began < 1
+    assert time.thread_time() - began < 1
     assert len(str(error)) < 2000

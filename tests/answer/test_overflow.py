@@ -494,11 +494,11 @@ def test_the_users_own_phrases_are_not_overruled():
 def test_a_message_that_repeats_the_beginning_of_a_phrase_is_judged_quickly(row):
     words = row[3].split() or ["x"]
     half = " ".join(words[: max(1, len(words) // 2)])
-    began = time.perf_counter()
+    began = time.thread_time()
 
     for text in (half, row[3], half.replace(" ", "")):
         Judge().response_error(
             400, HEADERS, json.dumps({"error": {"message": (text + " ") * (4000 // len(text or "x"))}})
         )
 
-    assert time.perf_counter() - began < 0.5
+    assert time.thread_time() - began < 0.5

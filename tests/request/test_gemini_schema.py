@@ -363,10 +363,10 @@ def test_the_arguments_of_a_tool_become_a_schema_that_gemini_accepts(schema, tra
 
 def test_a_schema_of_many_references_to_nothing_takes_no_time_that_grows_with_its_square():
     schema = of(**{f"p{number}": {"$ref": f"#/none/{number}"} for number in range(2000)})
-    began = time.perf_counter()
+    began = time.thread_time()
     to_gemini_schema(schema)
 
-    assert time.perf_counter() - began < 1
+    assert time.thread_time() - began < 1
 
 
 def test_a_schema_of_very_many_levels_raises():
