@@ -503,6 +503,7 @@ class PortkeyModel(Model):
     async def _report(self, answer: _Exchange, call: Call, plan: Plan) -> ResponseMetadata:
         """Tell the caller and the current span what is known; a failure there must not spoil the answer."""
         judge, translator, response = call.judge, answer.translator, answer.response
+        metrics = response.stopwatch.metrics()
         metadata = response_metadata(
             response.status_code,
             response.shown_headers(),
@@ -510,7 +511,7 @@ class PortkeyModel(Model):
             response_id=judge.quote(translator.response_id or "", LONGEST_QUOTE) or None,
             hook_results=judge.hide_within({**translator.hook_results, **response.hook_results}),
             counts=translator.counts,
-            metrics=response.stopwatch.metrics(),
+            metrics=metrics,
             api=plan.wire.name,
             attempt=plan.attempt,
         )
@@ -520,8 +521,8 @@ class PortkeyModel(Model):
                 plan.attempt,
                 metadata.model,
                 translator.received,
-                translator.counts and translator.counts.to_usage(),
-                translator.stopwatch.metrics(),
+                metadata.usage,
+                metrics,
                 answer.failure and type(answer.failure).__name__,
             )
         if name := answering_upstream(metadata.provider, translator.model or call.config["model_id"]):
