@@ -272,6 +272,19 @@ def test_an_argument_that_only_an_sdk_uses_is_refused_with_what_there_is_instead
             lambda: make({"config": {"retry": {"onStatusCodes": [429]}, "overrideParams": {"seed": 1}}}),
             id="a config in camel case",
         ),
+        pytest.param(
+            lambda: make(
+                {
+                    "config": {
+                        "azureExtraParameters": "drop",
+                        "azure_extra_parameters": "drop",
+                        "azure_deployment_name": "d",
+                        "awsServerSideEncryption": "AES256",
+                    }
+                }
+            ),
+            id="keys of a config whose headers have other names",
+        ),
         pytest.param(lambda: make({"config": "pc-my-config"}), id="a saved config"),
         pytest.param(lambda: make({"config": {1: 2, "targets": "pc-1"}}), id="a config of another form"),
         pytest.param(lambda: make({"metadata": {"age": 3}}), id="numbers in metadata without a key of Portkey's"),

@@ -60,6 +60,8 @@ _TARGET_KEYS: Final = frozenset(
         *("request_timeout", "retry", "sensitive_headers", "strategy", "strict_open_ai_compliance", "targets"),
         *("virtual_key", "weight"),
         *ProviderArgs.__annotations__,
+        # Where a config has another name than the header.
+        *("aws_server_side_encryption", "azure_deployment_name", "azure_extra_parameters"),
     }
 )
 # Keys of a config, by the key that the object stands under; those of a target are those of the config itself.
