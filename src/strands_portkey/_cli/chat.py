@@ -71,21 +71,25 @@ def chat(args: argparse.Namespace, settings: Settings, terminal: Terminal) -> in
 def _converse(conversation: _Talk, terminal: Terminal) -> set[Outcome]:
     """Answer what a person types, and return how that went."""
     outcomes: set[Outcome] = set()
-    while (said := read_prompt()) not in (None, "/exit"):
+    while (said := read_prompt()) is not None:
         if not said:
             continue
-        if not (command := _COMMAND.fullmatch(said)):
+        command = _COMMAND.fullmatch(said)
+        name = command[1] if command else None
+        if name == "/exit":
+            break
+        if name is None:
             outcome = conversation.ask(said)
             outcomes.add(outcome)
             if outcome == "interrupted":
                 terminal.aside("interrupted\n")
-        elif said == "/clear":
+        elif name == "/clear":
             conversation.clear()
             terminal.aside("the conversation is forgotten\n")
-        elif said == "/help":
+        elif name == "/help":
             terminal.aside("".join(f"{name:7} {does}\n" for name, does in _COMMANDS.items()))
         else:
-            terminal.aside(f"{command[1]} is no command here; there are {', '.join(_COMMANDS)}\n")
+            terminal.aside(f"{name} is no command here; there are {', '.join(_COMMANDS)}\n")
     return outcomes
 
 
