@@ -70,7 +70,7 @@ def test_a_tool_that_cannot_be_loaded_is_wrong_usage(run):
     status, _, err = run("chat", "--prompt", "Hi", "--tool", "nowhere.at.all:tool")
 
     assert status == 2
-    assert err.startswith("error: --tool must be 'module:function' or the path of a file; got ")
+    assert err.startswith("error: --tool must name a function with @tool, as 'module:function' or by its file; got ")
     assert err.count("\n") == 1
 
 

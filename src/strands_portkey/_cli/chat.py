@@ -117,8 +117,8 @@ class _Talk:
                 retry_strategy=None,  # `_wait` says before how long it waits, and Ctrl-C ends that.
             )
         except Exception as error:  # A tool's module may fail in any way.
-            said = f"--tool must be 'module:function' or the path of a file; got {explain(error)[0]}"
-            raise PortkeyConfigError(said) from error
+            must = "--tool must name a function with @tool, as 'module:function' or by its file"
+            raise PortkeyConfigError(f"{must}; got {explain(error)[0]}") from error
         self._agent.hooks.add_callback(AfterModelCallEvent, self._wait)
 
     def clear(self) -> None:

@@ -231,8 +231,8 @@ def _make_parser() -> _Parser:
         "--tool",
         action="append",
         metavar="TOOL",
-        help="a tool for the model, as Strands names it: 'module:function', also of the current folder, or the path of "
-        "a file; may be repeated",
+        help="a function with @tool for the model: 'module:function', also of the current folder, or the path of its "
+        "file; may be repeated",
     )
     command.add_argument(
         "-v", "--verbose", action="store_true", help="print what the gateway tells of each request, too"
