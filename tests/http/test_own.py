@@ -383,6 +383,21 @@ def test_a_loop_that_has_shut_down_its_generators_and_goes_on_gets_another_clien
     assert [client.is_closed for client in made.clients] == [True, True]
 
 
+async def test_what_a_body_raises_while_it_is_closed_spoils_no_answer(server):
+    class Body(httpx.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            for piece in SAYS_HI.pieces:
+                assert isinstance(piece, bytes)
+                yield piece
+
+        async def aclose(self) -> None:
+            raise LookupError("no pool to give back to")
+
+    answers = httpx.MockTransport(lambda _: httpx.Response(200, headers=SAYS_HI.headers, stream=Body()))
+
+    assert await ask(make_model(server, httpx.AsyncClient(transport=answers))) == "Hi"
+
+
 # -- a second loop -----------------------------------------------------------------------------------------------------
 
 
