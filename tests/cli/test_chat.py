@@ -282,6 +282,7 @@ ASKED = {
     "an option": ((["--prompt", "Say hello"], b""), "Say hello"),
     "a file": (([], FILE.encode()), "One\n\n  two\u00e9"),
     "a file that begins with its byte order": (([], FILE.encode("utf-8-sig")), "One\n\n  two\u00e9"),
+    "a file named by a dash": ((["-"], FILE.encode()), "One\n\n  two\u00e9"),
     "a file below words": ((["Summarise this"], FILE.encode()), "Summarise this\n\nOne\n\n  two\u00e9"),
     "a file below an option": ((["--prompt", "Sum up"], FILE.encode()), "Sum up\n\nOne\n\n  two\u00e9"),
     "a command in a file": (([], b"/exit\n"), "/exit"),

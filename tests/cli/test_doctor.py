@@ -138,8 +138,8 @@ WRONG_SETTINGS = {
         ("--config", f"@{KEY}"),
         "must name a readable file; got FileNotFoundError",
     ),
-    "a protocol that does not exist": (("--api", "telex"), "api must be 'auto', 'chat', 'responses' or 'messages'"),
-    "an upstream that nobody knows": (("--upstream", "nobody"), "upstream must be one of anthropic, bedrock"),
+    "a protocol that does not exist": (("--api", "telex"), "--api must be 'auto', 'chat', 'responses' or 'messages'"),
+    "an upstream that nobody knows": (("--upstream", "nobody"), "--upstream must be one of anthropic, bedrock"),
 }
 
 

@@ -25,10 +25,14 @@ def is_piped() -> bool:
 def one_prompt(words: str | None) -> str | None:
     """Return the words with what is piped in below them; None where a person is to type instead.
 
+    A dash for words is the usual name of standard input, so it says nothing.
+
     Raises:
         PortkeyConfigError: If there is nothing to ask.
     """
     piped = _read_pipe() if is_piped() else None
+    if words == "-":
+        words = None
     if words is None and piped is None and sys.stdin is not None:
         return None
     parts = [part for part in ((words or "").strip(), (piped or "").strip("\r\n")) if part.strip()]

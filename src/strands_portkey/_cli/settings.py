@@ -30,6 +30,8 @@ _PARAMS: Final = TypeAdapter(dict[str, JsonValue])
 # Options that replace the names of settings in messages.
 _OPTIONS: Final = {
     **{f"api={api!r}": f"--api {api}" for api in get_args(Api)},
+    "api must be": "--api must be",
+    "upstream must be": "--upstream must be",
     "client_args['api_key']": "PORTKEY_API_KEY",
     "client_args['authorization']": "--authorization",
     "client_args['Authorization']": "--authorization (or PORTKEY_PROVIDER_KEY)",
