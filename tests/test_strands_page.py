@@ -171,6 +171,10 @@ async def test_a_provider_among_the_default_headers_decides_the_form_of_the_requ
 @pytest.mark.parametrize(
     ("client_args", "message"),
     [
+        (
+            {"api_key": "sk-1", "Authorization": "sk-2", "default_headers": {"x-portkey-api-key": "pk-1"}},
+            "client_args must hold each setting once; got 'authorization' twice, also as 'authorization'",
+        ),
         ({"default_headers": "x"}, "client_args['default_headers'] must be a mapping of names to texts; got str"),
         (
             {"trace_id": "a", "default_headers": {"x-portkey-trace-id": "b"}},
@@ -181,7 +185,7 @@ async def test_a_provider_among_the_default_headers_decides_the_form_of_the_requ
             "client_args must hold each setting once; got 'headers' twice, also as 'headers'",
         ),
     ],
-    ids=["no mapping", "a setting twice", "headers twice"],
+    ids=["two keys of the provider", "no mapping", "a setting twice", "headers twice"],
 )
 def test_default_headers_that_say_something_else_raise(client_args, message):
     with pytest.raises(PortkeyConfigError) as caught:

@@ -24,6 +24,7 @@ from tests_integ.gateway import START_SECONDS, free_port, says_hey
 from tests_integ.upstream import Upstream
 
 ROOT = Path(__file__).parent.parent
+DEPLOYMENT = ".github/docs/deployment.md"
 SECONDS = 300
 MOUNT = re.compile(r"(source|target)=/?([^,]+)")
 
@@ -89,7 +90,7 @@ def container(tmp_path_factory: pytest.TempPathFactory) -> Path:
         copy(ROOT / name, checkout / name)
     (folder / "context" / "agent.py").write_text(blocks("With your own gateway", "python")[0])
     run(sys.executable, "-m", "venv", folder / "usr", cwd=folder)
-    for line in blocks("Slim container", "dockerfile")[0].splitlines():
+    for line in blocks("Slim container", "dockerfile", DEPLOYMENT)[0].splitlines():
         word, _, rest = line.partition(" ")
         match word, rest.split():
             case "COPY", [source, target]:
@@ -138,7 +139,7 @@ def test_the_first_agent_answers_in_what_the_dockerfile_makes(
     agent.write_text(
         source.replace('"provider": "openai",', f'"provider": "openai", "custom_host": "{patient_upstream.base_url}",')
     )
-    [command] = re.findall(r"^CMD (.*)$", blocks("Slim container", "dockerfile")[0], re.MULTILINE)
+    [command] = re.findall(r"^CMD (.*)$", blocks("Slim container", "dockerfile", DEPLOYMENT)[0], re.MULTILINE)
     python, *arguments = json.loads(command)
 
     env = {"PORTKEY_BASE_URL": npm_gateway, "OPENAI_API_KEY": "sk-newcomer"}

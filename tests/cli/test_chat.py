@@ -70,7 +70,7 @@ def test_a_tool_that_cannot_be_loaded_is_wrong_usage(run):
     status, _, err = run("chat", "--prompt", "Hi", "--tool", "nowhere.at.all:tool")
 
     assert status == 2
-    assert err.startswith("error: --tool must be 'module:function' or the path of a file; got ")
+    assert err.startswith("error: --tool must name a function with @tool, as 'module:function' or by its file; got ")
     assert err.count("\n") == 1
 
 
@@ -88,6 +88,29 @@ def test_warnings_come_first(server, monkeypatch, capsys):
 
     assert status == 0
     assert capsys.readouterr().err.startswith("warning: http://gateway.example.com/v1 is plain http")
+
+
+def test_a_misspelt_parameter_warns_once(run):
+    status, _, err = run("chat", "--params", '{"temprature": 0}', "Hi")
+
+    assert status == 0
+    said = "params holds 'temprature', which is not known to have an effect; did you mean 'temperature'?"
+    assert [line for line in err.splitlines() if "warning" in line] == [f"warning: {said}"]
+
+
+def test_a_misspelt_key_of_the_config_warns_once(run):
+    _, _, err = run("chat", "--config", '{"provider": "openai", "stratgy": {}}', "Hi", way=("--model", "gpt-4o"))
+
+    assert [line.rpartition("; ")[2] for line in err.splitlines() if "warning" in line] == ["did you mean 'strategy'?"]
+
+
+@pytest.mark.parametrize(("options", "asked"), [((), "gpt-4o"), (("--model", "gpt-5"), "gpt-5")])
+def test_the_model_may_be_named_by_the_environment(run, server, monkeypatch, options, asked):
+    monkeypatch.setenv("PORTKEY_MODEL", "gpt-4o")
+
+    status, _, _ = run("chat", *options, "Hi", way=("--provider", "openai"))
+
+    assert (status, server.requests[-1].json["model"]) == (0, asked)
 
 
 def test_a_failed_answer_is_one_line_with_the_hint(run, server, monkeypatch):
@@ -123,7 +146,7 @@ def test_exit_ends_a_chat(run, server, monkeypatch):
 
 
 def test_a_chat_has_commands_of_its_own(run, server, monkeypatch):
-    talk(monkeypatch, "Hi", "/help", "/clear", "/quit now", "/etc/hosts is what?", EOFError)
+    talk(monkeypatch, "Hi", "/help", "/clear", "/quit now", "/etc/hosts is what?", "/exit now", "Hello?")
 
     status, _, err = run("chat")
 

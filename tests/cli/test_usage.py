@@ -46,6 +46,8 @@ SLIPS = {
     "": "the command must be one of doctor, chat, models; got none",
     "chta hi": "the command must be one of doctor, chat, models; did you mean: strands-portkey chat",
     "hello": f"the command must be one of doctor, chat, models; to ask a model: {ASK}",
+    "help": "the command must be one of doctor, chat, models; did you mean: strands-portkey --help",
+    "version": "the command must be one of doctor, chat, models; did you mean: strands-portkey --version",
     "--model m chat hi": "the command must come before its options, as in: strands-portkey chat --model ID",
     "-x": "the command must come before its options, as in: strands-portkey chat --model ID",
     "chat hi": f"--model must name the model, as in: {ASK}; `strands-portkey models` lists what there is",

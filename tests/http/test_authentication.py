@@ -328,6 +328,29 @@ async def test_a_call_that_is_cancelled_while_the_auth_waits_ends_it(server, way
     assert (auth.ended, server.requests) == (True, [])
 
 
+class FailingAtItsEnd(httpx.Auth):
+    """Raises when it is closed before its answer has come."""
+
+    async def async_auth_flow(self, request: httpx.Request) -> Flow:
+        try:
+            yield request
+        finally:
+            raise LookupError("no lock to give back")
+
+
+async def test_what_an_auth_raises_while_it_is_closed_does_not_hide_why_it_is(server):
+    gate, signal = Gate(), threading.Event()
+    server.reply(Reply(None), Reply(hold=gate))
+    model = make_model(server, FailingAtItsEnd())
+
+    assert "disconnected without sending a response" in str(await error_of(model))
+
+    asking = asyncio.create_task(ask(model, signal))
+    await asyncio.wrap_future(gate.reached)
+    signal.set()
+    assert await asyncio.wait_for(asking, 5) == ""
+
+
 async def test_a_connection_that_was_dropped_is_replaced_silently_also_after_a_slow_signature(server, monkeypatch):
     loop = asyncio.get_running_loop()
     now = loop.time

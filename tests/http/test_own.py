@@ -22,7 +22,10 @@ from tests_integ.upstream import Gate, Reply, Upstream, sse_reply
 SAYS_HI = sse_reply([b'data: {"choices":[{"delta":{"content":"Hi"},"finish_reason":"stop"}]}\n\n', b"data: [DONE]\n\n"])
 HELLO: Messages = [{"role": "user", "content": [{"text": "Hello"}]}]
 ONE_LOOP = "http_client must be used in one event loop only, since its connections work in no other; got a second one"
-CURE = "Hint: give a function that makes a new client, such as http_client=httpx.AsyncClient: it is called per loop"
+CURE = (
+    "Hint: give a function that makes a new client, such as http_client=lambda: httpx.AsyncClient(...): it is called "
+    "per loop, and agent(...) runs each call in a loop of its own"
+)
 
 
 class Made:
@@ -179,9 +182,23 @@ async def test_a_closed_client_is_refused(server):
     client = httpx.AsyncClient()
     await client.aclose()
 
-    for given in (client, lambda: client):
-        with pytest.raises(PortkeyConfigError, match=r"must be an open httpx\.AsyncClient; got a closed one$"):
-            await ask(make_model(server, given))
+    with pytest.raises(PortkeyConfigError, match=r"must be an open httpx\.AsyncClient; got a closed one$"):
+        await ask(make_model(server, client))
+
+
+def test_a_function_that_makes_one_client_for_all_calls_of_an_agent_is_refused_with_the_cure(server):
+    server.script = lambda _: SAYS_HI
+    client = httpx.AsyncClient()
+    agent = Agent(model=make_model(server, lambda: client), callback_handler=None)
+    assert str(agent("Hello")).strip() == "Hi"
+
+    with pytest.raises(PortkeyConfigError) as caught:
+        agent("Hello")
+
+    assert str(caught.value) == (
+        "http_client must make an open httpx.AsyncClient; got a closed one\n"
+        "Hint: let it make a new one each time it is called: each is closed with its event loop"
+    )
 
 
 # -- how often a function is called ------------------------------------------------------------------------------------
@@ -364,6 +381,21 @@ def test_a_loop_that_has_shut_down_its_generators_and_goes_on_gets_another_clien
     loop.close()
 
     assert [client.is_closed for client in made.clients] == [True, True]
+
+
+async def test_what_a_body_raises_while_it_is_closed_spoils_no_answer(server):
+    class Body(httpx.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            for piece in SAYS_HI.pieces:
+                assert isinstance(piece, bytes)
+                yield piece
+
+        async def aclose(self) -> None:
+            raise LookupError("no pool to give back to")
+
+    answers = httpx.MockTransport(lambda _: httpx.Response(200, headers=SAYS_HI.headers, stream=Body()))
+
+    assert await ask(make_model(server, httpx.AsyncClient(transport=answers))) == "Hi"
 
 
 # -- a second loop -----------------------------------------------------------------------------------------------------

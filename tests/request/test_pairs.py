@@ -302,6 +302,19 @@ def test_other_keys_of_a_message_stay():
             [model(call("a"), call("b"), call("a-2")), user(result("b"), text("So?"), result("a"), result("a-2"))],
             id="others between",
         ),
+        pytest.param(
+            [model(call("a")), user(result("a")), model(call("a"), call("a-2")), user(result("a"), result("a-2"))],
+            [
+                *(model(call("a")), user(result("a"))),
+                *(model(call("a-2"), call("a-2-2")), user(result("a-2"), result("a-2-2"))),
+            ],
+            id="one like the new one, later",
+        ),
+        pytest.param(
+            [model(call("a-2"), call("a")), user(result("a-2"), result("a")), model(call("a")), user(result("a"))],
+            [model(call("a-2"), call("a")), user(result("a-2"), result("a")), model(call("a-3")), user(result("a-3"))],
+            id="one like the new one, before",
+        ),
     ],
 )
 def test_an_id_that_was_used_before_is_replaced(messages, apart):

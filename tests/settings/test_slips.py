@@ -249,11 +249,41 @@ def test_an_argument_that_only_an_sdk_uses_is_refused_with_what_there_is_instead
         pytest.param(lambda: make({KEY: "x"}), id="a name that may be a key"),
         pytest.param(lambda: make(params=dict.fromkeys(PARAMS - {"messages", "model", "n"})), id="all parameters"),
         pytest.param(lambda: make(params={"spam": 1, "vllm_xargs": {}, "x": 1}), id="unknown parameters"),
+        pytest.param(
+            lambda: make(
+                params={
+                    "additionalModelRequestFields": {"top_k": 9},
+                    "additionalModelResponseFieldPaths": ["/stop_sequence"],
+                    "guardrailConfig": {"guardrailIdentifier": "g"},
+                    "frequencyPenalty": {"scale": 1},
+                    "presencePenalty": {"scale": 1},
+                    "minTokens": 1,
+                }
+            ),
+            id="parameters in the camel case that the gateway takes",
+        ),
+        pytest.param(
+            lambda: make(params={"min_new_tokens": 1, "repetition_penalty_range": 1024}),
+            id="parameters of servers for local models",
+        ),
         pytest.param(lambda: make({"config": dict.fromkeys(CONFIG["targets"])}), id="all keys of a config"),
         pytest.param(lambda: make({"config": {"spam": 1, "cache": {"ttl": 1}}}), id="unknown keys of a config"),
         pytest.param(
             lambda: make({"config": {"retry": {"onStatusCodes": [429]}, "overrideParams": {"seed": 1}}}),
             id="a config in camel case",
+        ),
+        pytest.param(
+            lambda: make(
+                {
+                    "config": {
+                        "azureExtraParameters": "drop",
+                        "azure_extra_parameters": "drop",
+                        "azure_deployment_name": "d",
+                        "awsServerSideEncryption": "AES256",
+                    }
+                }
+            ),
+            id="keys of a config whose headers have other names",
         ),
         pytest.param(lambda: make({"config": "pc-my-config"}), id="a saved config"),
         pytest.param(lambda: make({"config": {1: 2, "targets": "pc-1"}}), id="a config of another form"),

@@ -71,21 +71,25 @@ def chat(args: argparse.Namespace, settings: Settings, terminal: Terminal) -> in
 def _converse(conversation: _Talk, terminal: Terminal) -> set[Outcome]:
     """Answer what a person types, and return how that went."""
     outcomes: set[Outcome] = set()
-    while (said := read_prompt()) not in (None, "/exit"):
+    while (said := read_prompt()) is not None:
         if not said:
             continue
-        if not (command := _COMMAND.fullmatch(said)):
+        command = _COMMAND.fullmatch(said)
+        name = command[1] if command else None
+        if name == "/exit":
+            break
+        if name is None:
             outcome = conversation.ask(said)
             outcomes.add(outcome)
             if outcome == "interrupted":
                 terminal.aside("interrupted\n")
-        elif said == "/clear":
+        elif name == "/clear":
             conversation.clear()
             terminal.aside("the conversation is forgotten\n")
-        elif said == "/help":
+        elif name == "/help":
             terminal.aside("".join(f"{name:7} {does}\n" for name, does in _COMMANDS.items()))
         else:
-            terminal.aside(f"{command[1]} is no command here; there are {', '.join(_COMMANDS)}\n")
+            terminal.aside(f"{name} is no command here; there are {', '.join(_COMMANDS)}\n")
     return outcomes
 
 
@@ -113,8 +117,8 @@ class _Talk:
                 retry_strategy=None,  # `_wait` says before how long it waits, and Ctrl-C ends that.
             )
         except Exception as error:  # A tool's module may fail in any way.
-            said = f"--tool must be 'module:function' or the path of a file; got {explain(error)[0]}"
-            raise PortkeyConfigError(said) from error
+            must = "--tool must name a function with @tool, as 'module:function' or by its file"
+            raise PortkeyConfigError(f"{must}; got {explain(error)[0]}") from error
         self._agent.hooks.add_callback(AfterModelCallEvent, self._wait)
 
     def clear(self) -> None:

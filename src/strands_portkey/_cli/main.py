@@ -143,7 +143,7 @@ def _explain_no_command(words: Sequence[str], parser: _Parser) -> str:
     if words[0].startswith("-"):
         command = next((word for word in words if word in parser.commands), "chat")
         return f"the command must come before its options, as in: strands-portkey {command} --model ID"
-    close = get_close_matches(words[0].lower(), parser.commands, 1)
+    close = get_close_matches(words[0].lower(), [*parser.commands, *parser.options], 1)
     return f"{known}; " + (f"did you mean: strands-portkey {close[0]}" if close else f"to ask a model: {_ASK}")
 
 
@@ -231,8 +231,8 @@ def _make_parser() -> _Parser:
         "--tool",
         action="append",
         metavar="TOOL",
-        help="a tool for the model, as Strands names it: 'module:function', also of the current folder, or the path of "
-        "a file; may be repeated",
+        help="a function with @tool for the model: 'module:function', also of the current folder, or the path of its "
+        "file; may be repeated",
     )
     command.add_argument(
         "-v", "--verbose", action="store_true", help="print what the gateway tells of each request, too"

@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from strands_portkey._errors import PortkeyConfigError, PortkeyError
 from strands_portkey._settings.config import Api, ClientArgs, PortkeyConfig
-from strands_portkey._settings.endpoint import Endpoint, split_client_args
+from strands_portkey._settings.endpoint import Endpoint, environment, split_client_args
 from strands_portkey._settings.headers import request_headers, secrets
 from strands_portkey._settings.secrets import masked
 from strands_portkey.model import OnResponse, PortkeyModel
@@ -107,7 +107,12 @@ def add_options(parser: argparse.ArgumentParser, *, for_model: bool = True) -> N
     if not for_model:
         parser.set_defaults(model=None, params=None, api=None, upstream=None)
         return
-    add("--model", metavar="ID", help="such as gpt-4o, or @slug/model on hosted gateways")
+    add(
+        "--model",
+        metavar="ID",
+        default=environment("PORTKEY_MODEL") or None,
+        help="such as gpt-4o, or @slug/model on hosted gateways; default PORTKEY_MODEL",
+    )
     add("--params", metavar="JSON", type=_params, help="""parameters, such as '{"reasoning_effort": "low"}'""")
     add("--api", metavar="NAME", help="the gateway's protocol: chat, responses, messages or, as by default, auto")
     add("--upstream", metavar="NAME", help="what answers, where the other settings do not show it, such as anthropic")
@@ -128,12 +133,8 @@ def read_settings(args: argparse.Namespace) -> Settings:
         "authorization": os.environ[key_source] if key_source else None,
         "headers": dict(args.header),
     }
-    client_args = {name: masked(value) for name, value in options.items()}
+    client_args: dict[str, Any] = {name: masked(value) for name, value in options.items()}
     del options  # A traceback with variables would show its keys.
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        endpoint, routing = split_client_args(client_args)
-        headers = request_headers(routing)
     config: PortkeyConfig = {"model_id": args.model or "-"}
     if args.params is not None:
         config["params"] = args.params
@@ -141,18 +142,21 @@ def read_settings(args: argparse.Namespace) -> Settings:
         config["api"] = args.api
     if args.upstream is not None:
         config["upstream"] = args.upstream
-    settings = Settings(
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        endpoint, routing = split_client_args(client_args)
+        headers = request_headers(routing)
+        PortkeyModel(client_args, **config)  # Raises for invalid values, and warns of all settings.
+    return Settings(
         endpoint=endpoint,
         headers=headers,
         model_id=args.model,
         key_source=key_source,
         secrets=frozenset(secrets(headers)),
-        warnings=tuple(str(each.message) for each in caught),
+        warnings=tuple(dict.fromkeys(str(each.message) for each in caught)),
         _client_args=client_args,
         _config=config,
     )
-    settings.model()  # Raises for invalid values.
-    return settings
 
 
 def explain(error: Exception) -> tuple[str, str | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing
+from contextlib import suppress
 from functools import partial
 from typing import Final, TypeVar
 
@@ -48,7 +48,8 @@ async def send_authenticated(
     place = _address(first)
     response: httpx.Response | None = None
     number = 0
-    async with aclosing(auth.async_auth_flow(first)) as flow:
+    flow = auth.async_auth_flow(first)
+    try:
         while True:
             number += 1
             try:
@@ -66,6 +67,9 @@ async def send_authenticated(
             request.extensions = {**first.extensions, **request.extensions}
             sending = partial(send, request)
             response = await (sending() if _address(request) == place else _of_auth(sending, judge))
+    finally:
+        with suppress(Exception):  # What it raises while it is closed must not hide why it is.
+            await flow.aclose()
 
 
 def _address(request: httpx.Request) -> tuple[str, str]:

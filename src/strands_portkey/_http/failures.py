@@ -95,7 +95,10 @@ def other_loop_error() -> PortkeyConnectionError:
     """Return the error for a client in an event loop in which its connections do not work."""
     return PortkeyConnectionError(
         "http_client must be used in one event loop only, since its connections work in no other; got a second one",
-        hint="give a function that makes a new client, such as http_client=httpx.AsyncClient: it is called per loop",
+        hint=(
+            "give a function that makes a new client, such as http_client=lambda: httpx.AsyncClient(...): it is called"
+            " per loop, and agent(...) runs each call in a loop of its own"
+        ),
     )
 
 

@@ -158,6 +158,11 @@ class MadeClients:
         client = self._make()
         if any(made.client is client for made in self._made.all()):  # Those of other loops.
             raise other_loop_error()
+        if client.is_closed:  # Most likely the one before, which its loop has closed.
+            raise PortkeyConfigError(
+                "http_client must make an open httpx.AsyncClient; got a closed one",
+                hint="let it make a new one each time it is called: each is closed with its event loop",
+            )
         home = LoopClients(asyncio.get_running_loop())
         home.busy.add(client)
         return _Shared(client, home)

@@ -95,9 +95,10 @@ class GatewayResponse:
         """Let go of the answer; its connection is kept if it was read to its end."""
         usable = False
         try:
-            await self._response.aclose()
-            # After an error more may follow that is not asked for, and would be taken for the next answer.
-            usable = self.is_whole and self.status_code in _OK and is_reusable(self._response)
+            with suppress(Exception):  # By then the answer is whole, or has an error of its own.
+                await self._response.aclose()
+                # After an error more may follow that is not asked for, and would be taken for the next answer.
+                usable = self.is_whole and self.status_code in _OK and is_reusable(self._response)
         finally:
             await self._client.give_back(self._http_client, usable=usable)
 

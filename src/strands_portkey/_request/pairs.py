@@ -50,15 +50,20 @@ def _paired(messages: Sequence[Message]) -> list[Message]:
 
 def _told_apart(messages: Sequence[Message]) -> list[Message]:
     """Return messages, all in pairs, with another id for each call whose id was used before."""
-    used = Counter[str]()
+    taken = set[str]()
+    repeats = Counter[str]()
     renamed: dict[str, deque[str]] = defaultdict(deque)
 
     def rename(block: ContentBlock) -> ContentBlock:
         if "toolUse" in block:
             call_id = block["toolUse"]["toolUseId"]
-            used[call_id] += 1
-            renamed[call_id].append(f"{call_id}-{used[call_id]}" if used[call_id] > 1 else call_id)
-            return {"toolUse": {**block["toolUse"], "toolUseId": renamed[call_id][-1]}}
+            fresh = call_id
+            while fresh in taken:  # The new one too may be that of another call.
+                repeats[call_id] += 1
+                fresh = f"{call_id}-{repeats[call_id] + 1}"
+            taken.add(fresh)
+            renamed[call_id].append(fresh)
+            return {"toolUse": {**block["toolUse"], "toolUseId": fresh}}
         if "toolResult" in block:
             return {
                 "toolResult": {**block["toolResult"], "toolUseId": renamed[block["toolResult"]["toolUseId"]].popleft()}

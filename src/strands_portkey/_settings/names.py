@@ -127,9 +127,10 @@ def _with_default_headers(where: str, settings: Mapping[str, object], headers: o
     among = {name: value for name, value in headers.items() if is_portkey_header(name)}
     others = {name: value for name, value in headers.items() if name not in among}
     by_name = _by_name(f"{where}['default_headers']", among.items())
-    if "api_key" in by_name and "api_key" in settings:  # The SDK sends its key as that of the provider.
-        settings = {"authorization" if name == "api_key" else name: value for name, value in settings.items()}
-    return _by_name(where, [*settings.items(), *by_name.items(), *({"headers": others}.items() if others else ())])
+    # The SDK sends its key as that of the provider.
+    renamed = {"api_key": "authorization"} if "api_key" in by_name else {}
+    given = [(renamed.get(name, name), value) for name, value in settings.items()]
+    return _by_name(where, [*given, *by_name.items(), *({"headers": others}.items() if others else ())])
 
 
 def is_portkey_header(name: object) -> TypeGuard[str]:

@@ -22,27 +22,29 @@ WIRE_PARAMS: Final = frozenset(
 )
 """Words of OpenAI's chat completions and Responses, and of Anthropic's Messages."""
 
-# Words of other providers, and of servers that copy OpenAI.
+# Words of other providers, and of servers that copy OpenAI. Those in camel case the gateway takes for Bedrock and AI21.
 _OF_PROVIDERS: Final = frozenset(
     {
-        *("add_special_tokens", "additional_model_request_fields", "additional_model_response_field_paths"),
-        *("anthropic_beta", "anthropic_version", "api_format", "bad_words", "beam_size", "best_of", "cached_content"),
-        *("chat_template", "chat_template_kwargs", "citation_options", "compartment_id"),
-        *("context_length_exceeded_behavior", "debug", "disable_search", "do_early_stopping", "documents"),
-        *("dry_allowed_length", "dry_base", "dry_multiplier", "early_stopping", "echo", "enable_search"),
-        *("enable_thinking", "exclude_reasoning", "extras", "frequency_penalty_decay", "generation_config"),
-        *("guardrail_config", "guided_choice", "guided_grammar", "guided_json", "guided_regex", "ignore_eos"),
-        *("image_config", "include_reasoning", "is_echo", "k", "keep_alive", "labels", "length_penalty"),
-        *("max_context_tokens", "max_input_tokens", "max_length", "max_new_tokens", "max_thinking_tokens", "min_p"),
-        *("min_temperature", "min_tokens", "mirostat", "mirostat_eta", "mirostat_tau", "mode", "models", "n_predict"),
-        *("num_ctx", "num_predict", "options", "p", "parse_tool_calls", "performance_config", "plugins", "preset"),
-        *("prompt_mode", "prompt_truncate_len", "provider", "random_seed", "reasoning_budget", "reasoning_format"),
-        *("reasoning_split", "repeat_penalty", "repetition_penalty", "response_modalities", "response_schema"),
-        *("return_images", "return_related_questions", "route", "safe_mode", "safe_prompt", "safety_mode"),
-        *("safety_model", "safety_settings", "sampler", "samplers", "search_domain_filter", "search_mode"),
-        *("search_options", "search_parameters", "search_recency_filter", "serving_mode", "session_id"),
-        *("skip_special_tokens", "stop_token_ids", "structured_outputs", "suffix", "think", "thinking_budget"),
-        *("thinking_config", "thinking_token_budget", "top_a", "top_n", "trace", "transforms", "translation_options"),
+        *("add_special_tokens", "additionalModelRequestFields", "additionalModelResponseFieldPaths"),
+        *("additional_model_request_fields", "additional_model_response_field_paths", "anthropic_beta"),
+        *("anthropic_version", "api_format", "bad_words", "beam_size", "best_of", "cached_content", "chat_template"),
+        *("chat_template_kwargs", "citation_options", "compartment_id", "context_length_exceeded_behavior", "debug"),
+        *("disable_search", "do_early_stopping", "documents", "dry_allowed_length", "dry_base", "dry_multiplier"),
+        *("early_stopping", "echo", "enable_search", "enable_thinking", "exclude_reasoning", "extras"),
+        *("frequencyPenalty", "frequency_penalty_decay", "generation_config", "guardrailConfig", "guardrail_config"),
+        *("guided_choice", "guided_grammar", "guided_json", "guided_regex", "ignore_eos", "image_config"),
+        *("include_reasoning", "is_echo", "k", "keep_alive", "labels", "length_penalty", "max_context_tokens"),
+        *("max_input_tokens", "max_length", "max_new_tokens", "max_thinking_tokens", "minTokens", "min_new_tokens"),
+        *("min_p", "min_temperature", "min_tokens", "mirostat", "mirostat_eta", "mirostat_tau", "mode", "models"),
+        *("n_predict", "num_ctx", "num_predict", "options", "p", "parse_tool_calls", "performance_config", "plugins"),
+        *("presencePenalty", "preset", "prompt_mode", "prompt_truncate_len", "provider", "random_seed"),
+        *("reasoning_budget", "reasoning_format", "reasoning_split", "repeat_penalty", "repetition_penalty"),
+        *("repetition_penalty_range", "response_modalities", "response_schema", "return_images"),
+        *("return_related_questions", "route", "safe_mode", "safe_prompt", "safety_mode", "safety_model"),
+        *("safety_settings", "sampler", "samplers", "search_domain_filter", "search_mode", "search_options"),
+        *("search_parameters", "search_recency_filter", "serving_mode", "session_id", "skip_special_tokens"),
+        *("stop_token_ids", "structured_outputs", "suffix", "think", "thinking_budget", "thinking_config"),
+        *("thinking_token_budget", "top_a", "top_n", "trace", "transforms", "translation_options"),
         *("truncate_prompt_tokens", "usage", "use_beam_search"),
     }
 )
@@ -58,6 +60,8 @@ _TARGET_KEYS: Final = frozenset(
         *("request_timeout", "retry", "sensitive_headers", "strategy", "strict_open_ai_compliance", "targets"),
         *("virtual_key", "weight"),
         *ProviderArgs.__annotations__,
+        # Where a config has another name than the header.
+        *("aws_server_side_encryption", "azure_deployment_name", "azure_extra_parameters"),
     }
 )
 # Keys of a config, by the key that the object stands under; those of a target are those of the config itself.

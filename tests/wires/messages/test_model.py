@@ -162,6 +162,19 @@ async def test_an_error_after_a_pause_is_not_tried_again(
     assert len(server.requests) == 2
 
 
+async def test_what_is_reported_of_a_request_after_a_pause_is_of_that_request_alone(server: Upstream) -> None:
+    server.reply(paused(SEARCH), anthropic.error(529, "overloaded_error", "Busy"))
+    reported: list[ResponseMetadata] = []
+    model = make_model(server, {"max_retries": 0})
+    model._on_response = reported.append
+
+    with pytest.raises(PortkeyAPIError):
+        await answer(model)
+
+    parts = [(each.status_code, each.response_id, each.model, each.usage is None) for each in reported]
+    assert parts == [(200, "msg_1", anthropic.MODEL, False), (529, None, None, True)]
+
+
 async def test_a_paused_turn_of_which_nothing_was_shown_is_tried_again(server: Upstream) -> None:
     server.reply(paused(SEARCH), anthropic.error(500, "api_error", "Oops"), says("Done."))
 

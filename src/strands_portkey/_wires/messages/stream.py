@@ -182,6 +182,8 @@ class MessagesTranslator(Translator):
         if said:
             self._queue.close()
             self.earlier.append(self.counts)
+            self.model = self.response_id = None
+            self.hook_results = {}
             self._usage = {}
             self._blocks = {}
             self._stop_reason = None
