@@ -1000,11 +1000,11 @@ from strands_portkey import PortkeyError, PortkeyModel
 logging.getLogger("strands_portkey").setLevel("ERROR")  # It warns where the end of a whole answer is lost.
 logging.getLogger("opentelemetry.context").disabled = True  # Strands leaves a span in another context, with any model.
 signal.signal(signal.SIGINT, signal.default_int_handler)  # A shell's background job is started without it.
-base_url, custom_host, api, provider, *marks = sys.argv[1:]
+base_url, custom_host, api, provider, clock, *marks = sys.argv[1:]
 
 def model(mark):
     client_args = {"base_url": base_url, "provider": provider, "custom_host": custom_host, "trace_id": mark,
-                   "timeout": {"first_byte": 3, "idle": 3}, "max_retries": 0}
+                   "timeout": {"first_byte": float(clock), "idle": float(clock)}, "max_retries": 0}
     return PortkeyModel(client_args, model_id="m", api=api)
 
 def agent(mark):
@@ -1013,12 +1013,12 @@ def agent(mark):
 """
 
 
-def _start(bench: Bench, program: str, faults: list[Fault], *options: str) -> subprocess.Popen[str]:
+def _start(bench: Bench, program: str, faults: list[Fault], *options: str, clock: float = 3) -> subprocess.Popen[str]:
     marks = [f"{next(bench._numbers):07}" for _ in faults]
     bench.faults.update(zip((mark.encode() for mark in marks), faults, strict=True))
     command = [sys.executable, *options, "-c", _PROGRAM + program]
     return subprocess.Popen(
-        [*command, bench.proxy.base_url, bench.upstream.base_url, bench.api, bench.speech.provider, *marks],
+        [*command, bench.proxy.base_url, bench.upstream.base_url, bench.api, bench.speech.provider, str(clock), *marks],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -1094,22 +1094,19 @@ raise KeyboardInterrupt
 @pytest.mark.parametrize("how", INTERRUPTED)
 def test_an_interrupt_ends_a_stalled_call_and_prints_only_its_traceback(bench: Bench, how: str) -> None:
     stall = Fault("stall", _first_bytes(asyncio.run(bench.raw("Hi"))))
+    # Strands runs a sync call in a thread and waits for its end, whatever the model: our clock ends it.
+    clock = 3 if how == "a sync agent" else 10 * SECONDS
 
-    with _start(bench, INTERRUPTED[how], [stall], "-X", "dev") as run:
+    with _start(bench, INTERRUPTED[how], [stall], "-X", "dev", clock=clock) as run:
         assert run.stdout is not None
         assert run.stdout.readline() == "said\n"
         stall.gate.reached.result(SECONDS)
-        interrupted = time.monotonic()
         run.send_signal(signal.SIGINT)
         _, stderr = run.communicate(timeout=SECONDS)
-        seconds = time.monotonic() - interrupted
 
-    print(f"\n{how}: ended {seconds:.2f} s after the interrupt")
     assert run.returncode != 0
     assert "KeyboardInterrupt" in stderr
     assert _noise(stderr) == []
-    # Strands runs a sync call in a thread and waits for its end, whatever the model: our clock (3 s) ends it.
-    assert seconds < (8 if how == "a sync agent" else 2)
 
 
 # -- the soak, in short ------------------------------------------------------------------------------------------------
