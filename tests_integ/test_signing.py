@@ -103,7 +103,7 @@ class Front:
             return json_reply({"message": "The request signature does not match"}, 403)
         sent = {name.lower() for name, _ in request.headers}
         # What botocore never signs, since others may change it.
-        assert sent - set(names) <= {"authorization", "connection", "user-agent"}
+        assert sent - set(names) <= {"authorization", "connection", "traceparent", "user-agent"}
         self.uses += 1
         if request.header("x-amz-security-token") != self.token or self.uses > self.expires_after:
             return json_reply({"message": f"{request.header('x-amz-security-token')} has expired"}, 401)

@@ -976,13 +976,9 @@ def test_a_result_names_its_tool_for_gemini_alone(dialect, named):
 @pytest.mark.parametrize(
     ("dialect", "sent"),
     [
-        ("openai", ["assistant", "assistant", "user", "user"]),
-        ("anthropic", ["assistant", "assistant", "user", "user"]),
-        *(
-            (dialect, ["user", "assistant", "assistant", "user", "user"])
-            for dialect in ("bedrock", "gemini", "mistral")
-        ),
-        ("perplexity", ["user", "assistant", "user"]),
+        *((dialect, ["assistant", "assistant", "user", "user"]) for dialect in ("openai", "anthropic")),
+        *((dialect, ["user", "assistant", "assistant", "user", "user"]) for dialect in ("gemini", "mistral")),
+        *((dialect, ["user", "assistant", "user"]) for dialect in ("bedrock", "perplexity")),
     ],
 )
 def test_a_conversation_begins_and_alternates_as_its_upstream_requires(dialect, sent):
@@ -1001,6 +997,23 @@ def test_messages_of_one_role_in_a_row_are_joined_for_those_who_require_turns():
         {"role": "assistant", "content": [text("a")], "tool_calls": [CALL]},
         {"role": "user", "content": [text("go on"), text("b"), DATA_PNG]},
     ]
+
+
+def test_reasoning_keeps_its_place_where_messages_are_joined():
+    messages = [
+        ASKED,
+        {"role": "assistant", "content": [{"text": "a"}]},
+        {"role": "assistant", "content": [SIGNED, USE]},
+    ]
+
+    [_, said] = body_of([*messages], "bedrock")["messages"]
+
+    assert said == {
+        "role": "assistant",
+        "content": [text("a")],
+        "content_blocks": [text("a"), THINKING],
+        "tool_calls": [CALL],
+    }
 
 
 def test_a_result_names_the_call_ahead_of_it_where_ids_come_again():

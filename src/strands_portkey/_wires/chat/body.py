@@ -274,11 +274,17 @@ def _in_turns(bodies: Sequence[Body]) -> list[Body]:
     for body in bodies:
         before = joined[-1] if joined else {}
         if body["role"] == before.get("role") != "tool":
-            content = [*_as_parts(before["content"]), *_as_parts(body["content"])]
-            joined[-1] = {**before, **body, "content": content or None}
+            both = {**before, **body, "content": [*_as_parts(before["content"]), *_as_parts(body["content"])] or None}
+            if "content_blocks" in both:
+                both["content_blocks"] = [*_as_blocks(before), *_as_blocks(body)]
+            joined[-1] = both
         else:
             joined.append(body)
     return joined
+
+
+def _as_blocks(body: Body) -> list[JsonValue]:
+    return _as_parts(body.get("content_blocks") or body["content"])
 
 
 def _as_parts(content: JsonValue) -> list[JsonValue]:

@@ -150,6 +150,7 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
             call_ids=CLAUDE_IDS,
             tools_with_calls=True,
             user_first=True,
+            alternating=True,
             text_beside_documents=True,
             result_points="behind",
         ),
