@@ -32,7 +32,7 @@ OWN = f"{sys.version_info.major}.{sys.version_info.minor}"
 TESTED = list(dict.fromkeys([*PYTHONS, OWN]))
 PINS = ".github/build-requirements.txt"  # What builds a release, and all that it needs, by hash.
 WHEEL_FOLDERS = ("strands_portkey/", "strands_agents_portkey-")  # The package, and its metadata.
-WHEEL_LIMIT = 250_000  # Bytes: a tenth more than it has.
+WHEEL_LIMIT = 265_000  # Bytes: a tenth more than it has.
 # The schemas come with check-jsonschema, so that no network is asked for them.
 SCHEMAS = {
     "github-workflows": "workflows/*.yml",
