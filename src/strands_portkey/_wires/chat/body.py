@@ -272,9 +272,13 @@ def _in_turns(bodies: Sequence[Body]) -> list[Body]:
     """Return messages, those of one role in a row joined."""
     joined: list[Body] = []
     for body in bodies:
-        before = joined[-1] if joined else {}
+        before: Body = joined[-1] if joined else {}
         if body["role"] == before.get("role") != "tool":
-            both = {**before, **body, "content": [*_as_parts(before["content"]), *_as_parts(body["content"])] or None}
+            both: Body = {
+                **before,
+                **body,
+                "content": [*_as_parts(before["content"]), *_as_parts(body["content"])] or None,
+            }
             if "content_blocks" in both:
                 both["content_blocks"] = [*_as_blocks(before), *_as_blocks(body)]
             joined[-1] = both
