@@ -695,11 +695,6 @@ async def test_a_reused_connection_is_not_closed_by_its_earlier_timer(server, mo
     assert [request.connection for request in server.requests] == [0, 0, 0]
 
 
-# From 3.15 on Python raises here what it only said before: that a fork leaves threads behind.
-forks = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-
-
-@forks
 def test_a_fork_leaves_the_connections_of_its_parent_alone(server):
     server.reply(whole(), whole(), whole())
     client = make_client(server)
@@ -724,7 +719,6 @@ def test_a_fork_leaves_the_connections_of_its_parent_alone(server):
     assert [request.connection for request in server.requests] == [0, 1, 0]
 
 
-@forks
 def test_a_fork_while_the_connections_are_locked_blocks_no_child(monkeypatch):
     client = GatewayClient(split_client_args({})[0])
     pids: list[int] = []
