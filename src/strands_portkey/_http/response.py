@@ -81,7 +81,8 @@ class GatewayResponse:
         if logger.isEnabledFor(logging.DEBUG):
             self._log_request()
         self._response, self._http_client = await self._client.send(self._request, self._watch, self.judge)
-        self._sent = frozenset(self._response.request.headers)  # An auth or a caller's client adds some.
+        # An auth or a caller's client adds some.
+        self._sent = {name.decode("latin-1").lower() for name, _ in self._response.request.headers.raw}
         self.status_code = status_code = self._response.status_code
         self.headers = dict(self._response.headers)
         self.judge.answered(status_code, self.headers)

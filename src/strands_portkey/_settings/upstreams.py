@@ -198,11 +198,12 @@ def may_be_copy(upstreams: Collection[str], routing: Mapping[str, object]) -> bo
         upstreams: The gateway's names of those who may answer.
         routing: The settings that become headers.
     """
+    if "openai" not in upstreams:
+        return False
     settings = _with_literal(routing)
-    hosts = [settings.get("custom_host") or ""]
-    if not hosts[0]:  # It takes precedence over those of the config.
-        hosts += _hosts(_to_config(settings.get("config")))
-    return "openai" in upstreams and any(host and not _OPENAI_HOST.match(str(host)) for host in hosts)
+    host, config = settings.get("custom_host"), settings.get("config")  # The first takes precedence.
+    hosts = [host] if host else [] if config is None else _hosts(_to_config(config))
+    return any(host and not _OPENAI_HOST.match(str(host)) for host in hosts)
 
 
 def _hosts(config: _Target) -> Iterator[str]:
