@@ -20,7 +20,7 @@ ENABLED = {"type": "enabled", "budget_tokens": 2000}
         pytest.param({"max_tokens": 9}, {"max_tokens": 9}, id="length"),
         pytest.param({"max_completion_tokens": 9}, {"max_tokens": 9}, id="length, in chat's word"),
         pytest.param({"max_tokens": None}, {"max_tokens": 4096}, id="length that is not given"),
-        pytest.param({"thinking": ENABLED}, {"thinking": ENABLED, "max_tokens": 6096}, id="room for thinking"),
+        pytest.param({"thinking": ENABLED}, {"thinking": ENABLED, "max_tokens": 6096}, id="a limit above the thinking"),
         pytest.param({"thinking": ADAPTIVE}, {"thinking": ADAPTIVE, "max_tokens": 20480}, id="adaptive thinking"),
         pytest.param(
             {"thinking": {"type": "disabled"}}, {"thinking": {"type": "disabled"}, "max_tokens": 4096}, id="no thinking"
