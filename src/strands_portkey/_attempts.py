@@ -135,21 +135,21 @@ def first_plan(call: Call, called: Mapping[str, object], learned: Learned) -> Pl
     upstreams = find_upstreams(upstream, called, question.model_id, names)
     targets = find_targets(upstream, called, question.model_id, names)
     wire = choose_wire(call.config.get("api", "auto"), question, called, targets)
+    providers = find_upstreams(None, called, question.model_id, names) if upstream else frozenset[str]()
     plan = Plan(
         called,
         wire=wire,
         omitted=learned.rejected(question.model_id, wire.optional),
         upstreams=upstreams,
         latest=frozenset(names[-1:]) & upstreams,
-        providers=find_upstreams(None, called, question.model_id, names) if upstream else frozenset(),
+        providers=providers,
         route=route,
+        has_thinking_tags=call.config.get("thinking_tags", may_have_thinking_tags(providers or upstreams, called)),
         wants_reasoning=learned.wants_reasoning(route),
         may_change_form=bool(question.messages) and upstream is None,
         may_renew_keys=any(callable(value) for value in call.routing.values()),
         max_retries=call.max_retries,
     )
-    has_tags = call.config.get("thinking_tags", may_have_thinking_tags(plan.providers or upstreams, called))
-    plan = replace(plan, has_thinking_tags=has_tags)
     if question.output_model is not None:
         plan = replace(plan, mechanisms=_find_mechanisms(plan, question, learned.allowed(question.model_id)))
     if learned.is_edited(question):

@@ -232,8 +232,12 @@ class PortkeyModel(Model):
         trailing_blocks = kwargs.get("dynamic_trailing_blocks")
 
         def ask(config: PortkeyConfig) -> Question:
-            return replace(
-                to_question(config, messages, tool_specs, system_prompt, system_prompt_content),
+            return to_question(
+                config,
+                messages,
+                tool_specs,
+                system_prompt,
+                system_prompt_content,
                 tool_choice=tool_choice,
                 output_model=structured_output_model,
                 session_id=agent_metadata.session_id if agent_metadata else None,
@@ -314,8 +318,7 @@ class PortkeyModel(Model):
         choice: ToolChoiceToolDict = {"tool": {"name": spec["name"]}}
 
         def ask(config: PortkeyConfig) -> Question:
-            question = to_question(config, prompt, [spec], system_prompt, None)
-            return replace(question, tool_choice=choice, output_model=output_model)
+            return to_question(config, prompt, [spec], system_prompt, tool_choice=choice, output_model=output_model)
 
         call = self._call(ask)
         message: Message = {"role": "assistant", "content": []}
@@ -424,7 +427,7 @@ class PortkeyModel(Model):
         max_retries: int | None = None,
     ) -> Result:
         """Return what another endpoint answers, as `read` makes it of the JSON."""
-        call = self._call(lambda config: to_question(config, (), None, None, None))
+        call = self._call(lambda config: to_question(config, ()))
         if max_retries is not None:
             call = replace(call, max_retries=max_retries)
         try:

@@ -16,7 +16,6 @@ from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Seque
 from contextlib import suppress
 from contextvars import Context
 from functools import lru_cache
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from operator import attrgetter
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
@@ -24,6 +23,7 @@ from urllib.request import getproxies
 from weakref import WeakValueDictionary
 
 import httpx
+from typing_extensions import override
 
 from strands_portkey._errors import PortkeyConfigError
 from strands_portkey._settings.endpoint import Endpoint
@@ -36,14 +36,30 @@ PROXY_SETTING: Final = "client_args['proxy'], or HTTP_PROXY, HTTPS_PROXY, ALL_PR
 _KEEPALIVE: Final = 4.0  # Seconds that an idle connection is kept; the gateway closes it after 5.
 
 
+class _NoCookies(httpx.Cookies):
+    """Keeps no cookies: those from one user's answer would be sent with another user's request."""
+
+    @override
+    def extract_cookies(self, response: httpx.Response) -> None:
+        """Leave them in the answer; httpx would build two objects of urllib to look for them."""
+
+
+_NO_COOKIES: Final = _NoCookies()
+
+
 class Client(httpx.AsyncClient):
-    """A client with one connection.
+    """A client with one connection, and without cookies.
 
     Attributes:
         home: The clients of its event loop.
     """
 
     home: LoopClients
+
+    @property  # type: ignore[misc] # No one sets them.
+    @override
+    def cookies(self) -> httpx.Cookies:
+        return _NO_COOKIES
 
 
 class Connections:
@@ -68,8 +84,6 @@ class Connections:
         """Return a new client."""
         endpoint = self._endpoint
         limits = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=_KEEPALIVE)
-        # No cookies: those from one user's answer would be sent with another user's request.
-        cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))
         verify = ssl_context(endpoint.verify, endpoint.cert, endpoint.trust_env)
         problem = f"{PROXY_SETTING} must be a URL, in whose password '#' is written %23, '/' %2F and '?' %3F"
         try:
@@ -79,7 +93,6 @@ class Connections:
                 trust_env=endpoint.trust_env,
                 http2=endpoint.http2,
                 limits=limits,
-                cookies=cookies,
             )
         except (AttributeError, ImportError, SyntaxError, ValueError, httpx.InvalidURL) as error:
             problem = module_problem(error) or problem  # The messages of httpx quote the URL.

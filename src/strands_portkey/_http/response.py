@@ -84,7 +84,7 @@ class GatewayResponse:
         # An auth or a caller's client adds some.
         self._sent = {name.decode("latin-1").lower() for name, _ in self._response.request.headers.raw}
         self.status_code = status_code = self._response.status_code
-        self.headers = dict(self._response.headers)
+        self.headers = dict(self._response.headers.items())  # By name, httpx would search each of them anew.
         self.judge.answered(status_code, self.headers)
         if logger.isEnabledFor(logging.DEBUG):
             self._log_answer()

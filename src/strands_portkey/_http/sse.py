@@ -17,6 +17,9 @@ _ERROR: Final = "error: {"  # A field of llama.cpp's own, which no reader of eve
 _ERROR_LINE: Final = re.compile(r"(\A|[\r\n])error: (?=\{)")
 _ERROR_EVENT: Final = r"\1event: error\ndata: "
 _BLANK: Final = b" \t\r\n\xef\xbb\xbf"  # A byte order mark counts as blank.
+# What httpx-sse looks at, and what keeps httpx from making a body of its own, which would take longer than all else.
+_HEADERS: Final = httpx.Headers({"content-type": "text/event-stream"})
+_STREAM: Final = httpx.AsyncByteStream()
 
 
 async def find_events(pieces: AsyncGenerator[bytes, None], *, is_named: bool) -> tuple[bool, bytes]:
@@ -38,7 +41,7 @@ class EventText(httpx.Response):
 
     def __init__(self, head: bytes, pieces: AsyncGenerator[bytes, None], broken: Callable[[str], Exception]) -> None:
         """Begin with what was read before the pieces; `broken` makes the error for bytes that are no text."""
-        super().__init__(200, headers={"content-type": "text/event-stream"})
+        super().__init__(200, headers=_HEADERS, stream=_STREAM)
         self._head = head
         self._pieces = pieces
         self._broken = broken

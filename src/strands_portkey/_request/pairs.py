@@ -6,6 +6,7 @@ import json
 import warnings
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Final, cast
 
 from strands.types.content import ContentBlock, Message
@@ -13,6 +14,7 @@ from strands.types.tools import ToolResult
 
 _NO_RESULT: Final = "No result: the call was not carried out, or its result is no longer in this conversation."
 _LEFT_OUT: Final = "(Earlier messages are left out.)"
+_NOTHING: Final[Message] = {"role": "user", "content": []}  # What a conversation ends before.
 _MEDIA_KINDS: Final = ("image", "document", "audio", "video")
 
 
@@ -24,9 +26,12 @@ def in_pairs(messages: Sequence[Message]) -> Sequence[Message]:
     some servers number the calls of each answer anew, and Claude refuses what repeats. Nothing given is written into,
     and where all pairs fit it is returned as it is.
     """
-    paired = messages if _fit(messages) else _paired(messages)
-    ids = [call_id for message in paired for call_id in _called_in(message)]
-    return paired if len(set(ids)) == len(ids) else _told_apart(paired)
+    called = list(map(_called_in, messages))
+    if not all(map(_match, [[], *called], [*messages, _NOTHING])):
+        messages = _paired(messages)
+        called = list(map(_called_in, messages))
+    ids = list(chain.from_iterable(called))
+    return messages if len(set(ids)) == len(ids) else _told_apart(messages)
 
 
 def _paired(messages: Sequence[Message]) -> list[Message]:
@@ -78,16 +83,6 @@ def from_the_user(messages: Sequence[Message]) -> Sequence[Message]:
     if not messages or messages[0]["role"] == "user":
         return messages
     return [{"role": "user", "content": [{"text": _LEFT_OUT}]}, *messages]
-
-
-def _fit(messages: Sequence[Message]) -> bool:
-    """Whether each call has its result right after it, and each result its call."""
-    called: list[str] = []
-    for message in messages:
-        if not _match(called, message):
-            return False
-        called = _called_in(message)
-    return not called
 
 
 def _match(called: Sequence[str], message: Message) -> bool:

@@ -59,9 +59,14 @@ class Question:
 def to_question(
     config: PortkeyConfig,
     messages: Sequence[Message],
-    tool_specs: Sequence[ToolSpec] | None,
-    system_prompt: str | None,
-    system_prompt_content: Sequence[SystemContentBlock] | None,
+    tool_specs: Sequence[ToolSpec] | None = None,
+    system_prompt: str | None = None,
+    system_prompt_content: Sequence[SystemContentBlock] | None = None,
+    *,
+    tool_choice: ToolChoice | None = None,
+    output_model: type[BaseModel] | None = None,
+    session_id: str | None = None,
+    trailing_blocks: int = 0,
 ) -> Question:
     """Combine Strands' arguments with the model's settings; a system prompt in blocks overrides one as text."""
     return Question(
@@ -72,4 +77,8 @@ def to_question(
         cache_config=config.get("cache_config"),
         system=system_prompt_content or ([{"text": system_prompt}] if system_prompt else ()),
         tool_specs=tool_specs or (),
+        tool_choice=tool_choice,
+        output_model=output_model,
+        session_id=session_id,
+        trailing_blocks=trailing_blocks,
     )

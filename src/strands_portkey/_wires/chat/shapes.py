@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Sequence
-from contextlib import suppress
 from functools import reduce
 from operator import getitem
 from typing import Annotated, Final, TypeAlias, TypeVar
@@ -198,10 +197,11 @@ def parse_chunk(data: str | bytes, repairs: int = _REPAIRS) -> ChatCompletionChu
 
 def read_id(data: str) -> str | None:
     """Return the id of the answer that a chunk belongs to, None where it has none."""
-    with suppress(ValidationError):
+    try:
         identity: Identity = _READ_IDENTITY(data)
-        return identity.get("id")
-    return None
+    except ValidationError:
+        return None
+    return identity.get("id")
 
 
 def _with_error(chunk: ChatCompletionChunk, data: str | bytes) -> ChatCompletionChunk:
