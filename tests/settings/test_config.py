@@ -453,7 +453,9 @@ def test_a_url_that_is_given_takes_precedence_over_both_of_the_environment(monke
 
 
 @pytest.mark.parametrize(
-    ("given", "model_id"), [({}, "gpt-4o"), ({"model_id": "claude"}, "claude")], ids=["environment", "keyword"]
+    ("given", "model_id"),
+    [({}, "gpt-4o"), ({"model_id": None}, "gpt-4o"), ({"model_id": "claude"}, "claude")],
+    ids=["environment", "None", "keyword"],
 )
 def test_the_environment_names_the_model_unless_the_keyword_does(monkeypatch, given, model_id):
     monkeypatch.setenv("PORTKEY_MODEL", " gpt-4o ")
@@ -633,7 +635,7 @@ WRONG_SETTINGS: dict[str, dict[Any, Any]] = {
     "a key as a name in lower case": {KEY.lower().replace("-", "_"): Odd()},
     "a key as a name of a list": {"forward_headers": {KEY: 1}},
     "a config of broken JSON": {"config": "{" + KEY},
-    "a config of JSON that is no number": {"config": f'{{"api_key": "{KEY}", "n": NaN}}'},
+    "a config of JSON that is no number": {"config": f'{{"api_key": "{KEY}", "odd": NaN}}'},
     "a config of an odd object": {"config": {"api_key": KEY, "odd": Odd()}},
     "a config of a set": {"config": {"api_key": {KEY}}},
     "metadata": {"metadata": KEY},

@@ -100,6 +100,22 @@ SLIPS: dict[str, tuple[Callable[[], object], str]] = {
         lambda: make({"config": {"override_params": {"temprature": 0}}}),
         f"client_args['config']['override_params'] holds 'temprature', {NO_EFFECT}; did you mean 'temperature'?",
     ),
+    "a key of a config's strategy": (
+        lambda: make({"config": {"mode": "fallback", "targets": []}}),
+        f"client_args['config'] holds 'mode', {NO_EFFECT}; did you mean 'mode' in 'strategy' or 'cache'?",
+    ),
+    "a shortened key of a config": (
+        lambda: make({"config": {"timeout": 30}}),
+        f"client_args['config'] holds 'timeout', {NO_EFFECT}; did you mean 'request_timeout'?",
+    ),
+    "a key of a config within its cache": (
+        lambda: make({"config": {"cache": {"customHost": ""}}}),
+        f"client_args['config']['cache'] holds 'custom_host', {NO_EFFECT}; did you mean 'custom_host' beside 'cache'?",
+    ),
+    "a parameter in a target": (
+        lambda: make({"config": {"targets": [{"provider": "openai", "model": "gpt-4o"}]}}),
+        f"client_args['config']['targets'][0] holds 'model', {NO_EFFECT}; did you mean 'model' in 'override_params'?",
+    ),
     "a parameter": (
         lambda: make(params={"max_token": 10}),
         f"params holds 'max_token', {NO_EFFECT}; did you mean 'max_tokens'?",

@@ -65,10 +65,10 @@ _OVERLOADED: Final = re.compile(
     re.IGNORECASE,
 )
 # "Please try again in 1m6.57s" (OpenAI, Groq), "retry after 26 seconds" (Azure), "retry in 33.4s" (Gemini).
-_TIME: Final = r"([0-9]{1,5}(?:\.[0-9]{1,12})?) ?(ms|hours?|minutes?|seconds?|[hms])"
+_TIME: Final = r"([0-9]{1,5}(?:\.[0-9]{1,12})?) ?(ms|days?|hours?|min(?:ute)?s?|sec(?:ond)?s?|[dhms])"
 _TIMES: Final = re.compile(_TIME)
 _WAIT: Final = re.compile(rf"\b(?:try again|retry) (?:in|after) (?:{_TIME} ?){{1,3}}(?!\w)", re.IGNORECASE | re.ASCII)
-_UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _LONGEST_PERIOD: Final = 86_400.0  # Seconds; no limit is counted over more than a day.
 _WORDED_STATUS: Final = frozenset({None, 400, 403, _UNAVAILABLE})  # Some proxies put their limits under these.
 _TOO_LARGE: Final = 413
@@ -121,7 +121,7 @@ _HINTS: Final = {
         "no provider key reached the gateway: set client_args['Authorization'], or 'api_key' in each target"
     ),
     r"^401 .*expired": "the key has expired",
-    r"^40[13] gateway ": "check client_args['api_key'], the key for the gateway",
+    r"^40[13] gateway ": "check the key for the gateway: client_args['api_key'], or what client_args['auth'] adds",
     r"^40[13] provider ": "check the provider's key: client_args['Authorization'], or the one that the gateway keeps",
     r"^40[45] ": (
         "check client_args['base_url'] and model_id, and whether the server has the protocol that ResponseMetadata.api"

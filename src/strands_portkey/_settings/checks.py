@@ -46,7 +46,9 @@ def check_model_config(model_config: Mapping[str, object]) -> None:
 
 def with_model_id(model_config: Mapping[str, object]) -> dict[str, object]:
     """Return a configuration with the environment's model if it names none."""
-    return {"model_id": environment("PORTKEY_MODEL") or None, **model_config}
+    if model_config.get("model_id") is None:
+        return {**model_config, "model_id": environment("PORTKEY_MODEL") or None}
+    return dict(model_config)
 
 
 def known_config(model_config: Mapping[str, object]) -> dict[str, object]:

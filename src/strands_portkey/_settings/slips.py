@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Final
 
 from pydantic_core import from_json
@@ -11,8 +12,9 @@ from pydantic_core import from_json
 from strands_portkey._json import is_list, is_mapping
 from strands_portkey._settings.names import CLIENT_ARGS, did_you_mean, is_portkey_header, to_setting
 from strands_portkey._settings.secrets import name_of, shown
-from strands_portkey._settings.words import CONFIG, PARAMS
+from strands_portkey._settings.words import CONFIG, PARAMS, WIRE_PARAMS
 
+_PARTS: Final = ("strategy", "conditions", "cache", "retry")  # Objects of a config with keys of their own.
 _LONGEST_METADATA: Final = 128  # https://portkey.ai/docs/product/observability/metadata
 
 
@@ -43,7 +45,7 @@ def find_slips(where: str, settings: Mapping[str, object], *, has_key: bool) -> 
 
 def find_param_slips(params: Mapping[object, object]) -> Iterator[str]:
     """Yield a warning for each slip among parameters of a request."""
-    return _word_slips("params", params, PARAMS)
+    return _word_slips("params", params, PARAMS, did_you_mean)
 
 
 def to_object(value: object) -> object:
@@ -66,17 +68,34 @@ def _config_slips(where: str, kind: str, value: object) -> Iterator[str]:
         for number, part in enumerate(value):
             yield from _config_slips(f"{where}[{number}]", kind, part)
     elif is_mapping(value):
-        if kind != "override_params":  # Its keys go to the provider as they are.
+        if kind == "override_params":  # Its keys go to the provider as they are.
+            yield from _word_slips(where, value, PARAMS, did_you_mean)
+        else:
             value = {_snake(key): part for key, part in value.items()}
-        yield from _word_slips(where, value, CONFIG[kind])
+            yield from _word_slips(where, value, CONFIG[kind], partial(_did_you_mean_in_config, kind))
         for key in CONFIG.keys() & value.keys():
             yield from _config_slips(f"{where}[{key!r}]", key, value[key])
 
 
-def _word_slips(where: str, given: Mapping[object, object], known: frozenset[str]) -> Iterator[str]:
+def _word_slips(
+    where: str, given: Mapping[object, object], known: frozenset[str], ask: Callable[[str, frozenset[str]], str]
+) -> Iterator[str]:
+    """Yield a warning for each word that is not known, if what it means can be asked."""
     for word in given:
-        if isinstance(word, str) and word not in known and (question := did_you_mean(word, known)):
+        if isinstance(word, str) and word not in known and (question := ask(word, known)):
             yield f"{where} holds {name_of(word)}, which is not known to have an effect{question}"
+
+
+def _did_you_mean_in_config(kind: str, word: str, known: frozenset[str]) -> str:
+    """Return the question that ends a warning of an unknown key in an object of a config; else an empty text."""
+    if word in CONFIG["config"]:
+        return f"; did you mean {word!r} beside {kind!r}?"
+    homes = [repr(home) for home in _PARTS if word in CONFIG[home]]
+    if homes or word in WIRE_PARAMS:
+        homes = homes or ["'override_params'"]
+        return f"; did you mean {word!r} in {' or '.join(homes)}?"
+    longer = [each for each in known if each.endswith(f"_{word}")]
+    return f"; did you mean {longer[0]!r}?" if len(longer) == 1 else did_you_mean(word, known)
 
 
 def _snake(key: object) -> object:
