@@ -999,6 +999,18 @@ def test_messages_of_one_role_in_a_row_are_joined_for_those_who_require_turns():
     ]
 
 
+def test_joined_messages_stay_texts_where_another_target_takes_no_parts():
+    answered = {"role": "assistant", "content": [{"text": "a"}]}
+    messages: list[Any] = [ASKED, ASKED, answered, {"role": "assistant", "content": [USE]}]
+
+    body = to_body(Question(messages, "m"), find_dialect({"bedrock", "deepseek"}))
+
+    assert body["messages"] == [
+        {"role": "user", "content": "go on\ngo on"},
+        {"role": "assistant", "content": "a", "tool_calls": [CALL]},
+    ]
+
+
 def test_reasoning_keeps_its_place_where_messages_are_joined():
     messages = [
         ASKED,

@@ -133,7 +133,7 @@ class _Conversation:
             else:
                 self._add_user(in_order(blocks, self._called))
         if self._dialect.alternating:
-            self.bodies = _in_turns(self.bodies)
+            self.bodies = _in_turns(self.bodies, has_parts=self._dialect.parts)
         if self._dialect.reasoning_required:
             for body in self.bodies:
                 if body["role"] == "assistant":
@@ -268,17 +268,17 @@ class _Conversation:
         return []
 
 
-def _in_turns(bodies: Sequence[Body]) -> list[Body]:
-    """Return messages, those of one role in a row joined."""
+def _in_turns(bodies: Sequence[Body], *, has_parts: bool) -> list[Body]:
+    """Return messages, those of one role in a row joined; their contents are texts unless they may have parts."""
     joined: list[Body] = []
     for body in bodies:
         before: Body = joined[-1] if joined else {}
         if body["role"] == before.get("role") != "tool":
-            both: Body = {
-                **before,
-                **body,
-                "content": [*_as_parts(before["content"]), *_as_parts(body["content"])] or None,
-            }
+            contents = [content for content in (before["content"], body["content"]) if content]
+            joined_content: JsonValue = [part for content in contents for part in _as_parts(content)]
+            if not has_parts:
+                joined_content = "\n".join(map(str, contents))
+            both: Body = {**before, **body, "content": joined_content or None}
             if "content_blocks" in both:
                 both["content_blocks"] = [*_as_blocks(before), *_as_blocks(body)]
             joined[-1] = both
