@@ -108,6 +108,21 @@ SLIPS: dict[str, tuple[Callable[[], object], str]] = {
         lambda: make({"config": {"timeout": 30}}),
         f"client_args['config'] holds 'timeout', {NO_EFFECT}; did you mean 'request_timeout'?",
     ),
+    "a client's setting in a target": (
+        lambda: make({"config": {"targets": [{"base_url": "http://localhost:8000/v1"}]}}),
+        f"client_args['config']['targets'][0] holds 'base_url', {NO_EFFECT}; did you mean 'custom_host'?",
+    ),
+    "a setting of the model in a config": (
+        lambda: make({"config": {"config": {}}}),
+        f"client_args['config'] holds 'config', {NO_EFFECT}; did you mean client_args['config']?",
+    ),
+    "a key of a config within a condition": (
+        lambda: make({"config": {"strategy": {"conditions": [{"targets": []}]}}}),
+        (
+            f"client_args['config']['strategy']['conditions'][0] holds 'targets', {NO_EFFECT};"
+            " did you mean 'targets' beside 'strategy'?"
+        ),
+    ),
     "a key of a config within its cache": (
         lambda: make({"config": {"cache": {"customHost": ""}}}),
         f"client_args['config']['cache'] holds 'custom_host', {NO_EFFECT}; did you mean 'custom_host' beside 'cache'?",

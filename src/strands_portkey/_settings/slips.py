@@ -15,6 +15,7 @@ from strands_portkey._settings.secrets import name_of, shown
 from strands_portkey._settings.words import CONFIG, PARAMS, WIRE_PARAMS
 
 _PARTS: Final = ("strategy", "conditions", "cache", "retry")  # Objects of a config with keys of their own.
+_SETTINGS: Final = {"base_url": "custom_host", "timeout": "request_timeout"}  # What a config has for those of a client.
 _LONGEST_METADATA: Final = 128  # https://portkey.ai/docs/product/observability/metadata
 
 
@@ -89,12 +90,13 @@ def _word_slips(
 def _did_you_mean_in_config(kind: str, word: str, known: frozenset[str]) -> str:
     """Return the question that ends a warning of an unknown key in an object of a config; else an empty text."""
     if word in CONFIG["config"]:
-        return f"; did you mean {word!r} beside {kind!r}?"
+        return f"; did you mean {word!r} beside {'strategy' if kind == 'conditions' else kind!r}?"
     homes = [repr(home) for home in _PARTS if word in CONFIG[home]]
     if homes or word in WIRE_PARAMS:
         homes = homes or ["'override_params'"]
         return f"; did you mean {word!r} in {' or '.join(homes)}?"
-    longer = [each for each in known if each.endswith(f"_{word}")]
+    same = {_SETTINGS.get(word)} & known
+    longer = list(same) or [each for each in known if each.endswith(f"_{word}") and word not in CLIENT_ARGS]
     return f"; did you mean {longer[0]!r}?" if len(longer) == 1 else did_you_mean(word, known)
 
 
