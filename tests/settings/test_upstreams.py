@@ -6,7 +6,7 @@ import pytest
 
 from strands_portkey import PortkeyConfigError
 from strands_portkey._settings.secrets import Masked
-from strands_portkey._settings.upstreams import UNKNOWN, answering_upstream, find_upstreams, to_route
+from strands_portkey._settings.upstreams import UNKNOWN, answering_upstream, find_targets, find_upstreams, to_route
 
 CLAUDE = "claude-sonnet-4-5"
 
@@ -89,6 +89,13 @@ CLAUDE = "claude-sonnet-4-5"
             id="a provider of no family, and a target of which nothing is known",
         ),
         pytest.param(
+            None,
+            {"config": {"targets": [{"virtualKey": "groq-1"}, {"overrideParams": {"model": CLAUDE}}]}},
+            "m",
+            {"anthropic", "groq"},
+            id="config in camel case",
+        ),
+        pytest.param(
             None, {"provider": " google "}, "m", {"gemini"}, id="provider with blanks around, which are not sent"
         ),
         pytest.param(None, {"provider": " "}, CLAUDE, {"anthropic"}, id="blank provider, which is not sent"),
@@ -112,6 +119,19 @@ CLAUDE = "claude-sonnet-4-5"
 )
 def test_the_first_setting_that_names_an_upstream_decides(upstream, routing, model_id, names):
     assert find_upstreams(upstream, routing, model_id) == names
+
+
+@pytest.mark.parametrize(
+    ("config", "name"),
+    [
+        pytest.param({"retry": {"attempts": 2}}, "openai", id="inline"),
+        pytest.param(' {"retry": {"attempts": 2}}', "openai", id="as JSON"),
+        pytest.param(" ", "openai", id="blank, which is not sent"),
+        pytest.param("pc-1", UNKNOWN, id="saved"),
+    ],
+)
+def test_a_provider_is_certain_beside_a_config_that_names_none_unless_it_is_a_saved_one(config, name):
+    assert find_targets(None, {"config": config, "provider": "openai"}, "m") == {(name, "m")}
 
 
 @pytest.mark.parametrize("name", ["vllm", "sk-a-key-in-the-wrong-place", ""])

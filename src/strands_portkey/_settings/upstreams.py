@@ -7,9 +7,9 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from hashlib import blake2b
-from typing import Final
+from typing import Annotated, Final
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
+from pydantic import AliasChoices, ConfigDict, Field, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict
 
 from strands_portkey._errors import PortkeyConfigError
@@ -63,12 +63,14 @@ class _Override(TypedDict, total=False):
 
 
 class _Target(TypedDict, total=False):
-    """The fields of a config or one of its targets that determine the upstream."""
+    """The fields of a config or one of its targets that determine the upstream; the gateway reads both spellings."""
 
     provider: str | None
-    virtual_key: str | None
-    custom_host: str | None
-    override_params: _Override | None
+    virtual_key: Annotated[str | None, Field(validation_alias=AliasChoices("virtual_key", "virtualKey"))]
+    custom_host: Annotated[str | None, Field(validation_alias=AliasChoices("custom_host", "customHost"))]
+    override_params: Annotated[
+        _Override | None, Field(validation_alias=AliasChoices("override_params", "overrideParams"))
+    ]
     targets: list[_Target] | None
 
 
@@ -177,7 +179,8 @@ def _find_targets(routing: Mapping[str, object], model_id: str) -> tuple[Iterato
     if key := settings.get("virtual_key"):
         provider = provider or f"@{key}"
     config = _to_config(given)
-    is_saved = isinstance(given, str) and not config  # It takes precedence over the provider, and is not known.
+    # It takes precedence over the provider, and is not known. Blank text is not sent, and JSON is no id.
+    is_saved = isinstance(given, str) and given.lstrip()[:1] not in ("", "{", "[")
     return _targets(config, provider, model_id), is_saved
 
 
