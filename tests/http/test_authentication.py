@@ -153,6 +153,20 @@ async def test_an_auth_that_reads_the_answer_leaves_it_whole(server):
     assert [request.connection for request in server.requests] == [0, 0]
 
 
+@pytest.mark.parametrize("reads", [httpx.Response.aiter_bytes, httpx.Response.aiter_raw])
+async def test_an_auth_may_read_the_beginning_of_a_refusal(server, reads):
+    class Peeking(httpx.Auth):
+        async def async_auth_flow(self, request: httpx.Request) -> Flow:
+            async for piece in reads((yield request)):
+                assert b"expired" in piece
+                break
+            await (yield request).aread()
+
+    server.reply(REFUSAL, SAYS_HI)
+
+    assert await ask(make_model(server, Peeking())) == "Hi"
+
+
 async def test_an_auth_of_the_settings_takes_the_place_of_that_of_the_client(server):
     server.script = lambda _: SAYS_HI
 

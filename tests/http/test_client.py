@@ -820,6 +820,22 @@ async def test_an_answer_that_a_hook_of_the_callers_own_client_has_read_is_read_
         assert await ask(make_client(server, http_client)) == [SAYS_HI]
 
 
+async def test_an_answer_of_which_a_hook_has_read_the_beginning_is_refused(server):
+    async def read_some(response: httpx.Response) -> None:
+        async for _ in response.aiter_bytes():
+            break
+
+    server.reply(whole())
+
+    async with httpx.AsyncClient(event_hooks={"response": [read_some]}) as http_client:
+        with pytest.raises(
+            PortkeyStreamError, match="a hook of http_client, or an auth, has read its beginning"
+        ) as caught:
+            await ask(make_client(server, http_client))
+
+    assert not caught.value.retryable
+
+
 async def test_the_status_of_another_request_within_a_hook_is_not_the_gateways():
     async def fetch_token(_: httpx.Request) -> None:
         httpx.Response(401, request=httpx.Request("GET", "http://tokens.internal")).raise_for_status()

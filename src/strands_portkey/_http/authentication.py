@@ -113,9 +113,9 @@ def _allowed(made: object, number: int, place: tuple[str, str], key: str | None)
 async def _drain(response: httpx.Response) -> None:
     """Read an answer to its end, so that its connection can carry the next request; give up one that is long."""
     size = 0
-    if not response.is_closed:
+    if not (response.is_closed or response.is_stream_consumed):  # The auth may have read some of it.
         async for piece in response.aiter_raw():
             size += len(piece)
             if size > _REFUSAL_BYTES:
                 break
-        await response.aclose()
+    await response.aclose()

@@ -249,6 +249,9 @@ class GatewayResponse:
         if response.is_closed or not isinstance(response.stream, httpx.AsyncByteStream):
             body = response.aiter_bytes()
             return body, body.__anext__
+        if response.is_stream_consumed:  # What comes next would be taken for the whole.
+            why = "a hook of http_client, or an auth, has read its beginning; it must read all of it, or nothing"
+            raise self.broken(why, retryable=False)
         raw = aiter(response.stream)
         return raw, self._decoded(raw.__anext__)
 
