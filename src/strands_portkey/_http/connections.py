@@ -58,7 +58,7 @@ class Client(httpx.AsyncClient):
 
     @property  # type: ignore[misc] # No one sets them.
     @override
-    def cookies(self) -> httpx.Cookies:
+    def cookies(self) -> httpx.Cookies:  # pyright: ignore[reportIncompatibleMethodOverride]
         return _NO_COOKIES
 
 
