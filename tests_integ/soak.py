@@ -1,4 +1,4 @@
-"""A soak: thousands of calls with a fault in one of five, over several loops and threads; nothing may be left.
+"""A soak: thousands of calls on three wires, one in five with a fault, in many loops and threads; nothing may be left.
 
 `python -m tests_integ.soak [calls]` prints what is open before, during and after, and ends with 1 if that does not
 come back to where it was.
@@ -11,11 +11,12 @@ import ctypes
 import gc
 import itertools
 import logging
+import re
 import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import AsyncIterable, AsyncIterator, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -27,12 +28,12 @@ from strands.event_loop.streaming import process_stream
 from strands.types.content import Messages
 from strands.types.streaming import StreamEvent
 
-from strands_portkey import PortkeyError, PortkeyModel
+from strands_portkey import Api, PortkeyError, PortkeyModel
 from tests_integ.faults import Witness, open_files
-from tests_integ.upstream import Gate, Reply, Request, Upstream, json_reply
-from tests_integ.wires import openai
+from tests_integ.upstream import Ending, Gate, Piece, Reply, Request, Upstream, json_reply
+from tests_integ.wires import anthropic, openai, responses
 
-CALLS: Final = 20_000
+CALLS: Final = 30_000
 THREADS: Final = 4
 CLOCK: Final = 2.0  # What a call waits for the next byte.
 AT_ONCE: Final = 8
@@ -41,31 +42,93 @@ ROOM: Final = 8 * 2**20  # Bytes that the memory may have grown by: the allocato
 PAGE: Final = 4096
 
 _SSE: Final = {"content-type": "text/event-stream"}
-_HALF: Final = [openai.chunk({"content": "Hel"}), openai.chunk({"content": "l"})]
-_STALLS: Final = ("stall, clock", "stall, cancelled task", "stall, cancel signal", "stall, no answer")
-_WHOLE: Final = openai.stream(openai.text("Hel", "lo"))
-_FAULTS: Final = {
-    "cut": Reply(200, _SSE, _HALF, "cut"),
-    "reset": Reply(200, _SSE, _HALF, "abort"),
-    "hung up": Reply(None),
-    "hung up, reset": Reply(None, ending="abort"),
-    "no finish": Reply(200, _SSE, _HALF),
-    "garbage": Reply(200, _SSE, [*_HALF, b"data: {oops\n\n"]),
-    "error event": Reply(200, _SSE, [*_HALF, b'event: error\ndata: {"message":"Oops"}\n\n']),
-    "half a tool call": Reply(
-        200, _SSE, [openai.chunk(each) for each in openai.tool_call(0, "c1", "get_weather", '{"ci')], "cut"
+_BY_PROVIDER: Final = {"x-portkey-provider": "openai", "retry-after-ms": "1"}
+_QUESTION: Final = re.compile(rb"<([a-zA-Z0-9, ]+)#([0-9]+)>")
+
+
+@dataclass(frozen=True)
+class Wire:
+    """How a protocol says something.
+
+    Attributes:
+        whole: A whole answer with a text in two pieces.
+        half: The events of that up to its first text.
+        call: The events of a call that breaks off.
+        error: The event for an error.
+        provider: Who answers.
+        model_id: Which model.
+    """
+
+    whole: Callable[[str, str], Reply]
+    half: int
+    call: Sequence[Piece]
+    error: bytes
+    provider: str = "openai"
+    model_id: str = "gpt-4o"
+
+
+_ARGUMENTS: Final = ("c1", "get_weather", '{"ci')
+WIRES: Final[dict[Api, Wire]] = {
+    "chat": Wire(
+        whole=lambda *text: openai.stream(openai.text(*text)),
+        half=2,
+        call=[openai.chunk(each) for each in openai.tool_call(0, *_ARGUMENTS)],
+        error=openai.sse({"error": {"message": "Oops", "code": "server_error"}}),
     ),
-    "429": openai.error(429, "Slow down"),
-    "500": json_reply({"error": {"message": "Out of order"}}, 500),
-    "HTML": Reply(502, {"content-type": "text/html"}, [b"<html><title>Bad gateway</title></html>"]),
-    "JSON cut": Reply(200, {"content-type": "application/json"}, [b'{"choices":[{"mess'], "cut"),
-    "closed": _WHOLE,
-    "abandoned": _WHOLE,
-    **{stall: Reply(200, _SSE, hold=Gate()) if stall.endswith("answer") else _WHOLE for stall in _STALLS},
+    "responses": Wire(
+        whole=lambda *text: responses.stream(responses.message(*text)),
+        half=4,
+        call=list(responses.events(responses.call(*_ARGUMENTS)))[:4],
+        error=responses.event("error", message="Oops", code="server_error"),
+    ),
+    "messages": Wire(
+        whole=lambda *text: anthropic.stream(anthropic.text(*text)),
+        half=4,
+        call=anthropic.stream(anthropic.tool_use(*_ARGUMENTS)).pieces[:5],
+        error=anthropic.event("error", error={"type": "api_error", "message": "Oops"}),
+        provider="anthropic",
+        model_id="claude-sonnet-5",
+    ),
 }
-_MESSAGES: Final[dict[str, Messages]] = {
-    name: [{"role": "user", "content": [{"text": name}]}] for name in ("whole", *_FAULTS)
+_PATHS: Final[dict[str, Api]] = {
+    "/v1/chat/completions": "chat",
+    "/v1/responses": "responses",
+    "/v1/messages": "messages",
 }
+_OUT_OF_ORDER: Final = {"error": {"message": "Out of order"}}
+
+
+def _half(wire: Wire, more: Sequence[Piece] = (), ending: Ending = "clean") -> Reply:
+    return Reply(200, _SSE, [*wire.whole("Hel", "lo").pieces[: wire.half], *more], ending)
+
+
+_FAULTS: Final[dict[str, Callable[[Wire], Reply]]] = {
+    "cut": lambda wire: _half(wire, ending="cut"),
+    "reset": lambda wire: _half(wire, ending="abort"),
+    "hung up": lambda _: Reply(None),
+    "hung up, reset": lambda _: Reply(None, ending="abort"),
+    "no finish": _half,
+    "garbage": lambda wire: _half(wire, [b"data: {oops\n\n"]),
+    "error event": lambda wire: _half(wire, [wire.error]),
+    "half a tool call": lambda wire: Reply(200, _SSE, wire.call, "cut"),
+    "429": lambda _: openai.error(429, "Slow down"),
+    "500 of the gateway": lambda _: json_reply(_OUT_OF_ORDER, 500, {"x-portkey-gateway-exception": "true"}),
+    "500 of the provider": lambda _: json_reply(_OUT_OF_ORDER, 500, _BY_PROVIDER),
+    "HTML": lambda _: Reply(502, {"content-type": "text/html"}, [b"<html><title>Bad gateway</title></html>"]),
+    "JSON cut": lambda _: Reply(200, {"content-type": "application/json"}, [b'{"choices":[{"mess'], "cut"),
+    "stall, clock": lambda wire: _half(wire, [Gate()]),
+    "stall, cancelled task": lambda wire: _half(wire, [Gate()]),
+    "stall, cancel signal": lambda wire: _half(wire, [Gate()]),
+    "stall, no answer": lambda _: Reply(200, _SSE, hold=Gate()),
+}
+# What the first request meets, while the one after it is answered.
+_PASSING: Final[dict[str, Callable[[Wire], Reply]]] = {
+    "503, then whole": lambda _: json_reply(_OUT_OF_ORDER, 503, _BY_PROVIDER),
+    "429, then whole": lambda _: openai.error(429, "Slow down", headers={"retry-after-ms": "1"}),
+    "reset, then whole": lambda _: Reply(None, ending="abort"),
+    "error event, then whole": lambda wire: Reply(200, _SSE, [wire.error]),
+}
+_LEFT: Final = ("closed", "abandoned")  # Whole answers, of which the caller takes the first event alone.
 
 
 @dataclass
@@ -90,60 +153,81 @@ class Soak:
     """A number of calls, and what came of them.
 
     Attributes:
-        outcomes: How often each fault ended in which way.
+        outcomes: How often each fault ended in which way, by wire.
         tasks: Tasks that were left when a loop had done its calls.
         most: The most connections that were open at one time.
     """
 
-    outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
+    outcomes: Counter[tuple[Api, str, str]] = field(default_factory=Counter)
     tasks: int = 0
     most: int = 0
 
     def __post_init__(self) -> None:
-        """Prepare the gateway and the model, which all loops share."""
+        """Prepare the gateway and a model for each wire, which all loops share."""
         self.gateway = Upstream(self._answer)
+        self.models: dict[Api, PortkeyModel] = {}
+        self._tried: set[bytes] = set()
+        self._numbers = itertools.count()
         self._lock = threading.Lock()
 
     def _answer(self, request: Request) -> Reply:
         self.gateway.requests.clear()
-        name = request.json["messages"][-1]["content"]
-        if name in _STALLS and name != "stall, no answer":
-            return Reply(200, _SSE, [*_HALF, Gate()])
-        return Reply(200, _SSE, hold=Gate()) if name in _STALLS else _FAULTS.get(name, _WHOLE)
+        asked = _QUESTION.search(request.body)
+        if asked is None:
+            return json_reply({"error": {"message": "There is no question."}}, 400)
+        name, number = asked[1].decode(), asked[2]
+        wire = WIRES[_PATHS[request.path]]
+        if name in _FAULTS:
+            return _FAULTS[name](wire)
+        if name in _PASSING and number not in self._tried:
+            self._tried.add(number)
+            return _PASSING[name](wire)
+        self._tried.discard(number)
+        return wire.whole("Hel", f"lo {number.decode()}")
 
     def run(self, calls: int) -> None:
         """Make that many calls, in loops of `PER_LOOP` on `THREADS` threads."""
-        self.model = PortkeyModel(
-            {
-                "base_url": self.gateway.base_url,
-                "provider": "openai",
-                "timeout": {"first_byte": CLOCK, "idle": CLOCK},
-                "max_retries": 0,
-            },
-            model_id="gpt-4o",
-        )
-        faults = itertools.cycle(_FAULTS)
-        names = [next(faults) if number % 5 == 0 else "whole" for number in range(calls)]
-        batches = [names[start : start + PER_LOOP] for start in range(0, calls, PER_LOOP)]
+        self.models = {
+            name: PortkeyModel(
+                {
+                    "base_url": self.gateway.base_url,
+                    "provider": wire.provider,
+                    "timeout": {"first_byte": CLOCK, "idle": CLOCK},
+                    "max_retries": 1,
+                },
+                model_id=wire.model_id,
+                api=name,
+                params={"max_tokens": 100} if name == "messages" else {},
+            )
+            for name, wire in WIRES.items()
+        }
+        faults = itertools.cycle((*_FAULTS, *_PASSING, *_LEFT))
+        wires = itertools.cycle(WIRES)
+        asked = [(next(wires), next(faults) if number % 5 == 0 else "whole") for number in range(calls)]
+        batches = [asked[start : start + PER_LOOP] for start in range(0, calls, PER_LOOP)]
         with ThreadPoolExecutor(THREADS) as pool:
             for _ in pool.map(self._batch, batches):
                 pass
-        asyncio.run(self._calls(iter(["whole"])))  # Loops that ended together are forgotten with the next one.
+        # Loops that ended together are forgotten with the next one.
+        asyncio.run(self._calls(iter([(wire, "whole") for wire in WIRES])))
 
-    def _batch(self, names: list[str]) -> None:
-        asyncio.run(self._calls(iter(names)))
+    def _batch(self, asked: list[tuple[Api, str]]) -> None:
+        asyncio.run(self._calls(iter(asked)))
         # A sync call of an agent has a loop and a thread of its own.
-        agent = Agent(model=self.model, callback_handler=None)
-        result = agent("whole")
+        wire, _ = asked[-1]
+        agent = Agent(model=self.models[wire], callback_handler=None)
+        number = next(self._numbers)
+        result = agent(f"<whole#{number}>")
+        outcome = result.stop_reason if str(result).strip() == f"Hello {number}" else f"another answer: {result}"
         with self._lock:
-            self.outcomes["whole, sync agent", result.stop_reason] += 1
+            self.outcomes[wire, "whole, sync agent", outcome] += 1
 
-    async def _calls(self, names: Iterator[str]) -> None:
+    async def _calls(self, asked: Iterator[tuple[Api, str]]) -> None:
         async def worker() -> None:
-            for name in names:
-                outcome = await self._call(name)
+            for wire, name in asked:
+                outcome = await self._call(wire, name)
                 with self._lock:
-                    self.outcomes[name, outcome] += 1
+                    self.outcomes[wire, name, outcome] += 1
                     self.most = max(self.most, len(self.gateway._connections))
 
         await asyncio.gather(*(worker() for _ in range(AT_ONCE)))
@@ -155,9 +239,11 @@ class Soak:
         with self._lock:
             self.tasks += len(asyncio.all_tasks()) - 1
 
-    async def _call(self, name: str) -> str:
+    async def _call(self, wire: Api, name: str) -> str:
         signal = threading.Event()
-        events = self.model.stream(_MESSAGES[name], cancel_signal=signal)
+        number = next(self._numbers)
+        question: Messages = [{"role": "user", "content": [{"text": f"<{name}#{number}>"}]}]
+        events = self.models[wire].stream(question, cancel_signal=signal)
         if name == "closed":
             async with aclosing(events):
                 await anext(events)
@@ -165,7 +251,7 @@ class Soak:
         if name == "abandoned":
             await anext(events)
             return "left"
-        asking = asyncio.create_task(_read(events, name))
+        asking = asyncio.create_task(_read(events, f"Hello {number}"))
         if name == "stall, cancelled task":
             asyncio.get_running_loop().call_later(0.02, asking.cancel)
         if name == "stall, cancel signal":
@@ -187,7 +273,7 @@ class Soak:
             open_files(),
             threading.active_count(),
             len(self.gateway._connections),
-            len(self.model._client._connections._loops) if hasattr(self, "model") else 0,
+            sum(len(model._client._connections._loops) for model in self.models.values()),
             pages * PAGE,
         )
 
@@ -203,7 +289,7 @@ class Soak:
             time.sleep(0.05)
 
 
-async def _read(events: AsyncIterable[StreamEvent], name: str) -> str:
+async def _read(events: AsyncIterable[StreamEvent], answer: str) -> str:
     """Read an answer as Strands does and return why it stopped; one without an end was cancelled."""
     seen: list[StreamEvent] = []
 
@@ -220,15 +306,14 @@ async def _read(events: AsyncIterable[StreamEvent], name: str) -> str:
             stopped = str(reason)
     if not any("messageStop" in event for event in seen):
         return "cancelled"
-    assert message == {"role": "assistant", "content": [{"text": "Hello"}]}, (name, message)
-    return stopped
+    return stopped if message == {"role": "assistant", "content": [{"text": answer}]} else f"another answer: {message}"
 
 
 def expected(name: str, outcome: str) -> bool:
     """Whether a fault may end in this way."""
-    if name.startswith("whole"):
+    if name.startswith("whole") or name in _PASSING:
         return outcome == "end_turn"
-    if name in ("closed", "abandoned"):
+    if name in _LEFT:
         return outcome == "left"
     if name.startswith("stall, cancel"):
         return outcome == "cancelled"
@@ -249,7 +334,7 @@ def soak(calls: int) -> list[str]:
     this = Soak()
     wrong: list[str] = []
     with this.gateway, Witness() as witness:
-        this.run(max(calls // 10, len(_FAULTS) * 5))
+        this.run(max(calls // 10, len(_FAULTS) * 15))
         this.outcomes.clear()
         before = this.settled()
         print(f"before {before}")
@@ -273,10 +358,10 @@ def soak(calls: int) -> list[str]:
         wrong += witness.found
         witness.found.clear()
     faults: dict[str, Counter[str]] = {}
-    for (name, outcome), count in sorted(this.outcomes.items()):
-        faults.setdefault(name, Counter())[outcome] += count
+    for (wire, name, outcome), count in sorted(this.outcomes.items()):
+        faults.setdefault(name, Counter())[f"{wire} {outcome}"] += count
         if not expected(name, outcome):
-            wrong.append(f"{name} ended in {outcome} {count} times")
+            wrong.append(f"{name} on {wire} ended in {outcome} {count} times")
     for name, outcomes in faults.items():
         print(f"  {name:24} {', '.join(f'{count} {outcome}' for outcome, count in outcomes.items())}")
     if this.tasks:
