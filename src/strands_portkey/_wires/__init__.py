@@ -56,7 +56,7 @@ def choose_wire(
         ):
             return RESPONSES
         if names == {"anthropic"} and _thinks_with_tools(question):
-            return WIRES.get("messages", CHAT)
+            return MESSAGES
         return CHAT
     if api not in WIRES:
         raise PortkeyConfigError(f"api must be 'auto' or one of {sorted(WIRES)}; got {api!r}")
