@@ -11,15 +11,13 @@ from strands_portkey import PortkeyConfigError
 from strands_portkey._request.question import Question
 from strands_portkey._settings.config import Api
 from strands_portkey._settings.upstreams import find_targets
-from strands_portkey._wires import WIRES, choose_wire
+from strands_portkey._wires import choose_wire
 from strands_portkey._wires.wire import Wire
 
 HI: Any = [{"role": "user", "content": [{"text": "hi"}]}]
 TOOL: ToolSpec = {"name": "t", "description": "d", "inputSchema": {"json": {"type": "object"}}}
 GUARDED: Any = {"input_guardrails": [{"default.contains": {}, "deny": True}]}
 NOTHING: list[object] = [[], {}, None, "", False]
-RESPONSES_OR_CHAT = "responses" if "responses" in WIRES else "chat"
-MESSAGES_OR_CHAT = "messages" if "messages" in WIRES else "chat"
 
 
 def choose(
@@ -50,7 +48,7 @@ def two(first: str, second: str) -> dict[str, object]:
     ],
 )
 def test_auto_is_responses_for_a_model_that_takes_tools_only_there(model_id: str) -> None:
-    assert choose("auto", {"provider": "openai"}, model_id).name == RESPONSES_OR_CHAT
+    assert choose("auto", {"provider": "openai"}, model_id).name == "responses"
 
 
 @pytest.mark.parametrize(
@@ -70,11 +68,11 @@ def test_auto_is_chat_for_a_model_that_takes_tools_on_chat(model_id: str) -> Non
     ("routing", "chosen"),
     [
         pytest.param({}, "chat", id="nothing tells who answers"),
-        pytest.param({"provider": "azure-openai"}, RESPONSES_OR_CHAT, id="Azure"),
+        pytest.param({"provider": "azure-openai"}, "responses", id="Azure"),
         pytest.param({"provider": "openrouter"}, "chat", id="a provider without Responses"),
-        pytest.param(two("openai", "azure-openai"), RESPONSES_OR_CHAT, id="all targets have it"),
+        pytest.param(two("openai", "azure-openai"), "responses", id="all targets have it"),
         pytest.param(two("openai", "anthropic"), "chat", id="not all targets have it"),
-        pytest.param({"provider": "@openai-prod"}, RESPONSES_OR_CHAT, id="a slug that names it"),
+        pytest.param({"provider": "@openai-prod"}, "responses", id="a slug that names it"),
         pytest.param({"provider": "@team"}, "chat", id="a slug that says nothing"),
         pytest.param({"provider": "openai", "config": "pc-1"}, "chat", id="a saved config"),
         pytest.param({"provider": "openai", "config": GUARDED}, "chat", id="guardrails in the config"),
@@ -84,12 +82,12 @@ def test_auto_is_chat_for_a_model_that_takes_tools_on_chat(model_id: str) -> Non
         pytest.param({"provider": "openai", "config": {"input_guardrails": "g1"}}, "chat", id="a guardrail alone"),
         pytest.param({"provider": "openai", "config": {"guardrails": {"a": 1}}}, "chat", id="guardrails by name"),
         *(
-            pytest.param({"provider": "openai", "config": {"input_guardrails": none}}, RESPONSES_OR_CHAT, id=str(none))
+            pytest.param({"provider": "openai", "config": {"input_guardrails": none}}, "responses", id=str(none))
             for none in NOTHING
         ),
         pytest.param(
             {"provider": "openai", "config": '{"provider": "openai", "input_guardrails" :  [ ] }'},
-            RESPONSES_OR_CHAT,
+            "responses",
             id="an empty list of them in JSON text",
         ),
         pytest.param(
@@ -149,23 +147,23 @@ def test_azure_is_no_copy_of_openai_whatever_its_address() -> None:
 
 def test_auto_asks_what_the_user_or_earlier_answers_say_of_a_slug() -> None:
     routing: dict[str, object] = {"provider": "@team"}
-    assert choose("auto", routing, upstream="openai").name == RESPONSES_OR_CHAT
-    assert choose("auto", routing, learned=("openai",)).name == RESPONSES_OR_CHAT
+    assert choose("auto", routing, upstream="openai").name == "responses"
+    assert choose("auto", routing, learned=("openai",)).name == "responses"
     assert choose("auto", routing, learned=("openai", "groq")).name == "chat"
 
 
 def test_auto_looks_at_the_models_of_the_targets() -> None:
     target = {"provider": "openai", "override_params": {"model": "gpt-5.6"}}
-    assert choose("auto", {"config": {"targets": [target]}}, "gpt-4o").name == RESPONSES_OR_CHAT
+    assert choose("auto", {"config": {"targets": [target]}}, "gpt-4o").name == "responses"
 
 
 @pytest.mark.parametrize(
     ("override", "chosen"),
     [
-        pytest.param({"model": "gpt-5.6", "reasoning": {"effort": "low"}}, RESPONSES_OR_CHAT, id="passed on"),
+        pytest.param({"model": "gpt-5.6", "reasoning": {"effort": "low"}}, "responses", id="passed on"),
         pytest.param({"reasoning_effort": "none"}, "chat", id="dropped by the gateway"),
         pytest.param({"max_tokens": 9}, "chat", id="of chat completions"),
-        pytest.param(None, RESPONSES_OR_CHAT, id="none"),
+        pytest.param(None, "responses", id="none"),
     ],
 )
 def test_auto_is_chat_where_a_config_sets_parameters_of_chat(override: object, chosen: str) -> None:
@@ -178,13 +176,13 @@ def test_auto_is_chat_where_a_config_sets_parameters_of_chat(override: object, c
     ("model_id", "params", "tools", "chosen"),
     [
         pytest.param("gpt-5.6", {}, False, "chat", id="no tools"),
-        pytest.param("gpt-5.6", {"tools": [{"type": "function"}]}, False, RESPONSES_OR_CHAT, id="tools of params"),
+        pytest.param("gpt-5.6", {"tools": [{"type": "function"}]}, False, "responses", id="tools of params"),
         pytest.param("gpt-5.6", {"reasoning_effort": "none"}, True, "chat", id="no reasoning"),
         pytest.param("gpt-5.6", {"reasoning": {"effort": "none"}}, True, "chat", id="no reasoning, in an object"),
-        pytest.param("gpt-5.6", {"reasoning_effort": "low"}, True, RESPONSES_OR_CHAT, id="reasoning"),
-        pytest.param("gpt-5-pro", {}, False, RESPONSES_OR_CHAT, id="no tools, but only there"),
+        pytest.param("gpt-5.6", {"reasoning_effort": "low"}, True, "responses", id="reasoning"),
+        pytest.param("gpt-5-pro", {}, False, "responses", id="no tools, but only there"),
         pytest.param("gpt-5.4", {"seed": 1}, True, "chat", id="a parameter that only chat has"),
-        pytest.param("gpt-5.4", {"seed": None, "max_tokens": 9}, True, RESPONSES_OR_CHAT, id="one that both have"),
+        pytest.param("gpt-5.4", {"seed": None, "max_tokens": 9}, True, "responses", id="one that both have"),
     ],
 )
 def test_auto_is_responses_only_for_tools_beside_reasoning(
@@ -196,7 +194,7 @@ def test_auto_is_responses_only_for_tools_beside_reasoning(
 @pytest.mark.parametrize(
     ("routing", "params", "tools", "chosen"),
     [
-        pytest.param({"provider": "anthropic"}, {"thinking": {"type": "adaptive"}}, True, MESSAGES_OR_CHAT, id="both"),
+        pytest.param({"provider": "anthropic"}, {"thinking": {"type": "adaptive"}}, True, "messages", id="both"),
         pytest.param(
             {"provider": "anthropic"},
             {"thinking": {"type": "adaptive"}, "reasoning_effort": "low"},
@@ -204,7 +202,7 @@ def test_auto_is_responses_only_for_tools_beside_reasoning(
             "chat",
             id="a parameter that only chat has",
         ),
-        pytest.param({"provider": "vertex-ai"}, {"thinking": {"type": "enabled"}}, True, MESSAGES_OR_CHAT, id="Vertex"),
+        pytest.param({"provider": "vertex-ai"}, {"thinking": {"type": "enabled"}}, True, "messages", id="Vertex"),
         pytest.param({"provider": "anthropic"}, {"thinking": {"type": "adaptive"}}, False, "chat", id="no tools"),
         pytest.param({"provider": "anthropic"}, {"thinking": {"type": "disabled"}}, True, "chat", id="no thinking"),
         pytest.param({"provider": "anthropic"}, {}, True, "chat", id="thinking is not asked for"),
@@ -227,7 +225,6 @@ def test_another_endpoint_has_no_protocol() -> None:
     assert choose_wire("responses", Question((), "m"), {}, {("groq", "m")}).name == "chat"
 
 
-@pytest.mark.skipif("responses" not in WIRES, reason="the wire is not there")
 @pytest.mark.parametrize(
     ("routing", "lacking"),
     [
@@ -248,7 +245,6 @@ def test_a_protocol_that_does_not_exist_is_refused() -> None:
         choose(cast("Api", "telex"), {})
 
 
-@pytest.mark.skipif("responses" not in WIRES, reason="the wire is not there")
 @pytest.mark.parametrize(
     "routing",
     [
@@ -262,7 +258,6 @@ def test_responses_is_taken_where_nobody_is_known_to_lack_it(routing: dict[str, 
     assert choose("responses", routing, "m").name == "responses"
 
 
-@pytest.mark.skipif("responses" not in WIRES, reason="the wire is not there")
 def test_responses_with_guardrails_warns_that_they_do_not_run() -> None:
     with pytest.warns(UserWarning, match="runs no guardrails with api='responses'"):
         assert choose("responses", {"provider": "openai", "config": GUARDED}).name == "responses"
@@ -271,4 +266,4 @@ def test_responses_with_guardrails_warns_that_they_do_not_run() -> None:
 def test_a_config_that_contains_itself_asks_for_nothing() -> None:
     config: dict[str, object] = {"provider": "openai"}
     config["self"] = config
-    assert choose("auto", {"provider": "openai", "config": config}).name == RESPONSES_OR_CHAT
+    assert choose("auto", {"provider": "openai", "config": config}).name == "responses"

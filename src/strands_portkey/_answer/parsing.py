@@ -9,7 +9,7 @@ from functools import cache
 from typing import TypeVar, cast
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
-from pydantic_core import SchemaValidator
+from pydantic_core import ErrorDetails, SchemaValidator
 
 logger = logging.getLogger(__name__)
 
@@ -42,12 +42,12 @@ def make_parser(shape: type[Shape], exact: str) -> Callable[[str], Shape]:
         try:
             parsed: Shape = validator().validate_json(data)
         except ValidationError as error:
-            unreadable = _unreadable(error)
+            problem = _first_problem(error)
         else:
             return parsed
         if f'"{exact}"' not in data and (repaired := _without_surrogates(data)) is not None:
             return parse(repaired)
-        raise unreadable  # Outside the handler, since pydantic's exception quotes the data.
+        raise unreadable(problem)  # Outside the handler, since pydantic's exception quotes the data.
 
     return parse
 
@@ -60,10 +60,10 @@ def make_reader(shape: type[Shape]) -> Callable[[Mapping[str, JsonValue]], Shape
         try:
             taken: Shape = validator().validate_python(value)
         except ValidationError as error:
-            unreadable = _unreadable(error)
+            problem = _first_problem(error)
         else:
             return taken
-        raise unreadable
+        raise unreadable(problem)
 
     return read
 
@@ -76,9 +76,13 @@ def _deferred(shape: type[Shape]) -> Callable[[], SchemaValidator]:
     return cache(lambda: cast("SchemaValidator", TypeAdapter(shape).validator))
 
 
-def _unreadable(error: ValidationError) -> UnreadableEventError:
-    problem = error.errors(include_url=False, include_input=False)[0]
-    return UnreadableEventError(f"{'.'.join(map(str, problem['loc'])) or 'the event'}: {problem['msg']}")
+def _first_problem(error: ValidationError) -> ErrorDetails:
+    return error.errors(include_url=False, include_input=False)[0]
+
+
+def unreadable(problem: ErrorDetails, whole: str = "the event") -> UnreadableEventError:
+    """Return the error for a problem of pydantic's: what it is, and where in the whole."""
+    return UnreadableEventError(f"{'.'.join(map(str, problem['loc'])) or whole}: {problem['msg']}")
 
 
 def _without_surrogates(data: str) -> str | None:

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strands_portkey._wires.chat.shapes import UnreadableChunkError, parse_chunk
+from strands_portkey._answer.parsing import UnreadableEventError
+from strands_portkey._wires.chat.shapes import parse_chunk
 
 
-@pytest.mark.parametrize("data", ['{"model":"m","new":{"x":1}}', b'{"model":"m","new":{"x":1}}'], ids=["text", "bytes"])
-def test_unknown_fields_are_dropped(data):
-    assert parse_chunk(data) == {"model": "m"}
+def test_unknown_fields_are_dropped():
+    assert parse_chunk('{"model":"m","new":{"x":1}}') == {"model": "m"}
 
 
 def test_every_field_may_be_null():
@@ -54,15 +54,14 @@ def test_tool_calls_come_in_several_shapes(tool_calls):
         ('{"choices":[{"delta":{"tool_calls":[{"function":{"arguments":5}}]}}]}', "function.arguments"),
         ('{"choices":[{"delta":{"tool_calls":[5]}}]}', "choices.0.delta.tool_calls"),
         ('{"choices":[{"delta":5},7]}', "choices.0.delta"),
-        (b'{"model":"\xff"}', "Invalid JSON"),
     ],
     ids=[
         *("broken JSON", "nothing", "no object", "wrong type", "content", "second content", "arguments as a list"),
-        *("arguments as a number", "a call", "a delta and a choice", "no UTF-8"),
+        *("arguments as a number", "a call", "a delta and a choice"),
     ],
 )
 def test_what_cannot_be_read_raises_and_says_where(data, where):
-    with pytest.raises(UnreadableChunkError) as caught:
+    with pytest.raises(UnreadableEventError) as caught:
         parse_chunk(data)
 
     assert where in str(caught.value)
@@ -158,7 +157,7 @@ def test_an_unpaired_surrogate_in_text_is_replaced(form):
 def test_an_unpaired_surrogate_in_the_input_of_a_tool_raises():
     data = '{"choices":[{"delta":{"tool_calls":[{"function":{"arguments":"\\ud83d"}}]}}]}'
 
-    with pytest.raises(UnreadableChunkError):
+    with pytest.raises(UnreadableEventError):
         parse_chunk(data)
 
 
@@ -176,12 +175,12 @@ def test_a_chunk_of_another_kind_is_no_error(data):
 
 
 def test_what_is_nested_too_deep_raises():
-    with pytest.raises(UnreadableChunkError, match="recursion limit"):
+    with pytest.raises(UnreadableEventError, match="recursion limit"):
         parse_chunk('{"error":' + "[" * 300 + "]" * 300 + "}")
 
 
 def test_the_error_does_not_hold_the_data():
-    with pytest.raises(UnreadableChunkError) as caught:
+    with pytest.raises(UnreadableEventError) as caught:
         parse_chunk('{"choices":"sk-1"}')
 
     assert (str(caught.value), caught.value.__context__) == ("choices: Input should be a valid array", None)
@@ -193,7 +192,7 @@ def test_the_error_does_not_hold_the_data():
     ids=["choices", "content", "tool calls"],
 )
 def test_only_the_first_fault_of_a_list_is_looked_for(fault):
-    with pytest.raises(UnreadableChunkError) as caught:
+    with pytest.raises(UnreadableEventError) as caught:
         parse_chunk("{" + fault % ",".join(["1"] * 300_000) + "}")
 
     assert str(caught.value).startswith("choices.0")
@@ -203,7 +202,7 @@ def test_invalid_fields_in_more_choices_than_anyone_asks_for_raise():
     choices = [{"delta": {"content": "a", "reasoning": {}}}] * 1000
 
     assert parse_chunk(json.dumps({"choices": choices[:2]})) == {"choices": [{"delta": {"content": "a"}}] * 2}
-    with pytest.raises(UnreadableChunkError, match=r"choices\.2\.delta\.reasoning"):
+    with pytest.raises(UnreadableEventError, match=r"choices\.2\.delta\.reasoning"):
         parse_chunk(json.dumps({"choices": choices}))
 
 
@@ -216,9 +215,9 @@ def test_an_error_at_the_top_of_a_chunk_is_read_from_its_beginning():
     assert error["detail"] == "No such model"
 
 
-@given(st.text() | st.binary())
+@given(st.text())
 def test_random_data_is_a_chunk_or_a_stream_error(data):
-    with suppress(UnreadableChunkError):
+    with suppress(UnreadableEventError):
         assert isinstance(parse_chunk(data), dict)
 
 

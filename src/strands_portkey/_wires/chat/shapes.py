@@ -20,6 +20,8 @@ from pydantic_core import from_json
 from typing_extensions import TypedDict
 
 from strands_portkey._answer.citations import Citation
+from strands_portkey._answer.parsing import unreadable
+from strands_portkey._answer.quoting import LONGEST_READ
 
 logger = logging.getLogger(__name__)
 
@@ -150,7 +152,6 @@ _OPTIONAL: Final = frozenset({"model", "provider", "usage", "hook_results"})
 _OPTIONAL_OF_MESSAGE: Final = frozenset({"reasoning", "reasoning_content", "refusal"})
 _REPAIRS: Final = 2  # Repairs of one chunk at most: of fields with wrong types, and of lone surrogates.
 _CODES_OF_SUCCESS: Final = (0, "0", 200, "200")
-_ERROR_CHUNK_BYTES: Final = 65_536  # Length of the part of a chunk that is searched for an error.
 
 
 class Identity(TypedDict, total=False):
@@ -162,24 +163,11 @@ class Identity(TypedDict, total=False):
 _READ_IDENTITY: Final = TypeAdapter(Identity).validator.validate_json
 
 
-class UnreadableChunkError(ValueError):
-    """Data that is not a valid chunk.
-
-    Attributes:
-        problem: The first problem and its location. It may quote names from the data.
-    """
-
-    def __init__(self, problem: str) -> None:
-        """Initialize the error."""
-        super().__init__(problem)
-        self.problem = problem
-
-
-def parse_chunk(data: str | bytes, repairs: int = _REPAIRS) -> ChatCompletionChunk:
+def parse_chunk(data: str, repairs: int = _REPAIRS) -> ChatCompletionChunk:
     """Parse the JSON of one SSE message or of a complete answer.
 
     Raises:
-        UnreadableChunkError: If it is not JSON, or an essential field has a wrong type.
+        UnreadableEventError: If it is not JSON, or an essential field has a wrong type.
     """
     try:
         chunk: ChatCompletionChunk = _VALIDATE(data)
@@ -191,8 +179,7 @@ def parse_chunk(data: str | bytes, repairs: int = _REPAIRS) -> ChatCompletionChu
     if repairs and (repaired := _repaired(data, [problem["loc"] for problem in problems])):
         return parse_chunk(repaired, repairs - 1)
     # Raised outside the handler, since pydantic's exception quotes the data.
-    where = ".".join(map(str, problems[0]["loc"])) or "the chunk"
-    raise UnreadableChunkError(f"{where}: {problems[0]['msg']}")
+    raise unreadable(problems[0], "the chunk")
 
 
 def read_id(data: str) -> str | None:
@@ -204,12 +191,12 @@ def read_id(data: str) -> str | None:
     return identity.get("id")
 
 
-def _with_error(chunk: ChatCompletionChunk, data: str | bytes) -> ChatCompletionChunk:
+def _with_error(chunk: ChatCompletionChunk, data: str) -> ChatCompletionChunk:
     """Return the chunk; if it is itself an error, as sent by vLLM and others, with that under `error`."""
     error = chunk.get("error")
     if isinstance(error, (str, dict, list)) and error:
         return chunk
-    said = from_json(data[:_ERROR_CHUNK_BYTES], allow_partial=len(data) > _ERROR_CHUNK_BYTES)
+    said = from_json(data[:LONGEST_READ], allow_partial=len(data) > LONGEST_READ)
     if error:  # `true`, or a code: the words stand beside it.
         return {**chunk, "error": {name: value for name, value in said.items() if name not in {"error", "choices"}}}
     kinds = [kind.lower() for name in ("object", "type", "status") if isinstance(kind := said.get(name), str)]
@@ -222,7 +209,7 @@ def _with_error(chunk: ChatCompletionChunk, data: str | bytes) -> ChatCompletion
     return {**chunk, "error": said} if is_error else chunk
 
 
-def _repaired(data: str | bytes, places: Sequence[tuple[int | str, ...]]) -> str | None:
+def _repaired(data: str, places: Sequence[tuple[int | str, ...]]) -> str | None:
     """Return the JSON without wrong types and lone surrogates; None if an essential field has no usual form."""
     try:
         chunk = json.loads(data)  # Accepts lone surrogates, which JavaScript may send.

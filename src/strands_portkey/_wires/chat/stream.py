@@ -23,6 +23,7 @@ from strands_portkey._answer.counts import Counts
 from strands_portkey._answer.error_details import Complaint, to_complaint
 from strands_portkey._answer.judgement import Judge, is_failure
 from strands_portkey._answer.metadata import ResponseMetadata
+from strands_portkey._answer.parsing import UnreadableEventError
 from strands_portkey._answer.thinking_tags import ThinkingTags
 from strands_portkey._answer.translator import Translator
 from strands_portkey._errors import PortkeyAPIError, PortkeyError, PortkeyStreamError
@@ -36,7 +37,6 @@ from strands_portkey._wires.chat.shapes import (
     ContentPart,
     Delta,
     ToolCallDelta,
-    UnreadableChunkError,
     parse_chunk,
     read_id,
 )
@@ -136,7 +136,7 @@ class ChatTranslator(Translator):
             raise self.unreadable("it has too many lists and objects", data, retryable=False)
         try:
             chunk = parse_chunk(data)
-        except UnreadableChunkError as error:
+        except UnreadableEventError as error:
             if event is not None and _KEEP_ALIVE.fullmatch(data):
                 logger.debug("data=<%s> | a keep-alive", self.judge.quote(data))
                 return None
