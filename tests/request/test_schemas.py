@@ -262,7 +262,7 @@ def test_an_answer_becomes_an_instance_of_the_output_model(message):
             "[{'toolUse': {'toolUseId': '1', 'name': 'other', 'input': {'end': 'sea'}}}]",
             id="another tool",
         ),
-        pytest.param(None, "[]", id="nothing"),
+        pytest.param(answer(), "[]", id="nothing"),
     ],
 )
 def test_an_answer_that_does_not_fit_raises_and_is_quoted(message, said):

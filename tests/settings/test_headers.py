@@ -8,6 +8,7 @@ import pickle
 import re
 from collections import UserDict
 from types import MappingProxyType
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -223,11 +224,10 @@ def test_all_keys_are_secrets_also_those_within_a_config():
         "virtual-key",
         "{broken}",
     ]
-    assert [len(each) for each in secrets(headers)] == sorted(map(len, secrets(headers)), reverse=True)
 
 
 def test_a_secret_is_also_known_as_json_and_urls_may_have_it():
-    assert secrets({"x-api-key": "sk-a/b+c"}) == [
+    assert secrets({"x-api-key": "sk-a/b+c"}) == {
         r"sk-a/b\u002Bc",
         r"sk-a/b\u002bc",
         "sk-a%2Fb%2Bc",
@@ -236,7 +236,7 @@ def test_a_secret_is_also_known_as_json_and_urls_may_have_it():
         "sk-a/b%2Bc",
         r"sk-a\/b+c",
         "sk-a/b+c",
-    ]
+    }
 
 
 @pytest.mark.parametrize(
@@ -252,6 +252,17 @@ def test_a_secret_is_known_whole_whatever_its_form(headers):
     assert any("my cat is fat" in secret for secret in secrets(headers))
 
 
+IN_THE_BODY: Any = {
+    "model": "gpt",
+    "response_id": None,
+    "hook_results": {},
+    "counts": None,
+    "metrics": {"latencyMs": 0},
+    "api": "chat",
+    "attempt": 1,
+}
+
+
 def test_the_gateways_headers_become_facts():
     headers = {
         "x-request-id": "req_1",
@@ -262,7 +273,7 @@ def test_the_gateways_headers_become_facts():
         "x-portkey-last-used-option-index": "config.targets[1]",
     }
 
-    assert response_metadata(246, headers, model="gpt", hook_results={"before": []}) == ResponseMetadata(
+    assert response_metadata(246, headers, **(IN_THE_BODY | {"hook_results": {"before": []}})) == ResponseMetadata(
         status_code=246,
         trace_id="t",
         provider="openai",
@@ -280,7 +291,7 @@ def test_the_gateways_headers_become_facts():
 def test_a_header_without_a_valid_value_leaves_the_fact_unknown(retries):
     headers = {"x-portkey-retry-attempt-count": retries, "x-portkey-trace-id": ""}
 
-    assert response_metadata(200, headers) == ResponseMetadata(status_code=200, headers=headers)
+    assert response_metadata(200, headers, **IN_THE_BODY) == ResponseMetadata(200, model="gpt", headers=headers)
 
 
 SIGNED_NAMES = "SignedHeaders=accept;content-type;host;x-amz-date"

@@ -176,11 +176,6 @@ class Judge(Quoter):
         """The provider that answered, as the answer's headers name it."""
         return self._headers.get("x-portkey-provider")
 
-    @property
-    def trace_id(self) -> str | None:
-        """The trace id of the answer, as an error can show it."""
-        return self.quote(self._headers.get("x-portkey-trace-id", "")) or None
-
     def answer_error(self, body: str) -> PortkeyAPIError:
         """Judge the body of the answer, which is an error by its status or in spite of it."""
         return self.response_error(self._status_code, self._headers, body)

@@ -82,16 +82,15 @@ def response_metadata(
     status_code: int | None,
     headers: Mapping[str, str],
     *,
-    model: str | None = None,
-    response_id: str | None = None,
-    hook_results: Mapping[str, JsonValue] | None = None,
-    counts: Counts | None = None,
-    metrics: Metrics | None = None,
-    api: str = "chat",
-    attempt: int = 1,
+    model: str | None,
+    response_id: str | None,
+    hook_results: Mapping[str, JsonValue],
+    counts: Counts | None,
+    metrics: Metrics,
+    api: str,
+    attempt: int,
 ) -> ResponseMetadata:
     """Combine an answer's headers, as they are shown, with values from its body and the times that it took."""
-    metrics = metrics or {"latencyMs": 0}
     retries = headers.get("x-portkey-retry-attempt-count") or ""
     return ResponseMetadata(
         status_code=status_code,
@@ -101,7 +100,7 @@ def response_metadata(
         cache_status=headers.get("x-portkey-cache-status") or None,
         retry_attempt_count=int(retries) if _NUMBER.fullmatch(retries) else None,
         last_used_option_index=headers.get("x-portkey-last-used-option-index") or None,
-        hook_results=hook_results or {},
+        hook_results=hook_results,
         api=api,
         attempt=attempt,
         usage=counts.to_usage() if counts else None,

@@ -17,13 +17,13 @@ _PROBLEMS: Final = 5  # Problems of an answer that an error describes.
 _MOST_PROBLEMS: Final = 1000  # To describe more than these would take too long.
 
 
-def to_output(output_model: type[T], message: Message | None, tool_name: str, judge: Judge) -> T:
+def to_output(output_model: type[T], message: Message, tool_name: str, judge: Judge) -> T:
     """Return the instance in an answer, which is a tool's input or JSON text.
 
     Raises:
         PortkeyStreamError: If the answer does not match the model; the error quotes the answer.
     """
-    content = message["content"] if message else []
+    content = message["content"]
     text = "".join(_text_in(block) for block in content)
     try:
         for block in content:

@@ -143,7 +143,6 @@ class Translator(ABC):
         return PortkeyStreamError(
             f"the gateway sent a chunk that cannot be read: {said}",
             origin="gateway",
-            trace_id=self.judge.trace_id,
             received=self.received + 1,
             retryable=retryable,
         )

@@ -281,7 +281,6 @@ class GatewayResponse:
         return PortkeyStreamError(
             f"the answer broke off after {self._received} chunks: {self.judge.quote(why, LONGEST_QUOTE)}",
             origin="network",
-            trace_id=self.judge.trace_id,
             received=self._received,
             retryable=retryable,
         )

@@ -97,8 +97,8 @@ def request_headers(routing: Mapping[str, object], tracing: Mapping[str, str] | 
     return headers
 
 
-def secrets(headers: Mapping[str, str]) -> list[str]:
-    """Return the secrets in request headers, in each form in which an answer may quote them, the longest first.
+def secrets(headers: Mapping[str, str]) -> set[str]:
+    """Return the secrets in request headers, in each form in which an answer may quote them.
 
     Secrets are values whose name looks like that of a key or is listed in ``x-portkey-sensitive-headers``, also inside
     a config; the password in ``x-portkey-custom-host``; and all headers except those of Portkey, HTTP and tracers.
@@ -112,8 +112,7 @@ def secrets(headers: Mapping[str, str]) -> list[str]:
             found.update(_credentials(text))
         found.update(_secrets_within(text, is_secret=is_secret))
     # A shorter text is not a key, and masking it inside other words would make messages unreadable.
-    forms = {form for each in found if len(each) >= _SHORTEST_SECRET for form in _forms(each)}
-    return sorted(forms, key=lambda secret: (-len(secret), secret))
+    return {form for each in found if len(each) >= _SHORTEST_SECRET for form in _forms(each)}
 
 
 @lru_cache(maxsize=256)
