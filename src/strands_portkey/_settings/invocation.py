@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from typing import Final, cast
 
 from strands_portkey._errors import PortkeyConfigError
-from strands_portkey._json import is_mapping
+from strands_portkey._json import is_mapping, to_object
 from strands_portkey._settings.checks import check_model_config
 from strands_portkey._settings.config import PortkeyConfig, TokenConfig
 from strands_portkey._settings.endpoint import ENDPOINT_KEYS, to_max_retries
 from strands_portkey._settings.names import CLIENT_ARGS, check_places, to_settings
 from strands_portkey._settings.secrets import masked
-from strands_portkey._settings.slips import find_slips, to_object
+from strands_portkey._settings.slips import find_slips
 
 _WHERE: Final = "invocation_state['portkey']"
 _OWN_KEYS: Final = CLIENT_ARGS | PortkeyConfig.__annotations__.keys()
@@ -57,11 +57,5 @@ def for_call(
 
 def _merged_metadata(known: object, latest: object) -> object:
     """Return the latest metadata merged into the known; the latest alone, to be checked later, if one is no object."""
-    objects = [_to_metadata(known), _to_metadata(latest)]
-    if all(is_mapping(metadata) for metadata in objects):
-        return {name: value for metadata in objects if is_mapping(metadata) for name, value in metadata.items()}
-    return latest
-
-
-def _to_metadata(value: object) -> object:
-    return {} if value is None else masked(to_object(value))
+    before, after = to_object(known), to_object(latest)
+    return latest if before is None or after is None else masked({**before, **after})

@@ -7,9 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Final
 
-from pydantic_core import from_json
-
-from strands_portkey._json import is_list, is_mapping
+from strands_portkey._json import is_list, is_mapping, to_object
 from strands_portkey._settings.names import CLIENT_ARGS, did_you_mean, is_portkey_header, to_setting
 from strands_portkey._settings.secrets import name_of, shown
 from strands_portkey._settings.words import CONFIG, PARAMS, WIRE_PARAMS
@@ -34,7 +32,7 @@ def find_slips(where: str, settings: Mapping[str, object], *, has_key: bool) -> 
             if to_setting(name) not in CLIENT_ARGS and (question := did_you_mean(name, CLIENT_ARGS)):
                 yield f"{place} holds {name_of(name)}, a header that Portkey does not know{question}"
     yield from _config_slips(f"{where}['config']", "config", to_object(settings.get("config")))
-    if has_key and is_mapping(metadata := to_object(settings.get("metadata"))):
+    if has_key and (metadata := to_object(settings.get("metadata"))):
         for key, value in metadata.items():
             if not isinstance(value, str) or len(value) > _LONGEST_METADATA:
                 got = f"{len(value)} characters" if isinstance(value, str) else shown(value)
@@ -47,14 +45,6 @@ def find_slips(where: str, settings: Mapping[str, object], *, has_key: bool) -> 
 def find_param_slips(params: Mapping[object, object]) -> Iterator[str]:
     """Yield a warning for each slip among parameters of a request."""
     return _word_slips("params", params, PARAMS, did_you_mean)
-
-
-def to_object(value: object) -> object:
-    """Return the object that JSON text holds, and anything else as it is."""
-    try:
-        return from_json(value) if isinstance(value, str) else value
-    except ValueError:
-        return value
 
 
 def _config_slips(where: str, kind: str, value: object) -> Iterator[str]:

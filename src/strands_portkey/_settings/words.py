@@ -64,7 +64,6 @@ _TARGET_KEYS: Final = frozenset(
         *("aws_server_side_encryption", "azure_deployment_name", "azure_extra_parameters"),
     }
 )
-# Keys of a config, by the key that the object stands under; those of a target are those of the config itself.
 CONFIG: Final[Mapping[str, frozenset[str]]] = {
     "config": _TARGET_KEYS,
     "targets": _TARGET_KEYS,
@@ -74,4 +73,4 @@ CONFIG: Final[Mapping[str, frozenset[str]]] = {
     "retry": frozenset({"attempts", "on_status_codes", "use_retry_after_header"}),
     "override_params": PARAMS,
 }
-"""Keys of a config's objects, by the key that each stands under."""
+"""Keys of a config's objects, by the key that each stands under; a target has those of the config itself."""
