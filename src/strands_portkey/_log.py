@@ -22,9 +22,8 @@ _LONGEST_PART: Final = 100_000  # Characters of all headers, and of a body.
 # A text that is nothing but base64, as no prose is for so long; or the data of a URL, of any length.
 _BASE64: Final = re.compile(r'(?<!\\)"(data:[^",\\]{0,100},|(?=[A-Za-z0-9+/_-]{100}))([A-Za-z0-9+/_-]+={0,2})"')
 _PIECE: Final = 8  # Characters of a key that are not shown either.
-_TRACING_IDS: Final = re.compile(
-    r"^traceparent$|(?:trace|span)-id$"
-)  # Headers of the request that hold what looks like a key.
+# Headers of the request that hold what looks like a key.
+_TRACING_IDS: Final = re.compile(r"^traceparent$|(?:trace|span)-id$")
 _JSON_TEXT: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"')
 
 

@@ -16,9 +16,8 @@ from strands_portkey._wires.chat.dialects import DIALECTS
 
 @dataclass
 class Settings(CacheConfig):
-    """Today's `CacheConfig`; that of the lowest Strands has a strategy alone."""
+    """Today's `CacheConfig`; that of the lowest Strands has a strategy and a ttl alone."""
 
-    ttl: str | None = None
     system_prompt_ttl: bool | str = True
     cache_key: str | Literal[False] | None = None
     tools_ttl: bool | str | None = None

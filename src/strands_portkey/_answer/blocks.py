@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Literal
 
-from strands.types.content import ContentBlockStart
+from strands.types.content import ContentBlockStart, ContentBlockStartToolUse
 from strands.types.streaming import CitationsDelta, ContentBlockDelta, StreamEvent
 
 from strands_portkey._answer.calls import JSON_WHITESPACE, ToolCall
@@ -41,15 +41,10 @@ class _Block:
     def start(self) -> ContentBlockStart:
         if self.call is None:
             return {}
-        if self.call.signature is None:
-            return {"toolUse": {"toolUseId": self.call.id, "name": self.call.name}}
-        return {
-            "toolUse": {
-                "toolUseId": self.call.id,
-                "name": self.call.name,
-                "reasoningSignature": self.call.signature,
-            }
-        }
+        tool_use: ContentBlockStartToolUse = {"toolUseId": self.call.id, "name": self.call.name}
+        if self.call.signature is not None:
+            tool_use["reasoningSignature"] = self.call.signature
+        return {"toolUse": tool_use}
 
 
 class BlockQueue:

@@ -31,7 +31,7 @@ class Caching:
         """Combine the user's settings with what the upstream supports.
 
         Args:
-            config: Strands' settings, or None. In the oldest supported Strands they only have a strategy.
+            config: Strands' settings, or None. In the oldest supported Strands they have a strategy and a ttl alone.
             kind: How the upstream caches; the strategy ``anthropic`` overrides it with ``cache_control``.
             upstream: The upstream's name, for warnings.
             session_id: The agent's session, whose id is the default cache key.
@@ -43,7 +43,7 @@ class Caching:
         self._session_id = session_id
         self._verbatim_ttl = verbatim_ttl
         # The default time to live, for sections and cache points without their own.
-        self._ttl: str | None = getattr(config, "ttl", None)
+        self._ttl: str | None = config.ttl if config else None
         self._places_points = config is not None and self._cache_kind == "cache_control"
 
     def content(self, messages: Sequence[Message], index: int, trailing: int) -> Sequence[ContentBlock]:

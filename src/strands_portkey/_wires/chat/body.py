@@ -308,8 +308,7 @@ def _to_thinking(thought: ReasoningContentBlock, dialect: Dialect) -> list[Body]
     if dialect.reasoning == "reasoning" and (details := read_details(signature)):
         return [{"type": "reasoning_details", "details": details}]
     # Signed reasoning comes from Claude, so other models do not get it.
-    text = thought.get("reasoningText", {})
-    is_own = dialect.reasoning and not text.get("signature")
+    is_own = dialect.reasoning and not signature
     return [{"type": "thinking", "thinking": text.get("text", "")}] if is_own else []
 
 

@@ -110,7 +110,7 @@ class _Input:
         self.items: list[Body] = []
         self._takes_breakpoints = takes_breakpoints(question.model_id) and BREAKPOINTS not in question.omitted
         self._takes_phases = takes_phases(question.model_id)
-        self._lifetime: str | None = getattr(question.cache_config, "ttl", None)
+        self._lifetime: str | None = question.cache_config.ttl if question.cache_config else None
         self._marked: list[Body] = []
         if self._lifetime is not None and not (self._takes_breakpoints and self._lifetime in _LIFETIMES):
             wanted = f"one of {', '.join(_LIFETIMES)} with api='responses', for models that take cache points"
