@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Sequence
 from itertools import chain
-from typing import Final, cast
+from typing import Final, cast, get_args
 
 from strands.types.content import ContentBlock, Message
 from strands.types.tools import ToolResult
 
+from strands_portkey._errors import PortkeyConfigError
+from strands_portkey._request.media import MediaKind
+from strands_portkey._request.tools import NO_OUTPUT, to_result_text
+
 _NO_RESULT: Final = "No result: the call was not carried out, or its result is no longer in this conversation."
 _LEFT_OUT: Final = "(Earlier messages are left out.)"
 _NOTHING: Final[Message] = {"role": "user", "content": []}  # What a conversation ends before.
-_MEDIA_KINDS: Final = ("image", "document", "audio", "video")
 
 
 def in_pairs(messages: Sequence[Message]) -> Sequence[Message]:
@@ -150,16 +152,16 @@ def _as_content(result: ToolResult) -> Iterator[ContentBlock]:
     for block in result["content"]:
         if "text" in block:
             texts.append(block["text"])
-        elif any(kind in block for kind in _MEDIA_KINDS):
+        elif any(kind in block for kind in get_args(MediaKind)):
             media.append(cast("ContentBlock", block))
         else:
             texts.append(_json_or_note(block.get("json", block)))
-    yield {"text": "\n".join(texts if len(texts) > 1 or media else [*texts, "(no output)"])}
+    yield {"text": "\n".join(texts if len(texts) > 1 or media else [*texts, NO_OUTPUT])}
     yield from media
 
 
 def _json_or_note(value: object) -> str:
     try:
-        return json.dumps(value, ensure_ascii=False, default=str)
-    except (TypeError, ValueError, RecursionError):  # If it were raised, every later request would fail too.
+        return to_result_text(value)
+    except PortkeyConfigError:  # If it were raised, every later request would fail too.
         return "(left out: no JSON)"

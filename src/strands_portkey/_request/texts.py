@@ -6,8 +6,15 @@ from typing import Final
 
 from strands.types.content import ContentBlock
 
+from strands_portkey._errors import PortkeyConfigError
+
 BLANK_TEXT: Final = "[blank text]"
 """Strands' own placeholder in the model's messages: upstreams refuse blank text."""
+
+
+def only_blank_text() -> PortkeyConfigError:
+    """Return the error for a conversation of which nothing is left to send."""
+    return PortkeyConfigError("messages must hold content other than blank text; got only blank text")
 
 
 def text_of(block: ContentBlock) -> str | None:

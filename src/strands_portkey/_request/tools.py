@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import warnings
 from collections.abc import Iterable
 from hashlib import sha256
 from math import isfinite, isnan
@@ -18,7 +19,9 @@ from strands_portkey._json import Body, is_list, is_mapping, to_object
 NO_OUTPUT: Final = "(no output)"
 """The text of a result that is empty, which upstreams refuse."""
 
-_PLAIN_CHOICES: Final = ("any", "auto", "none")
+OPENAI_CHOICES: Final = {"any": "required", "auto": "auto", "none": "none"}
+"""What OpenAI calls Strands' choices of tools, beside that of a certain tool."""
+
 _STUB_SCHEMA: Final[Body] = {"json": {"type": "object", "properties": {}}}
 _MOST_NESTED: Final = 200  # Levels of an input that are searched for numbers that JSON does not have.
 # Created once, since that takes as long as to encode a small tool call.
@@ -58,7 +61,7 @@ def read_tool_choice(tool_choice: object) -> tuple[str, str]:
     if is_mapping(tool_choice):
         if is_mapping(tool := tool_choice.get("tool")) and isinstance(name := tool.get("name"), str):
             return "tool", name
-        for kind in _PLAIN_CHOICES:
+        for kind in OPENAI_CHOICES:
             if kind in tool_choice:
                 return kind, ""
     got = f"a mapping with {list(tool_choice)}" if is_mapping(tool_choice) else type(tool_choice).__name__
@@ -99,6 +102,15 @@ def to_call_id(call_id: str, pattern: str | None) -> str:
     if pattern is None or re.fullmatch(pattern, call_id):
         return call_id
     return sha256(call_id.encode(errors="replace")).hexdigest()[:9]
+
+
+def left_out(error: PortkeyConfigError) -> str:
+    """Return the text in the place of a block of a result that cannot be sent, and warn of it.
+
+    If the error were raised, every later request of the conversation would fail too.
+    """
+    warnings.warn(f"left out of a tool's result: {error}", stacklevel=3)
+    return f"[left out: {error}]"
 
 
 def to_result_text(value: object) -> str:

@@ -10,13 +10,12 @@ from typing import Final
 from pydantic import JsonValue
 from strands.types.content import CachePoint, ContentBlock, Message, ReasoningContentBlock, SystemContentBlock
 
-from strands_portkey._errors import PortkeyConfigError
 from strands_portkey._json import Body
 from strands_portkey._request.anthropic import thinking_budget, to_thinking
 from strands_portkey._request.caching import Caching
 from strands_portkey._request.pairs import from_the_user
 from strands_portkey._request.question import Question
-from strands_portkey._request.texts import BLANK_TEXT, text_of
+from strands_portkey._request.texts import BLANK_TEXT, only_blank_text, text_of
 from strands_portkey._wires.chat.dialects import Dialect
 from strands_portkey._wires.chat.media import media_parts, name_apart
 from strands_portkey._wires.chat.reasoning_details import read_details
@@ -53,7 +52,7 @@ def to_body(question: Question, dialect: Dialect) -> Body:
         conversation.add_system(caching.system_blocks(system))
     conversation.add_messages(question.messages, question.trailing_blocks)
     if not conversation.bodies:
-        raise PortkeyConfigError("messages must hold content other than blank text; got only blank text")
+        raise only_blank_text()
     body: Body = {"model": question.model_id, "messages": list(conversation.bodies)}
     params = dict(question.params)
     if tools := to_tools(question.tool_specs, params.pop("tools", None), dialect, caching):

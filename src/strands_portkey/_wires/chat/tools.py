@@ -17,6 +17,8 @@ from strands_portkey._request.caching import Caching
 from strands_portkey._request.gemini_schema import to_gemini_schema
 from strands_portkey._request.tools import (
     NO_OUTPUT,
+    OPENAI_CHOICES,
+    left_out,
     read_tool_choice,
     to_arguments,
     to_call_id,
@@ -29,7 +31,6 @@ from strands_portkey._wires.chat.media import media_parts, refused
 from strands_portkey._wires.chat.tool_calls import GATEWAYS_PLACE, split_signature
 
 _NATIVE_TYPES: Final = ("image", "document")  # Types of Anthropic's blocks.
-_CHOICE_WORDS: Final = {"any": "required", "auto": "auto", "none": "none"}
 
 
 def to_tools(specs: Sequence[ToolSpec], more: JsonValue, dialect: Dialect, caching: Caching) -> list[JsonValue]:
@@ -64,7 +65,7 @@ def to_tool_choice(tool_choice: object) -> JsonValue:
         PortkeyConfigError: If it is not one of Strands' choices.
     """
     kind, name = read_tool_choice(tool_choice)
-    return {"type": "function", "function": {"name": name}} if kind == "tool" else _CHOICE_WORDS[kind]
+    return {"type": "function", "function": {"name": name}} if kind == "tool" else OPENAI_CHOICES[kind]
 
 
 def to_tool_call(tool_use: ToolUse, dialect: Dialect) -> Body:
@@ -144,9 +145,8 @@ def _to_result_content(block: ToolResultContent, dialect: Dialect) -> str | list
             is_text = all(part["type"] == "text" for part in parts)
             return "\n".join(str(part["text"]) for part in parts) if is_text else parts
         raise unknown_block(block, dialect, "text, json, an image or a document")
-    except PortkeyConfigError as error:  # If it were raised, every later request of the conversation would fail too.
-        warnings.warn(f"left out of a tool's result: {error}", stacklevel=2)
-        return f"[left out: {error}]"
+    except PortkeyConfigError as error:
+        return left_out(error)
 
 
 def unknown_block(block: Mapping[str, object], dialect: Dialect, works: str) -> PortkeyConfigError:

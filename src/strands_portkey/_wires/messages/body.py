@@ -19,9 +19,10 @@ from strands_portkey._request.caching import Caching
 from strands_portkey._request.media import document_as_text, to_media
 from strands_portkey._request.pairs import from_the_user
 from strands_portkey._request.question import Question
-from strands_portkey._request.texts import BLANK_TEXT, text_of
+from strands_portkey._request.texts import BLANK_TEXT, only_blank_text, text_of
 from strands_portkey._request.tools import (
     NO_OUTPUT,
+    left_out,
     read_tool_choice,
     to_arguments,
     to_call_id,
@@ -51,7 +52,7 @@ def to_body(question: Question) -> Body:
     messages = from_the_user(question.messages) if translated else question.messages
     conversation.add_messages(messages, question.trailing_blocks)
     if not conversation.bodies:
-        raise PortkeyConfigError("messages must hold content other than blank text; got only blank text")
+        raise only_blank_text()
     if question.said:
         conversation.bodies.append({"role": "assistant", "content": list(question.said)})
     params = to_params({name: value for name, value in question.params.items() if name not in _OF_TOOLS})
@@ -227,9 +228,8 @@ class _Dialogue:
             if "json" in block:
                 return {"type": "text", "text": to_result_text(block["json"])}
             return {"type": "text", "text": block["text"]} if "text" in block else self._to_media(block)
-        except PortkeyConfigError as error:  # If it were raised, every later request of the conversation would fail.
-            warnings.warn(f"left out of a tool's result: {error}", stacklevel=2)
-            return {"type": "text", "text": f"[left out: {error}]"}
+        except PortkeyConfigError as error:
+            return {"type": "text", "text": left_out(error)}
 
     def _mark(self, blocks: Sequence[Body], point: CachePoint) -> None:
         """Put a cache mark on the last block that carries one."""

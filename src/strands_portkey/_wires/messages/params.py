@@ -11,10 +11,11 @@ from pydantic import JsonValue
 from strands_portkey._errors import PortkeyConfigError
 from strands_portkey._json import Body
 from strands_portkey._request.anthropic import MAX_TOKENS, thinking_budget
+from strands_portkey._request.tools import OPENAI_CHOICES
 
 _THOUGHTS: Final = 16_384  # Tokens for thinking whose length Claude decides, so that a text can follow.
 _OTHER_NAMES: Final = {"max_completion_tokens": "max_tokens", "stop": "stop_sequences"}
-_CHOICES_OF_CHAT: Final = {"auto": "auto", "required": "any", "none": "none"}
+_CHOICES_OF_CHAT: Final = {word: kind for kind, word in OPENAI_CHOICES.items()}
 _CHOICES_OF_CLAUDE: Final = ("auto", "any", "none", "tool")
 # Words of chat completions that say what is so here in any case.
 _IMPLIED: Final = frozenset({"stream_options"})

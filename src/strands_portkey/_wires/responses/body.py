@@ -27,9 +27,11 @@ from strands_portkey._request.media import (
     to_url,
 )
 from strands_portkey._request.question import Question
-from strands_portkey._request.texts import BLANK_TEXT, text_of
+from strands_portkey._request.texts import BLANK_TEXT, only_blank_text, text_of
 from strands_portkey._request.tools import (
     NO_OUTPUT,
+    OPENAI_CHOICES,
+    left_out,
     read_tool_choice,
     to_arguments,
     to_call_id,
@@ -48,7 +50,6 @@ BREAKPOINTS: Final = "breakpoints"
 
 _CIPHERTEXT: Final = "reasoning.encrypted_content"
 _IDS: Final = r"[\s\S]{1,64}"
-_CHOICE_NAMES: Final = {"any": "required", "auto": "auto", "none": "none"}
 _IMAGE_LOCATIONS: Final = ("http", "https")
 _LIFETIMES: Final = ("30m", "12h")  # Of what a breakpoint caches.
 _MOST_BREAKPOINTS: Final = 4
@@ -127,7 +128,7 @@ class _Input:
             elif "text" not in block:
                 raise _unknown(block, "text")
             elif block["text"].strip():
-                parts.append({"type": "input_text", "text": block["text"]})
+                parts.append(_text_part(block["text"]))
         if not self._marked:
             return "\n".join(str(part["text"]) for part in parts)
         self.items.append({"role": "developer", "content": list(parts)})
@@ -141,7 +142,7 @@ class _Input:
             else:
                 self._add_user(message["content"])
         if not self.items:
-            raise PortkeyConfigError("messages must hold content other than blank text; got only blank text")
+            raise only_blank_text()
         for part in self._marked[:-_MOST_BREAKPOINTS]:
             del part["prompt_cache_breakpoint"]
 
@@ -163,7 +164,7 @@ class _Input:
                 parts += added
                 last = added[-1]
         if not results and not parts:  # Without this message the model's own would be the last.
-            parts = [{"type": "input_text", "text": BLANK_TEXT}]
+            parts = [_text_part(BLANK_TEXT)]
         self.items += results
         if parts:
             self.items.append({"role": "user", "content": list(parts)})
@@ -252,22 +253,21 @@ def _to_result_parts(block: ToolResultContent) -> list[Body]:
     """Return the parts of a result's block; what cannot be sent becomes a text that says so."""
     try:
         if "json" in block:
-            return [{"type": "input_text", "text": to_result_text(block["json"])}]
+            return [_text_part(to_result_text(block["json"]))]
         if "text" in block:
-            return [{"type": "input_text", "text": block["text"]}]
+            return [_text_part(block["text"])]
         if parts := _to_media_parts(block):
             return parts
         raise _unknown(block, "text, json, an image or a document")
-    except PortkeyConfigError as error:  # If it were raised, every later request of the conversation would fail too.
-        warnings.warn(f"left out of a tool's result: {error}", stacklevel=2)
-        return [{"type": "input_text", "text": f"[left out: {error}]"}]
+    except PortkeyConfigError as error:
+        return [_text_part(left_out(error))]
 
 
 def _to_user_parts(block: ContentBlock) -> list[Body]:
     """Return the parts of a user's block; none for blank text, which is refused."""
     text = text_of(block)
     if text is not None:
-        return [{"type": "input_text", "text": text}] if text.strip() else []
+        return [_text_part(text)] if text.strip() else []
     if parts := _to_media_parts(block):
         return parts
     raise _unknown(block, "text, an image or a document")
@@ -313,7 +313,7 @@ def _to_flat_tool(spec: ToolSpec) -> Body:
 
 def _to_tool_choice(tool_choice: object) -> JsonValue:
     kind, name = read_tool_choice(tool_choice)
-    return {"type": "function", "name": name} if kind == "tool" else _CHOICE_NAMES[kind]
+    return {"type": "function", "name": name} if kind == "tool" else OPENAI_CHOICES[kind]
 
 
 def _unknown(block: Mapping[str, object], works: str) -> PortkeyConfigError:
