@@ -39,6 +39,17 @@ def is_set(value: object) -> TypeIs[AbstractSet[object]]:
     return isinstance(value, AbstractSet)
 
 
+def field_of(value: object, name: str) -> object:
+    """Return a field of a mapping; None of anything else."""
+    return value.get(name) if is_mapping(value) else None
+
+
+def text_in(value: object, name: str) -> str:
+    """Return a field that is text; an empty text for anything else."""
+    text = field_of(value, name)
+    return text if isinstance(text, str) else ""
+
+
 def to_object(value: object) -> Mapping[object, object] | None:
     """Return the object that a value is, or whose JSON it is, perhaps encoded several times; else None.
 

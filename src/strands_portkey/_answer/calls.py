@@ -52,7 +52,7 @@ class ToolCall:
         came = "".join(self.arguments[self._read :])
         self._read = len(self.arguments)
         if self._is_whole is None and self._end.is_in(came):
-            self._is_whole = _is_json("".join(self.arguments), dict)
+            self._is_whole = is_json("".join(self.arguments), dict)
         elif self._is_whole:
             self._is_whole = not came.strip(JSON_WHITESPACE)
         return self._has_ended or bool(self._is_whole)
@@ -70,7 +70,7 @@ class ToolCall:
     def is_broken(self) -> bool:
         """Whether the arguments, if they end here, are something else than JSON or nothing."""
         arguments = "".join(self.arguments).strip()
-        return bool(arguments) and not _is_json(arguments, object)
+        return bool(arguments) and not is_json(arguments)
 
 
 class _ObjectEnd:
@@ -97,7 +97,7 @@ class _ObjectEnd:
         return False
 
 
-def _is_json(text: str, kind: type) -> bool:
+def is_json(text: str, kind: type = object) -> bool:
     """Whether Strands, which reads arguments by the same means, will make this kind of value of them."""
     try:
         return isinstance(json.loads(text), kind)

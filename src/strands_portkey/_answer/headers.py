@@ -8,8 +8,8 @@ from functools import lru_cache
 from typing import Final
 
 from strands_portkey._answer.quoting import CONTROL, LONGEST_WORD, Quoter
+from strands_portkey._settings.headers import PREFIX
 
-_PORTKEY: Final = "x-portkey-"
 _TRACE_IDS: Final = ("x-portkey-trace-id",)
 # The ids that providers ask for, the most telling first: a server on the way may add one of the later ones.
 _REQUEST_IDS: Final = (
@@ -44,11 +44,11 @@ def shown_headers(headers: Mapping[str, str], sent: Collection[str], quoter: Quo
         sent: The names of those of the request, which some servers send back.
         quoter: Hides the keys of the request.
     """
-    names = [name for name in headers if name.startswith(_PORTKEY)]
+    names = [name for name in headers if name.startswith(PREFIX)]
     names += [
         name
         for name in headers
-        if not name.startswith(_PORTKEY) and _is_telling(name) and (name not in sent or name in _REQUEST_IDS)
+        if not name.startswith(PREFIX) and _is_telling(name) and (name not in sent or name in _REQUEST_IDS)
     ]
     shown = quoter.hide_headers({name: headers[name] for name in names[:_MOST_HEADERS]})
     return {

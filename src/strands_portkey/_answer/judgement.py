@@ -24,6 +24,7 @@ from strands_portkey._errors import (
     PortkeyGuardrailError,
     PortkeyThrottledError,
 )
+from strands_portkey._settings.headers import PREFIX
 
 _LOWEST_ERROR: Final = 300  # Redirects are not followed.
 _DENIED: Final = 446
@@ -186,7 +187,7 @@ class Judge(Quoter):
         beginning, is_whole = (body, True) if len(body) <= LONGEST_READ else self.begin(body, LONGEST_READ)
         complaint = read_complaint(beginning, is_whole=is_whole)
         is_exception = headers.get("x-portkey-gateway-exception") == "true"
-        if is_exception or not any(name.startswith("x-portkey-") for name in headers):
+        if is_exception or not any(name.startswith(PREFIX) for name in headers):
             complaint = replace(complaint, by_gateway=complaint.by_gateway or complaint.provider is None)
         elif complaint.provider is None:
             complaint = replace(complaint, provider=headers.get("x-portkey-provider"))

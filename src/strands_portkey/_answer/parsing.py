@@ -9,7 +9,7 @@ from functools import cache
 from typing import TypeVar, cast
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
-from pydantic_core import ErrorDetails, SchemaValidator
+from pydantic_core import ErrorDetails, SchemaValidator, from_json
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +27,15 @@ class UnreadableEventError(ValueError):
         """Initialize the error."""
         super().__init__(problem)
         self.problem = problem
+
+
+def json_or_text(data: str) -> JsonValue:
+    """Return what JSON holds; other text as it is."""
+    try:
+        value: JsonValue = from_json(data)
+    except ValueError:
+        return data
+    return value
 
 
 def make_parser(shape: type[Shape], exact: str) -> Callable[[str], Shape]:

@@ -21,7 +21,9 @@ from strands_portkey._settings.names import to_setting
 from strands_portkey._settings.secrets import Masked, is_key_as_name, is_provider_key, masked, name_of, type_of
 from strands_portkey._version import __version__
 
-_PREFIX: Final = "x-portkey-"
+PREFIX: Final = "x-portkey-"
+"""How the names of Portkey's headers begin."""
+
 _BASE: Final = {
     "content-type": "application/json",
     "accept": "text/event-stream, application/json",
@@ -71,7 +73,7 @@ def request_headers(routing: Mapping[str, object], tracing: Mapping[str, str] | 
     Raises:
         PortkeyConfigError: If a value cannot be sent.
     """
-    taken = {_PREFIX + to_setting(key).replace("_", "-") for key, value in routing.items() if value is None}
+    taken = {PREFIX + to_setting(key).replace("_", "-") for key, value in routing.items() if value is None}
     traced = {name: value for name, value in (tracing or {}).items() if name not in taken}
     headers = {**_BASE, **traced}
     settings = {to_setting(key): value for key, value in routing.items() if not _is_left_out(value)}
@@ -86,12 +88,12 @@ def request_headers(routing: Mapping[str, object], tracing: Mapping[str, str] | 
             headers[name] = _authorization(value)
         else:
             # A name that is listed with the prefix keeps it: `x-portkey-metadata` is for gateway and provider.
-            header = name if name in names else _PREFIX + name
+            header = name if name in names else PREFIX + name
             if not _HEADER_NAME.fullmatch(header):
                 raise PortkeyConfigError(f"client_args must have names of headers; got {name_of(setting)}")
             headers[header] = _checked(f"client_args[{name_of(setting)}]", _to_text(setting, value, settings))
     headers |= _extra_headers(settings.get("headers", {}))
-    if is_provider_key(headers.get(f"{_PREFIX}api-key", "")):  # It would be sent to the hosted gateway.
+    if is_provider_key(headers.get(f"{PREFIX}api-key", "")):  # It would be sent to the hosted gateway.
         message = "client_args['api_key'] must be Portkey's key; got one of a provider"
         raise PortkeyConfigError(message, hint="give it as client_args['Authorization']")
     return headers
@@ -103,10 +105,10 @@ def secrets(headers: Mapping[str, str]) -> set[str]:
     Secrets are values whose name looks like that of a key or is listed in ``x-portkey-sensitive-headers``, also inside
     a config; the password in ``x-portkey-custom-host``; and all headers except those of Portkey, HTTP and tracers.
     """
-    sensitive = {name.strip().lower() for name in headers.get(f"{_PREFIX}sensitive-headers", "").split(",")}
+    sensitive = {name.strip().lower() for name in headers.get(f"{PREFIX}sensitive-headers", "").split(",")}
     found: set[str] = set()
     for header, text in headers.items():
-        name = header.removeprefix(_PREFIX)  # The prefix contains "key".
+        name = header.removeprefix(PREFIX)  # The prefix contains "key".
         is_secret = _is_secret(header) or not sensitive.isdisjoint((header, name))
         if name == "custom-host":
             found.update(_credentials(text))
@@ -118,9 +120,9 @@ def secrets(headers: Mapping[str, str]) -> set[str]:
 @lru_cache(maxsize=256)
 def _is_secret(header: str) -> bool:
     """Whether a header's value is treated as a key, by the header's name."""
-    if _sounds_secret(header.removeprefix(_PREFIX)):
+    if _sounds_secret(header.removeprefix(PREFIX)):
         return True
-    return not header.startswith(_PREFIX) and header not in _HARMLESS
+    return not header.startswith(PREFIX) and header not in _HARMLESS
 
 
 def _sounds_secret(name: str) -> bool:

@@ -7,7 +7,8 @@ from collections.abc import Collection, Mapping
 from typing import Final
 
 from strands_portkey._errors import PortkeyConfigError
-from strands_portkey._json import is_mapping
+from strands_portkey._json import field_of
+from strands_portkey._request.anthropic import thinks
 from strands_portkey._request.question import Question
 from strands_portkey._settings.config import Api
 from strands_portkey._settings.openai_models import is_responses_only, refuses_tools_on_chat
@@ -89,12 +90,8 @@ def _can_be_response(question: Question, routing: Mapping[str, object]) -> bool:
 
 
 def _effort(question: Question) -> object:
-    reasoning = question.params.get("reasoning")
-    effort = reasoning.get("effort") if is_mapping(reasoning) else None
-    return question.params.get("reasoning_effort", effort)
+    return question.params.get("reasoning_effort", field_of(question.params.get("reasoning"), "effort"))
 
 
 def _thinks_with_tools(question: Question) -> bool:
-    thinking = question.params.get("thinking")
-    is_on = is_mapping(thinking) and thinking.get("type") not in (None, "disabled")
-    return is_on and bool(question.tool_specs) and not without_counterpart(question.params)
+    return thinks(question.params) and bool(question.tool_specs) and not without_counterpart(question.params)

@@ -9,7 +9,7 @@ from typing import Final
 from pydantic_core import from_json
 
 from strands_portkey._answer.citations import Citation
-from strands_portkey._json import is_list, is_mapping
+from strands_portkey._json import field_of, is_list, text_in
 
 _SOURCES: Final = re.compile(r'"(?:annotations|citations|groundingMetadata|search_results)"')
 _MOST: Final = 100  # Items of a list that are looked at.
@@ -37,33 +37,24 @@ def find_sources(data: str) -> dict[str, Citation]:
 def _named_sources(chunk: object) -> Iterator[tuple[str, str]]:
     """Yield the URL and the title of each source."""
     for result in _entries_of(chunk, "search_results"):
-        yield _text_of(result, "url"), _text_of(result, "title")
+        yield text_in(result, "url"), text_in(result, "title")
     for url in _entries_of(chunk, "citations"):
         if isinstance(url, str):
             yield url, ""
     for choice in _entries_of(chunk, "choices"):
         for name in ("delta", "message"):
-            for annotation in _entries_of(_field_of(choice, name), "annotations"):
+            for annotation in _entries_of(field_of(choice, name), "annotations"):
                 yield from _annotated(annotation)
-        for piece in _entries_of(_field_of(choice, "groundingMetadata"), "groundingChunks"):
-            place = _field_of(piece, "web") or _field_of(piece, "retrievedContext") or _field_of(piece, "maps")
-            yield _text_of(place, "uri"), _text_of(place, "title")
+        for piece in _entries_of(field_of(choice, "groundingMetadata"), "groundingChunks"):
+            place = field_of(piece, "web") or field_of(piece, "retrievedContext") or field_of(piece, "maps")
+            yield text_in(place, "uri"), text_in(place, "title")
 
 
 def _annotated(annotation: object) -> Iterator[tuple[str, str]]:
-    cited = _field_of(annotation, "url_citation") or _field_of(annotation, "file_citation") or annotation
-    yield _text_of(cited, "url"), _text_of(cited, "title") or _text_of(cited, "filename")
-
-
-def _field_of(value: object, name: str) -> object:
-    return value.get(name) if is_mapping(value) else None
+    cited = field_of(annotation, "url_citation") or field_of(annotation, "file_citation") or annotation
+    yield text_in(cited, "url"), text_in(cited, "title") or text_in(cited, "filename")
 
 
 def _entries_of(value: object, name: str) -> Iterator[object]:
-    items = _field_of(value, name)
+    items = field_of(value, name)
     yield from items[:_MOST] if is_list(items) else ()
-
-
-def _text_of(value: object, name: str) -> str:
-    text = _field_of(value, name)
-    return text if isinstance(text, str) else ""

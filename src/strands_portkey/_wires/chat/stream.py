@@ -8,11 +8,8 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Collection, Iterable, Sequence
-from contextlib import suppress
 from typing import Final
 
-from pydantic import JsonValue
-from pydantic_core import from_json
 from strands.types.event_loop import StopReason
 from strands.types.streaming import StreamEvent
 from typing_extensions import override
@@ -23,7 +20,7 @@ from strands_portkey._answer.counts import Counts
 from strands_portkey._answer.error_details import Complaint, to_complaint
 from strands_portkey._answer.judgement import Judge, is_failure
 from strands_portkey._answer.metadata import ResponseMetadata
-from strands_portkey._answer.parsing import UnreadableEventError
+from strands_portkey._answer.parsing import UnreadableEventError, json_or_text
 from strands_portkey._answer.thinking_tags import ThinkingTags
 from strands_portkey._answer.translator import Translator
 from strands_portkey._errors import PortkeyAPIError, PortkeyError, PortkeyStreamError
@@ -131,7 +128,7 @@ class ChatTranslator(Translator):
             self.is_done = True
             return None
         if event == "error":
-            return {"error": _json_or_text(data)}
+            return {"error": json_or_text(data)}
         if len(data) > LONG and has_too_many_parts(data):
             raise self.unreadable("it has too many lists and objects", data, retryable=False)
         try:
@@ -315,13 +312,6 @@ class ChatTranslator(Translator):
 
     def _error(self, complaint: Complaint) -> PortkeyAPIError:
         return self.judge.api_error(complaint, received=self.received, started=self.has_begun)
-
-
-def _json_or_text(data: str) -> JsonValue:
-    value: JsonValue = data
-    with suppress(ValueError):
-        value = from_json(data)
-    return value
 
 
 def _to_parts(content_blocks: Collection[ContentBlock]) -> list[tuple[int | None, ContentPart]]:

@@ -6,30 +6,29 @@ with those of others, and is then sent as a whole, which is the truth of it. Onl
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import ClassVar, Final
 
 from pydantic import JsonValue
-from pydantic_core import from_json
 from strands.types.content import ContentBlockStart
 from strands.types.event_loop import StopReason
 from strands.types.streaming import CitationsDelta, StreamEvent
 from typing_extensions import override
 
+from strands_portkey._answer.calls import is_json
 from strands_portkey._answer.citations import Citation, to_citation
 from strands_portkey._answer.counts import Counts
 from strands_portkey._answer.error_details import Complaint, to_complaint
 from strands_portkey._answer.items import Item, ItemQueue
 from strands_portkey._answer.judgement import Judge
 from strands_portkey._answer.metadata import ResponseMetadata
-from strands_portkey._answer.parsing import UnreadableEventError
+from strands_portkey._answer.parsing import UnreadableEventError, json_or_text
 from strands_portkey._answer.quoting import LONGEST_QUOTE
 from strands_portkey._answer.translator import Translator
 from strands_portkey._errors import PortkeyAPIError, PortkeyStreamError
-from strands_portkey._json import LONG, has_too_many_parts, is_list, is_mapping
+from strands_portkey._json import LONG, has_too_many_parts, is_list, is_mapping, text_in, to_object
 from strands_portkey._wires.responses.envelope import Envelope, join_parts, to_signature
 from strands_portkey._wires.responses.shapes import (
     FunctionCall,
@@ -384,7 +383,7 @@ class ResponsesTranslator(Translator):
         whole = came if given is None else given
         if whole.startswith(came):
             rest = whole[len(came) :]
-        elif (parsed := _parsed(whole)) is not None and parsed == _parsed(came):
+        elif (found := to_object(whole)) is not None and found == to_object(came):  # Perhaps with other spaces.
             rest = ""
         else:
             raise self._broken_call(call.name, whole, "whose arguments came in other words before")
@@ -396,7 +395,7 @@ class ResponsesTranslator(Translator):
     def _check(self, call: _Call) -> None:
         arguments = "".join(call.arguments)
         # Where none have come, only the end of the call tells that there are none.
-        is_whole = _parsed(arguments) is not None if arguments.strip() else call.has_ended
+        is_whole = is_json(arguments) if arguments.strip() else call.has_ended
         if not is_whole:
             raise self._broken_call(call.name, arguments, "that is not whole")
 
@@ -469,9 +468,7 @@ class ResponsesTranslator(Translator):
         return PortkeyStreamError(message, origin="provider", received=self.received, retryable=True)
 
     def _take_error(self, data: str) -> None:
-        said: JsonValue = data
-        with suppress(ValueError):
-            said = from_json(data)
+        said = json_or_text(data)
         if isinstance(said, dict) and not said.get("error"):  # The type of a flat one is that of the event.
             said = {"error": {name: value for name, value in said.items() if name != "type"}}
         raise self._error(to_complaint(said))
@@ -481,9 +478,7 @@ class ResponsesTranslator(Translator):
 
     def _take_hooks(self, data: str) -> None:
         """Take in the gateway's verdicts."""
-        said: JsonValue = None
-        with suppress(ValueError):
-            said = from_json(data)
+        said = json_or_text(data)
         if isinstance(said, dict) and isinstance(results := said.get("hook_results"), dict):
             self.hook_results.update(results)
 
@@ -512,21 +507,7 @@ def _texts(parts: Sequence[Part | None] | None) -> list[str]:
 
 def _to_citation(annotation: Mapping[object, object]) -> CitationsDelta:
     """Return a source in Strands' form: of the web, or with the name of a file."""
-    title, filename, url = (_text_or_none(annotation.get(name)) for name in ("title", "filename", "url"))
-    citation: Citation = {"title": title or filename}
-    if url:
+    citation: Citation = {"title": text_in(annotation, "title") or text_in(annotation, "filename")}
+    if url := text_in(annotation, "url"):
         citation |= {"type": "web_search_result_location", "url": url}
     return to_citation(citation)
-
-
-def _text_or_none(value: object) -> str | None:
-    return value if isinstance(value, str) else None
-
-
-def _parsed(text: str) -> object:
-    """Return JSON as Strands, which reads arguments by the same means, will parse it; None where it is none."""
-    try:
-        parsed: object = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    return parsed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from strands_portkey._answer.counts import Counts
-from strands_portkey._json import is_mapping
+from strands_portkey._json import field_of, is_mapping
 
 
 def to_counts(usage: object) -> Counts | None:
@@ -25,5 +25,5 @@ def to_counts(usage: object) -> Counts | None:
 
 
 def _count(counts: object, name: str) -> int:
-    count = counts.get(name) if is_mapping(counts) else None
+    count = field_of(counts, name)
     return count if isinstance(count, int) and not isinstance(count, bool) else 0
