@@ -121,7 +121,7 @@ def after(
         (PLAN, PortkeyTimeoutError("long", clock="total"), None),
         (PLAN, PortkeyAPIError("no", status_code=403), None),
         (PLAN, PortkeyContextOverflowError("too long", status_code=400), None),
-        (PLAN, PortkeyGuardrailError("denied", status_code=446, retryable=True), None),
+        (PLAN, PortkeyGuardrailError("denied", status_code=446), None),
         (PLAN, PortkeyConfigError("no"), None),
     ],
 )

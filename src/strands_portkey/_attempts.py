@@ -17,7 +17,6 @@ from strands_portkey._errors import (
     PortkeyAPIError,
     PortkeyConfigError,
     PortkeyError,
-    PortkeyGuardrailError,
     PortkeyThrottledError,
     PortkeyTimeoutError,
 )
@@ -263,7 +262,7 @@ def _wait(plan: Plan, error: PortkeyError, headers: Mapping[str, str], jitter: f
 
 def _is_passing(error: PortkeyError, headers: Mapping[str, str]) -> bool:
     """Whether an error may pass, and nobody else has tried again or waited for long."""
-    if not error.retryable or isinstance(error, PortkeyGuardrailError):
+    if not error.retryable:
         return False
     if isinstance(error, PortkeyTimeoutError):
         return error.clock == "connect"

@@ -271,7 +271,7 @@ class Judge(Quoter):
         if _NO_PROTOCOL.search(complaint.message):
             return PortkeyAPIError, False
         if status == _DENIED:
-            return PortkeyGuardrailError, retryable or is_throttled
+            return PortkeyGuardrailError, False
         if is_throttled and not started:
             return PortkeyThrottledError, True
         if status not in _NO_OVERFLOW and is_overflow(codes, complaint.message, self._overflow_phrases):

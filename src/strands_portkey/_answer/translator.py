@@ -13,10 +13,11 @@ from strands.types.streaming import MessageStopEvent, MetadataEvent, StreamEvent
 
 from strands_portkey._answer.calls import ToolCall
 from strands_portkey._answer.counts import Counts, Stopwatch
+from strands_portkey._answer.error_details import Complaint
 from strands_portkey._answer.judgement import Judge
 from strands_portkey._answer.metadata import ResponseMetadata
 from strands_portkey._answer.quoting import LONGEST_QUOTE
-from strands_portkey._errors import PortkeyGuardrailError, PortkeyStreamError
+from strands_portkey._errors import PortkeyAPIError, PortkeyGuardrailError, PortkeyStreamError
 
 
 class Translator(ABC):
@@ -136,6 +137,10 @@ class Translator(ABC):
                     f" {quote(call.name or 'no name')}({quote(''.join(call.arguments), LONGEST_QUOTE)})"
                 )
                 raise PortkeyStreamError(message, origin="provider", received=self.received, retryable=retryable)
+
+    def api_error(self, complaint: Complaint) -> PortkeyAPIError:
+        """Return the error for a complaint inside the answer."""
+        return self.judge.api_error(complaint, received=self.received, started=self.has_begun)
 
     def unreadable(self, problem: str, data: str, *, retryable: bool = True) -> PortkeyStreamError:
         """Return the error for a message that cannot be read."""

@@ -23,7 +23,7 @@ from strands_portkey._answer.metadata import ResponseMetadata
 from strands_portkey._answer.parsing import UnreadableEventError, json_or_text
 from strands_portkey._answer.thinking_tags import ThinkingTags
 from strands_portkey._answer.translator import Translator
-from strands_portkey._errors import PortkeyAPIError, PortkeyError, PortkeyStreamError
+from strands_portkey._errors import PortkeyError, PortkeyStreamError
 from strands_portkey._json import LONG, has_too_many_parts
 from strands_portkey._wires.chat.reasoning_details import ReasoningDetails
 from strands_portkey._wires.chat.shapes import (
@@ -95,7 +95,7 @@ class ChatTranslator(Translator):
             return []
         self.received += 1
         if error := chunk.get("error"):
-            raise self._error(to_complaint({"error": error}))
+            raise self.api_error(to_complaint({"error": error}))
         if usage := chunk.get("usage"):
             self._count(usage)
         if hook_results := chunk.get("hook_results"):
@@ -223,14 +223,14 @@ class ChatTranslator(Translator):
     def _take_end(self, choice: Choice, delta: Delta, provider: str | None) -> None:
         if delta.get("finish_reason"):
             said = "the upstream ended the stream with an exception, whose text the gateway drops"
-            raise self._error(Complaint(said, type="stream_error", provider=provider or "bedrock"))
+            raise self.api_error(Complaint(said, type="stream_error", provider=provider or "bedrock"))
         if error := choice.get("error"):
-            raise self._error(to_complaint({"error": error}))
+            raise self.api_error(to_complaint({"error": error}))
         finish_reason = choice.get("finish_reason") or ""
         if is_failure(finish_reason):
             kind, _, words = finish_reason.partition(":")
             said = words.strip() or "the upstream ended the answer with an error, whose text the gateway drops"
-            raise self._error(Complaint(said, type=kind, provider=provider))
+            raise self.api_error(Complaint(said, type=kind, provider=provider))
         # A later one may come beside the end of the stream.
         if self._finish_reason is None or gravity(finish_reason) >= gravity(self._finish_reason):
             self._finish_reason = finish_reason
@@ -309,9 +309,6 @@ class ChatTranslator(Translator):
             logger.warning("finish_reason=<%s> | no tool call came with it", finish_reason)
             return "end_turn"  # Strands would go on with an empty user turn.
         return stop_reason
-
-    def _error(self, complaint: Complaint) -> PortkeyAPIError:
-        return self.judge.api_error(complaint, received=self.received, started=self.has_begun)
 
 
 def _to_parts(content_blocks: Collection[ContentBlock]) -> list[tuple[int | None, ContentPart]]:

@@ -23,7 +23,7 @@ from strands_portkey._answer.blocks import BlockQueue
 from strands_portkey._answer.calls import ToolCall
 from strands_portkey._answer.citations import to_citation
 from strands_portkey._answer.counts import Counts
-from strands_portkey._answer.error_details import Complaint, read_complaint
+from strands_portkey._answer.error_details import read_complaint
 from strands_portkey._answer.judgement import Judge
 from strands_portkey._answer.metadata import ResponseMetadata
 from strands_portkey._answer.parsing import UnreadableEventError
@@ -160,7 +160,7 @@ class MessagesTranslator(Translator):
                 if delta := grown.get("delta"):
                     self._grow(grown.get("index"), delta)
             elif event == "error":
-                failure = self._error(data)
+                failure = self.api_error(read_complaint(data))
             elif data.startswith("[DONE]"):
                 self.is_done = True
             else:
@@ -219,9 +219,9 @@ class MessagesTranslator(Translator):
         """Take in an event, or a whole message; return the error that it is."""
         kind = event.get("type") or name
         if kind == "error" or event.get("error"):
-            return self._error(data) if name else self.judge.answer_error(data)
-        if hook_results := event.get("hook_results"):
-            self.hook_results.update(hook_results if isinstance(hook_results, dict) else {})
+            return self.api_error(read_complaint(data)) if name else self.judge.answer_error(data)
+        if isinstance(hook_results := event.get("hook_results"), dict):
+            self.hook_results.update(hook_results)
         delta = event.get("delta")
         if kind == "content_block_start" and (start := event.get("content_block")):
             self._begin(event.get("index"), start)
@@ -364,7 +364,3 @@ class MessagesTranslator(Translator):
             logger.warning("stop_reason=<%s> | no tool call came with it", said)
             return "end_turn"  # Strands would go on with an empty user turn.
         return stop_reason
-
-    def _error(self, data: str) -> PortkeyError:
-        complaint: Complaint = read_complaint(data)
-        return self.judge.api_error(complaint, received=self.received, started=self.has_begun)

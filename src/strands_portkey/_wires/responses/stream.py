@@ -461,9 +461,9 @@ class ResponsesTranslator(Translator):
 
     def _failure(self, status: str | None, error: JsonValue) -> PortkeyAPIError | PortkeyStreamError:
         if error:
-            return self._error(to_complaint({"error": error}))
+            return self.api_error(to_complaint({"error": error}))
         if status == "failed":
-            return self._error(Complaint("the response failed, and says no more", type="server_error"))
+            return self.api_error(Complaint("the response failed, and says no more", type="server_error"))
         message = f"the answer is not whole: its status is {self.judge.quote(status or 'missing')}"
         return PortkeyStreamError(message, origin="provider", received=self.received, retryable=True)
 
@@ -471,10 +471,7 @@ class ResponsesTranslator(Translator):
         said = json_or_text(data)
         if isinstance(said, dict) and not said.get("error"):  # The type of a flat one is that of the event.
             said = {"error": {name: value for name, value in said.items() if name != "type"}}
-        raise self._error(to_complaint(said))
-
-    def _error(self, complaint: Complaint) -> PortkeyAPIError:
-        return self.judge.api_error(complaint, received=self.received, started=self.has_begun)
+        raise self.api_error(to_complaint(said))
 
     def _take_hooks(self, data: str) -> None:
         """Take in the gateway's verdicts."""
