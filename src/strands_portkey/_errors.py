@@ -3,9 +3,9 @@
 All of them are subclasses of `PortkeyError`.
 
     PortkeyError
-     +- PortkeyConfigError             a setting is wrong; nothing was sent (also ValueError)
+     +- PortkeyConfigError             a setting is wrong; the request was not sent (also ValueError)
      +- PortkeyConnectionError         the connection failed, or the gateway closed it before it answered
-     |   +- PortkeyTimeoutError        one of the client's timeouts expired
+     |   +- PortkeyTimeoutError        a timeout expired
      +- PortkeyStreamError             the answer is incomplete or violates the protocol
      +- PortkeyAPIError                the gateway or the provider answered with an error
          +- PortkeyThrottledError      too many requests (also ModelThrottledException)
@@ -88,7 +88,10 @@ class PortkeyError(Exception):
 
 
 class PortkeyConfigError(PortkeyError, ValueError):
-    """A setting or a content block is invalid. Raised before anything is sent."""
+    """A setting or a content block is invalid, so the request was not sent.
+
+    Nothing else was sent before, unless what a function or an ``auth`` in `client_args` gives becomes invalid later.
+    """
 
 
 class PortkeyConnectionError(PortkeyError):
@@ -96,12 +99,12 @@ class PortkeyConnectionError(PortkeyError):
 
 
 class PortkeyTimeoutError(PortkeyConnectionError):
-    """One of the timeouts in `client_args["timeout"]` expired."""
+    """One of the timeouts in `client_args["timeout"]` expired, or one of your own `http_client`."""
 
     clock: Clock
     """Which one: its key in `Timeouts`."""
     seconds: float
-    """The timeout's value; 0 if it is a timeout of your own `http_client`."""
+    """The timeout's value; 0 if it is a timeout of your own `http_client`, save that for connecting."""
 
     def __init__(self, message: str, *, clock: Clock = "total", seconds: float = 0, received: int = 0) -> None:
         """Initialize the error with the timeout that expired."""
@@ -111,7 +114,7 @@ class PortkeyTimeoutError(PortkeyConnectionError):
 
 
 class PortkeyStreamError(PortkeyError):
-    """The answer is incomplete or violates the protocol.
+    """The answer is incomplete, violates the protocol, or does not fit the output model.
 
     The gateway closes a stream normally when the connection to its upstream is lost, so an answer without a finish
     reason counts as incomplete.

@@ -224,7 +224,7 @@ class PortkeyModel(Model):
             more once the signal is set.
 
         Raises:
-            PortkeyConfigError: If something cannot be sent. Nothing was sent then.
+            PortkeyConfigError: If something cannot be sent.
             PortkeyConnectionError: If the gateway is not reached, hangs up or is too slow.
             PortkeyStreamError: If the answer breaks off.
             PortkeyAPIError: If the gateway or the provider answers with an error.
@@ -375,6 +375,8 @@ class PortkeyModel(Model):
         question on to the `provider`. See https://portkey.ai/docs/api-reference/inference-api/models/models.
 
         Raises:
+            PortkeyConnectionError: If the gateway is not reached, hangs up or is too slow.
+            PortkeyStreamError: If the answer is no list of models.
             PortkeyAPIError: If the gateway or the provider refuses.
         """
         return await self._fetch("/models", read_models)
@@ -389,12 +391,13 @@ class PortkeyModel(Model):
 
         Args:
             trace_id: The answer's, from `ResponseMetadata`.
-            value: From -10 to 10; thumbs are usually 1 and -1.
+            value: A whole number from -10 to 10; thumbs are usually 1 and -1.
             weight: From 0 to 1, for several of one trace.
             metadata: Further facts; Portkey indexes ``_user``, ``_organisation``, ``_prompt`` and ``_environment``.
 
         Raises:
             PortkeyConfigError: If a value is out of range.
+            PortkeyConnectionError: If the gateway is not reached, hangs up or is too slow.
             PortkeyAPIError: If the gateway refuses.
         """
         body = to_feedback(trace_id, value, weight, metadata)
@@ -413,6 +416,7 @@ class PortkeyModel(Model):
             variables: What to fill in.
 
         Raises:
+            PortkeyConnectionError: If the gateway is not reached, hangs up or is too slow.
             PortkeyAPIError: If the gateway refuses.
             PortkeyStreamError: If the prompt holds what Strands cannot.
         """

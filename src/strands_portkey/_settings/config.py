@@ -37,7 +37,7 @@ class Timeouts(TypedDict, total=False):
     """Between two pieces of a body, including SSE comments. Default 300, like the gateway's own limit."""
     stall: float | None
     """Between two pieces of a stream that say something: comments and empty chunks do not count. Default 600, or
-    ``idle`` if that is longer.
+    ``idle`` if that is longer or None.
     """
     total: float | None
     """For the whole call, retries and the waits before them included. Default None."""
@@ -48,9 +48,9 @@ class HttpxTimeout(Protocol):
     """An ``httpx.Timeout``, recognized by its attributes."""
 
     connect: float | None
-    """Limit for connecting."""
+    """Seconds for connecting; None means no limit."""
     read: float | None
-    """Limit for each wait for a piece of the answer."""
+    """Seconds for each wait for a piece of the answer, likewise."""
 
 
 class HttpxAuth(Protocol):
@@ -115,8 +115,8 @@ class RoutingArgs(TypedDict, total=False):
     """
     max_retries: int
     """How often a request is sent again after a failure that may pass, from 0 to 10. Default 2. Only as long as no
-    content has come: failed connections, 408, 409, 5xx, a stream that fails or ends too early, and a throttle that asks
-    for at most 60 s. What the gateway has retried itself is not sent again.
+    content has come: failed connections, 408, 409, 425, 5xx, a stream that fails or ends too early, and a throttle that
+    asks for at most 60 s. Not what the gateway has retried itself, and no timeout but ``connect``.
     """
 
 
@@ -196,7 +196,9 @@ class RequestConfig(TypedDict, total=False):
     save for providers whose API has another place for it, such as OpenAI at its own address, Anthropic and Gemini.
     """
     context_overflow_phrases: Sequence[str]
-    """Regular expressions that identify a context overflow in an error's message, besides the built-in ones."""
+    """Regular expressions that identify a context overflow in an error's message, in any case, besides the built-in
+    ones.
+    """
 
 
 class TokenConfig(TypedDict, total=False):
