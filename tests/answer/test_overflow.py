@@ -33,11 +33,13 @@ OVERFLOWS = [
             " messages, 10000 in the completion). Please reduce the length of the messages or completion."
         ),
     ),
+    ("openai: beside a rate", 400, "context_length_exceeded", "maximum context length is 8, see rate limits"),
     ("openai: responses", 400, None, "Your input exceeds the context window of this model. Please adjust your input."),
     ("openai: gpt-5", 400, None, "Input tokens exceed the configured limit of 272000 tokens. Your messages had 3."),
     ("openai: customer", 400, None, "Input tokens exceeds customer model maximum"),
     ("openai: in a message", 400, None, "Error code: 400 - {'error': {'code': 'context_length_exceeded'}}"),
     ("azure", 400, None, "This model's maximum context length is 8192 tokens. However, you requested 9000 tokens."),
+    ("words of a throttle before it", 400, None, "Please wait: too many tokens"),
     ("anthropic", 400, "invalid_request_error", "prompt is too long: 216868 tokens > 200000 maximum"),
     (
         "anthropic: with max_tokens",
@@ -245,6 +247,9 @@ LOOK_ALIKES = [
     ("anthropic: no long context", 400, None, "The long context beta is not yet available for this subscription."),
     ("bedrock: throttled", 424, None, "Too many tokens, please wait before trying again."),
     ("bedrock: per day", 400, None, "Too many tokens per day, please wait before trying again."),
+    ("bedrock: per minute, per day", 400, None, "too many tokens per minute. Too many tokens per day"),
+    ("google: two sentences", 400, None, f"input token count is fine. {'x' * 300}exceeds the maximum number of tokens"),
+    ("openai: max_completion_tokens", 400, None, "max_completion_tokens exceeds model maximum"),
     ("titan: per minute", 400, None, "Too many input tokens per minute"),
     ("nova: quota", 400, None, "Daily quota of input tokens exceeded: wait"),
     ("google: quota", 429, "RESOURCE_EXHAUSTED", "You exceeded your current quota: input_token_count per minute"),
@@ -488,10 +493,11 @@ def test_each_phrase_is_needed(phrase):
     assert [phrase] in found_by
 
 
-def test_the_users_own_phrases_are_not_overruled():
-    body = json.dumps({"error": {"message": "max_tokens per minute: far too long"}})
+def test_the_users_own_phrases_are_looked_for_too_and_not_overruled():
+    body = json.dumps({"error": {"message": "max_tokens per minute: Far too long"}})
 
     assert type(Judge(["far too long"]).response_error(400, HEADERS, body)) is PortkeyContextOverflowError
+    assert type(Judge().response_error(400, HEADERS, body)) is PortkeyAPIError
 
 
 @pytest.mark.parametrize("row", [*OVERFLOWS, *LOOK_ALIKES], ids=lambda row: row[0])

@@ -477,7 +477,7 @@ def test_an_unknown_upstream_raises_when_the_model_is_made():
         PortkeyModel(model_id="m", upstream="anthropics")
 
 
-@pytest.mark.parametrize("model_id", [{}, {"model_id": None}, {"model_id": ""}, {"model_id": "\n"}], ids=repr)
+@pytest.mark.parametrize("model_id", [{}, *({"model_id": each} for each in (None, "", "\n", 7))], ids=repr)
 def test_a_model_without_an_id_is_not_made(model_id):
     with pytest.raises(PortkeyConfigError, match="model_id must be "):
         PortkeyModel(**model_id)
