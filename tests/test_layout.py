@@ -253,6 +253,14 @@ def test_no_file_has_a_marker_for_unfinished_work() -> None:
     assert marked == []
 
 
+def test_the_tests_that_the_hooks_run_are_there() -> None:
+    hooks = (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
+    named = re.findall(r"pytest .*?(tests/\w+\.py)", hooks)
+
+    assert named
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
 def test_the_licences_listed_are_those_of_the_dependencies() -> None:
     listed = dict(re.findall(r"^\| `([\w-]+)` \| ([\w.-]+) \|", CONTRIBUTING, re.MULTILINE))
     requirements = [Requirement(each) for each in metadata.requires("strands-agents-portkey") or ()]

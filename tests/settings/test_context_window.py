@@ -8,7 +8,7 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from strands_portkey._settings import context_window as _limits
+from strands_portkey._settings import context_window
 from strands_portkey._settings.context_window import find_context_window_limit
 
 TABLE = {
@@ -33,7 +33,7 @@ def look_up(model_id: str) -> int | None:
 def load_beside(defaults: object, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """Load the module as it is where Strands has another table, or none."""
     monkeypatch.setitem(sys.modules, "strands.models._defaults", defaults)
-    spec = importlib.util.spec_from_file_location("limits_beside", _limits.__file__)
+    spec = importlib.util.spec_from_file_location("context_window_beside", context_window.__file__)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
