@@ -14,7 +14,7 @@ from urllib.error import URLError
 import pytest
 
 from strands_portkey._cli.features import _Answer, _check_output
-from strands_portkey._cli.gateway import check_connection
+from strands_portkey._cli.gateway import check_connection, get_page
 from strands_portkey._cli.main import _make_parser, main
 from strands_portkey._cli.settings import read_settings
 from tests.cli.commands import CUT, KEY, play
@@ -447,3 +447,27 @@ def test_colours_and_what_is_erased_can_be_declined(run, monkeypatch, name, valu
 
     assert "\x1b" not in out
     assert ("checking tools" in err, "\x1b[2m" in err) == (name == "NO_COLOR", False)
+
+
+def test_a_doctor_does_not_wait_for_a_page_that_does_not_end(server, monkeypatch):
+    monkeypatch.setattr("strands_portkey._cli.gateway._GET_SECONDS", 0.2)
+    gate = Gate()
+    server.reply(Reply(200, {}, [b"x", gate]))
+
+    page = get_page(server.url)
+    gate.open()
+
+    assert isinstance(page, (TimeoutError, URLError))  # urllib's own timeout may come first.
+
+
+@pytest.mark.parametrize(
+    "proxy", ["user:secret#password@127.0.0.1:1", "user:secret/password@127.0.0.1:1", "user:secret"]
+)
+def test_a_proxy_that_a_doctor_cannot_use_is_not_quoted(monkeypatch, proxy):
+    for name in ("http_proxy", "HTTP_PROXY"):
+        monkeypatch.setenv(name, f"http://{proxy}")
+
+    page = get_page("http://gateway.internal/")
+
+    assert "secret" not in f"{page!r} {page!s}"
+    assert isinstance(page, OSError)

@@ -10,14 +10,12 @@ import sys
 import threading
 import traceback
 from contextlib import aclosing, suppress
-from urllib.error import URLError
 
 import certifi
 import httpx
 import pytest
 
 from strands_portkey import PortkeyConfigError, PortkeyConnectionError, PortkeyError, PortkeyStreamError
-from strands_portkey._cli.gateway import get_page
 from strands_portkey._http.cancellation import Watch
 from strands_portkey._http.client import GatewayClient, Request
 from strands_portkey._http.connections import ssl_context
@@ -365,30 +363,3 @@ async def test_a_connection_that_is_cancelled_in_the_making_is_closed():
     gc.collect()
 
     assert closed == [b""]
-
-
-# -- the doctor --------------------------------------------------------------------------------------------------------
-
-
-def test_the_doctor_does_not_wait_for_a_page_that_does_not_end(server, monkeypatch):
-    monkeypatch.setattr("strands_portkey._cli.gateway._GET_SECONDS", 0.2)
-    gate = Gate()
-    server.reply(Reply(200, {}, [b"x", gate]))
-
-    page = get_page(server.url)
-    gate.open()
-
-    assert isinstance(page, (TimeoutError, URLError))  # urllib's own timeout may come first.
-
-
-@pytest.mark.parametrize(
-    "proxy", ["user:secret#password@127.0.0.1:1", "user:secret/password@127.0.0.1:1", "user:secret"]
-)
-def test_a_proxy_that_the_doctor_cannot_use_is_not_quoted(monkeypatch, proxy):
-    for name in ("http_proxy", "HTTP_PROXY"):
-        monkeypatch.setenv(name, f"http://{proxy}")
-
-    page = get_page("http://gateway.internal/")
-
-    assert "secret" not in f"{page!r} {page!s}"
-    assert isinstance(page, OSError)
