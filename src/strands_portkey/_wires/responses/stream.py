@@ -468,7 +468,7 @@ class ResponsesTranslator(Translator):
         return PortkeyStreamError(message, origin="provider", received=self.received, retryable=True)
 
     def _take_error(self, data: str) -> None:
-        said = json_or_text(data)
+        said: JsonValue = json_or_text(data)
         if isinstance(said, dict) and not said.get("error"):  # The type of a flat one is that of the event.
             said = {"error": {name: value for name, value in said.items() if name != "type"}}
         raise self.api_error(to_complaint(said))
