@@ -238,6 +238,13 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session(default=False, requires=["build"])
+def guard(session: nox.Session) -> None:
+    """Fail if a piece of an answer costs more than twice what httpx, httpx-sse and json take alone."""
+    install_wheel(session, "packaging>=24", "trustme>=1.2")
+    session.run("python", "-m", "tests_integ.bench.guard")
+
+
+@nox.session(default=False, requires=["build"])
 def docs(session: nox.Session) -> None:
     """Write the reference of the public names to build/docs; a warning fails it."""
     install_wheel(session, *group("docs"))
