@@ -137,7 +137,7 @@ headers = st.builds(
 )
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=max(150, settings().max_examples), suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data(), status=statuses, headers=headers, body=st.binary(max_size=80), stream=st.booleans())
 def test_random_bytes_with_any_status_give_an_error_or_a_message(runner, data, status, headers, body, *, stream):
     check(*runner(ask(status, headers, split(data.draw, body), stream=stream)))
@@ -261,7 +261,10 @@ line = st.one_of(
 )
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(
+    max_examples=max(200, settings().max_examples),
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 @given(data=st.data(), lines=st.lists(line, max_size=8), end=st.sampled_from(["\n", "\n\n", "\r", "\r\n", "\r\n\r\n"]))
 def test_random_events_give_an_error_or_a_message(runner, data, lines, end):
     body = end.join(lines).encode(errors="replace")
@@ -269,7 +272,7 @@ def test_random_events_give_an_error_or_a_message(runner, data, lines, end):
     check(*runner(ask(200, [(b"content-type", b"text/event-stream")], split(data.draw, body))))
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=max(150, settings().max_examples), suppress_health_check=[HealthCheck.too_slow])
 @given(status=statuses, body=st.one_of(chunk, loose))
 def test_random_json_with_any_status_gives_an_error_or_a_message(runner, status, body):
     check(*runner(ask(status, [(b"content-type", b"application/json")], [json.dumps(body).encode()], stream=False)))

@@ -542,7 +542,7 @@ _JSON = st.recursive(
 )
 
 
-@settings(max_examples=500)
+@settings(max_examples=max(500, settings().max_examples))
 @given(
     status=st.sampled_from(_STATUSES),
     body=_JSON.map(json.dumps) | st.text() | st.text(alphabet=st.characters()),
