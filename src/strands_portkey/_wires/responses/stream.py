@@ -67,18 +67,17 @@ class ResponsesTranslator(Translator):
             self.stopwatch.first_byte()
         self.received += 1
         kind = self._kind_of(data) if event == "message" else event
-        take = Output.READERS.get(kind)
-        read = None if take else self._READERS.get(kind)
-        if not (take or read):  # Also those that repeat the request, and are as long as that.
+        target: Output | ResponsesTranslator = self._output
+        read = Output.READERS.get(kind)
+        if read is None:
+            read, target = self._READERS.get(kind), self
+        if read is None:  # Also those that repeat the request, and are as long as that.
             return []
         if len(data) > LONG and has_too_many_parts(data):
             raise self.unreadable("it has too many lists and objects", data, retryable=False)
         failure: PortkeyAPIError | PortkeyStreamError
         try:
-            if take:
-                take(self._output, data)
-            elif read:
-                read(self, data)
+            read(target, data)
         except CallError as error:
             failure = self._broken_call(error)
         except UnreadableEventError as error:
