@@ -13,8 +13,9 @@ import logging
 import socket
 import traceback
 import warnings
-from collections.abc import Awaitable, Callable, Generator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from contextlib import aclosing
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -238,11 +239,9 @@ def make_proxied(url: str, **more: Any) -> PortkeyModel:
     return PortkeyModel(client_args(base_url=f"{scheme}://gateway.test/v1", proxy=proxy, **more), model_id="gpt-4o")
 
 
-def make_with_client(url: str, **more: Any) -> PortkeyModel:
-    client = httpx.AsyncClient(
-        headers={"x-deployment": Keys.client_header, "proxy-authorization": Keys.client_password},
-        cookies={"sid": Keys.client_cookie},
-    )
+def make_with_client(client: httpx.AsyncClient, url: str, **more: Any) -> PortkeyModel:
+    client.headers.update({"x-deployment": Keys.client_header, "proxy-authorization": Keys.client_password})
+    client.cookies["sid"] = Keys.client_cookie
     return PortkeyModel(client_args(base_url=url, **more), http_client=client, model_id="gpt-4o")
 
 
@@ -261,14 +260,14 @@ def make_signed(url: str, **more: Any) -> PortkeyModel:
 MAKES: Final[dict[str, Make]] = {
     "direct": make_direct,
     "proxy": make_proxied,
-    "own client": make_with_client,
     "signed": make_signed,
 }
 
 
-@pytest.fixture(params=MAKES)
-def make(request: pytest.FixtureRequest) -> Make:
-    return MAKES[request.param]
+@pytest.fixture(params=[*MAKES, "own client"])
+async def make(request: pytest.FixtureRequest) -> AsyncIterator[Make]:
+    async with httpx.AsyncClient() as client:
+        yield MAKES.get(request.param, partial(make_with_client, client))
 
 
 # -- kinds of calls ----------------------------------------------------------------------------------------------------
