@@ -315,6 +315,11 @@ def test_other_keys_of_a_message_stay():
             [model(call("a-2"), call("a")), user(result("a-2"), result("a")), model(call("a-3")), user(result("a-3"))],
             id="one like the new one, before",
         ),
+        pytest.param(
+            [model(call("a"), result("b")), user(result("a")), model(call("a")), user(result("a"))],
+            [model(call("a"), result("b")), user(result("a")), model(call("a-2")), user(result("a-2"))],
+            id="beside a result in a message of the model",
+        ),
     ],
 )
 def test_an_id_that_was_used_before_is_replaced(messages, apart):

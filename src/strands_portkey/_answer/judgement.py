@@ -224,7 +224,7 @@ class Judge(Quoter):
         error = kind(
             f"{who} {did}"
             + (f" ({', '.join(facts)})" if facts else "")
-            + f": {said if len(said) <= _SHOWN else said[:_SHOWN] + '...'}"
+            + f": {self.quote(said, _SHOWN)}"
             + (f" [trace id {trace_id}]" if trace_id else ""),
             origin=origin,
             status_code=status_code,

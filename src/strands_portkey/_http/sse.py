@@ -17,7 +17,7 @@ _ERROR: Final = "error: {"  # A field of llama.cpp's own, which no reader of eve
 _ERROR_LINE: Final = re.compile(r"(\A|[\r\n])error: (?=\{)")
 _ERROR_EVENT: Final = r"\1event: error\ndata: "
 _BLANK: Final = b" \t\r\n\xef\xbb\xbf"  # A byte order mark counts as blank.
-# What httpx-sse looks at, and what keeps httpx from making a body of its own, which would take longer than all else.
+# What httpx-sse looks at, and what keeps httpx from making a body of its own, which nobody would read.
 _HEADERS: Final = httpx.Headers({"content-type": "text/event-stream"})
 _STREAM: Final = httpx.AsyncByteStream()
 

@@ -71,11 +71,9 @@ def _told_apart(messages: Sequence[Message]) -> list[Message]:
             taken.add(fresh)
             renamed[call_id].append(fresh)
             return {"toolUse": {**block["toolUse"], "toolUseId": fresh}}
-        if "toolResult" in block:
-            return {
-                "toolResult": {**block["toolResult"], "toolUseId": renamed[block["toolResult"]["toolUseId"]].popleft()}
-            }
-        return block
+        if "toolResult" in block and (waiting := renamed[block["toolResult"]["toolUseId"]]):
+            return {"toolResult": {**block["toolResult"], "toolUseId": waiting.popleft()}}
+        return block  # A result in a message of the model is in no pair.
 
     return [{**message, "content": [rename(block) for block in message["content"]]} for message in messages]
 
