@@ -223,6 +223,17 @@ def demo(session: nox.Session) -> None:
     session.run("python", "-m", "tests_integ.demo", *session.posargs)
 
 
+@nox.session(default=False)
+def mutants(session: nox.Session) -> None:
+    """Change the code in small ways, one at a time, and list the changes that no test notices.
+
+    All of them take hours. `nox -s mutants -- "strands_portkey._attempts*"` takes those of one module.
+    """
+    session.install("--editable", ".", *group("mutants"))
+    session.run("mutmut", "run", *session.posargs)
+    session.run("mutmut", "results")
+
+
 @nox.session(default=False, requires=["build"])
 def record(session: nox.Session) -> None:
     """Record the real gateway's answers for the unit tests."""

@@ -22,6 +22,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests_integ.bench", description="Compare what a call costs.")
     parser.add_argument("--quick", action="store_true", help="fewer measures, each once: about two minutes")
     parser.add_argument("--only", nargs="+", metavar="NAME", default=[], choices=[each.name for each in MEASURES])
+    parser.add_argument("--rounds", type=int, default=2, metavar="N", help="how often; a busy machine needs more")
     parser.add_argument("--save", type=Path, metavar="FILE", help="write all raw numbers as JSON")
     parser.add_argument("--check", type=Path, metavar="FILE", help="hold the numbers of a saved run to the targets")
     arguments = parser.parse_args()
@@ -30,7 +31,7 @@ def main() -> int:
         for holds, words in found:
             print(WORDS[holds], words)
         return int(any(holds is False for holds, _ in found))
-    results = run(arguments.only, quick=arguments.quick)
+    results = run(arguments.only, quick=arguments.quick, rounds=arguments.rounds)
     if arguments.save:
         arguments.save.write_text(json.dumps(results, indent=1))
     print("\n".join(lines(results)))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tests_integ.bench.contenders import NAMES, NAMES_OF_WIRES
+from tests_integ.bench.contenders import NAMES, NAMES_OF_SETTINGS, NAMES_OF_WIRES
 
 Record = dict[str, Any]
 Take = Callable[[Sequence[Record]], float | None]
@@ -96,7 +96,7 @@ class Row:
 
     def cell(self, results: Record, contender: str) -> str:
         """Return a contender's value as text, or why there is none."""
-        records = results["records"][self.measure][contender]
+        records = results["records"][self.measure].get(contender, [])
         value = self.take(records)
         notes = [] if self.note is None else [self.note(records)]
         notes += sorted({record["error"] for record in records if "error" in record})
@@ -110,6 +110,9 @@ ROWS: Final = (
     Row("text chunk, 1 ms after the last", "spaced", per_chunk, microseconds),
     Row("short call", "short_plain", least("per_call"), milliseconds),
     Row("short call, TLS", "short_tls", least("per_call"), milliseconds),
+    Row("short call, its first answer a 503", "short_retried", least("per_call"), milliseconds),
+    Row("short call with 1,000 messages", "request_messages", least("per_call"), milliseconds),
+    Row("short call with 15 MB of images", "request_images", least("per_call"), milliseconds),
     Row("agent call of 200 tokens, sync", "agent_sync", least("per_call"), milliseconds, failures),
     Row("agent call of 200 tokens, async", "agent_async", least("per_call"), milliseconds),
     Row("delay of the first text (wall clock, without the server's)", "first_event", first_event, milliseconds),
@@ -138,9 +141,14 @@ ROWS_OF_WIRES: Final = {
         Row("text delta, in a burst", f"text_{wire.lower()}", per_chunk, microseconds),
         Row("argument fragment, in a burst", f"tool_{wire.lower()}", per_chunk, microseconds),
         Row("short call", f"short_{wire.lower()}", least("per_call"), milliseconds),
+        Row("short call with 1,000 messages", f"request_messages_{wire.lower()}", least("per_call"), milliseconds),
     )
     for wire in NAMES_OF_WIRES
 }
+ROWS_OF_SETTINGS: Final = (
+    Row("short call", "short_settings", least("per_call"), milliseconds),
+    Row("of it, for logs that are off", "logs", least("per_call"), microseconds),
+)
 INSTALLED: Final = {"installed beside plain strands-agents": "added", "installed in all": "all"}
 
 
@@ -175,6 +183,8 @@ def lines(results: Record) -> Iterator[str]:
     for wire, names in NAMES_OF_WIRES.items():
         yield from ("", f"On the {wire} wire:")
         yield from table(results, ROWS_OF_WIRES[wire], names)
+    yield from ("", "In other settings:")
+    yield from table(results, ROWS_OF_SETTINGS, NAMES_OF_SETTINGS)
 
 
 def table(

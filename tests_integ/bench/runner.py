@@ -20,13 +20,14 @@ from typing import Any, Final
 import certifi
 import trustme  # type: ignore[import-not-found,unused-ignore]  # Only the bench installs it.
 
-from tests_integ.bench.contenders import NAMES, NAMES_OF_WIRES
+from tests_integ.bench.contenders import NAMES, NAMES_OF_SETTINGS, NAMES_OF_WIRES
 from tests_integ.bench.installation import installations
 
 Record = dict[str, Any]
 
 STREAMS_BOUND: Final = 20  # Seconds after which a parallel stream, of two seconds, counts as failed.
 WORKER_BOUND: Final = 60  # Seconds after which a worker is ended.
+WITHOUT_FLOOR: Final = tuple(name for name in NAMES if name != "floor")  # It sends one question, and only once.
 VERSIONS: Final = (
     "strands-agents-portkey",
     "strands-agents",
@@ -72,6 +73,11 @@ MEASURES: Final = (
     Measure("spaced", ("spaced",), quick=False),
     Measure("short_plain", ("short",)),
     Measure("short_tls", ("short",), tls=True),
+    Measure("short_retried", ("short", "--answer", "retried/5/0"), contenders=WITHOUT_FLOOR),
+    Measure("short_settings", ("short",), quick=False, contenders=tuple(NAMES_OF_SETTINGS)),
+    Measure("logs", ("logs",), quick=False, once=True, contenders=("portkey",)),
+    Measure("request_messages", ("request", "--messages", "1000"), contenders=WITHOUT_FLOOR),
+    Measure("request_images", ("request", "--images", "5"), contenders=WITHOUT_FLOOR),
     Measure("agent_sync", ("agent_sync",)),
     Measure("agent_async", ("agent_async",), quick=False),
     Measure("first_event", ("first_event",)),
@@ -87,6 +93,14 @@ MEASURES: Final = (
         Measure(f"{name}_{wire.lower()}", (name,), contenders=tuple(contenders))
         for wire, contenders in NAMES_OF_WIRES.items()
         for name in ("text", "tool", "short")
+    ),
+    *(
+        Measure(
+            f"request_messages_{wire.lower()}",
+            ("request", "--messages", "1000"),
+            contenders=tuple(name for name in contenders if not name.startswith("floor")),
+        )
+        for wire, contenders in NAMES_OF_WIRES.items()
     ),
 )
 
@@ -128,15 +142,16 @@ def work(contender: str, arguments: Sequence[str], environ: Mapping[str, str]) -
     return json.loads(lines[-1]) if worker.returncode == 0 else {"error": lines[-1]}
 
 
-def run(names: Sequence[str], *, quick: bool) -> Record:
+def run(names: Sequence[str], *, quick: bool, rounds: int) -> Record:
     """Take the measures and return everything raw.
 
     Args:
         names: Those to take; all where there are none.
         quick: Fewer of them, and each only once.
+        rounds: How often to take each, unless it is a quick run.
     """
     chosen = [measure for measure in MEASURES if (measure.name in names if names else measure.quick or not quick)]
-    rounds, repeat = (1, 2) if quick else (2, 3)
+    rounds, repeat = (1, 2) if quick else (rounds, 3)
     records: dict[str, dict[str, list[Record]]] = {
         measure.name: {contender: [] for contender in measure.contenders} for measure in chosen
     }

@@ -2,7 +2,8 @@
 
 The path of a request says what to answer: `/text/200/0/v1/chat/completions` is 200 text chunks without a pause,
 `/tool/20/0.1/...` the call of a tool in 20 fragments with 0.1 s between them, and `/turn/1/0/...` a short call of a
-tool, or a text where the request brings the tool's result. A path that ends in `/responses` or `/messages` is answered
+tool, or a text where the request brings the tool's result. Of the requests for `/retried/...` every other one is
+refused with 503. A path that ends in `/responses` or `/messages` is answered
 on that wire. `GET /connections` returns how many connections have carried a request.
 """
 
@@ -21,6 +22,7 @@ from typing import Final
 from tests_integ.wires import anthropic, openai, responses
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\ntransfer-encoding: chunked\r\n\r\n"
+BUSY = b"HTTP/1.1 503 Service Unavailable\r\nretry-after-ms: 1\r\ncontent-length: 2\r\n\r\n{}"
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 BACKLOG = 4096
 
@@ -85,10 +87,12 @@ class Connection(asyncio.Protocol):
     """Answers the requests of one connection, one after the other."""
 
     used = 0  # Connections that have carried a request.
+    retried = 0  # Requests for what is refused at first.
 
     def __init__(self) -> None:
         """Begin without a request."""
-        self._received = b""
+        self._received = bytearray()
+        self._needed = 0  # Bytes that a request has, once its head is there.
         self._is_used = False
         self._timer: asyncio.TimerHandle | None = None
 
@@ -105,10 +109,13 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Answer once the request is whole."""
         self._received += data
-        head, blank, body = self._received.partition(b"\r\n\r\n")
-        length = LENGTH.search(head)
-        if blank and len(body) >= (int(length[1]) if length else 0):
-            self._received = b""
+        if not self._needed and (end := self._received.find(b"\r\n\r\n")) >= 0:
+            length = LENGTH.search(self._received, 0, end)
+            self._needed = end + 4 + (int(length[1]) if length else 0)
+        if self._needed and len(self._received) >= self._needed:
+            head, _, body = bytes(self._received).partition(b"\r\n\r\n")
+            self._received.clear()
+            self._needed = 0
             self._answer(head, body)
 
     def _answer(self, head: bytes, body: bytes) -> None:
@@ -123,6 +130,12 @@ class Connection(asyncio.Protocol):
         _, kind, count_text, pause_text, *_, wire = path.split("/")
         if kind == "turn":
             kind = "text" if b'"tool_call_id"' in body else "tool"
+        if kind == "retried":
+            kind = "text"
+            Connection.retried += 1
+            if Connection.retried % 2:
+                self._transport.write(BUSY)
+                return
         if pause := float(pause_text):
             self._send(pieces(kind, int(count_text), wire), 0, pause, asyncio.get_running_loop().time())
         else:

@@ -31,14 +31,16 @@ class Target:
 
 
 TARGETS: Final = (
-    Target("text chunk, in a burst", 1.25, "floor"),
+    Target("text chunk, in a burst", 1.10, "floor"),
     Target("text chunk, in a burst", 1 / 5, "openai_documented"),
     Target("tool fragment, in a burst", 1.25, "floor"),
     Target("tool fragment, in a burst", 1 / 5, "openai_documented"),
-    Target("short call", 1 / 20, "openai_documented"),
+    Target("text chunk, 1 ms after the last", 1.15, "floor"),
+    Target("short call", 1 / 22, "openai_documented"),
     Target("short call", 1 / 2, "openai_injected"),
     Target("short call, TLS", 1 / 20, "openai_documented"),
     Target("short call, TLS", 1 / 2, "openai_injected"),
+    Target("short call with 1,000 messages", 1, "openai_injected"),
     Target("agent call of 200 tokens, sync", 1 / 5, "openai_documented"),
     Target("agent call of 200 tokens, async", 1 / 5, "openai_documented"),
     Target(LARGEST, 1.5, "stream, 10 at a time"),
@@ -49,15 +51,17 @@ TARGETS: Final = (
     Target("connections of two calls in one loop, TLS", 1),
     Target("connections of a sync call with a tool", 1),
     Target("connections of a sync call with a tool, TLS", 1),
-    Target("text delta, in a burst", 1.25, "floor_responses", "Responses"),
+    Target("text delta, in a burst", 1.15, "floor_responses", "Responses"),
     Target("text delta, in a burst", 1 / 5, "openai_responses", "Responses"),
     Target("argument fragment, in a burst", 1.25, "floor_responses", "Responses"),
     Target("argument fragment, in a burst", 1 / 5, "openai_responses", "Responses"),
     Target("short call", 1 / 15, "openai_responses", "Responses"),
-    Target("text delta, in a burst", 1.25, "floor_messages", "Messages"),
+    Target("short call with 1,000 messages", 1, "openai_responses", "Responses"),
+    Target("text delta, in a burst", 1.15, "floor_messages", "Messages"),
     Target("text delta, in a burst", 1 / 3, "anthropic", "Messages"),
     Target("argument fragment, in a burst", 1.25, "floor_messages", "Messages"),
     Target("argument fragment, in a burst", 1 / 3, "anthropic", "Messages"),
+    Target("short call with 1,000 messages", 1, "anthropic", "Messages"),
 )
 
 

@@ -11,14 +11,16 @@ import asyncio
 import gc
 import importlib
 import json
+import logging
 import os
 import resource
 import socket
 import sys
 import time
+import timeit
 import urllib.request
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import aclosing
 from functools import partial
 from types import ModuleType
@@ -37,6 +39,7 @@ CHUNKS: Final = {  # What to ask for in a short and in a long stream: kind/chunk
     "spaced": ("text/50/0.001", "text/300/0.001"),
 }
 SHORT: Final = "text/5/0"
+IMAGE_BYTES: Final = 3_000_000
 AGENT: Final = "text/200/0"
 PACED: Final = "text/20/0.1"
 
@@ -69,14 +72,39 @@ class Contender:
             return int(answer.read())
 
 
-async def read(model: Any, answer: str, fewest: int | None = None) -> None:
+def conversation(count: int) -> list[Record]:
+    """Return that many messages, of a user whose questions a model answers after it has called a tool."""
+    messages: list[Record] = []
+    while len(messages) < count:
+        call = f"call_{len(messages)}"
+        result = {"toolUseId": call, "status": "success", "content": [{"text": "A note. " * 30}]}
+        messages += [
+            {"role": "user", "content": [{"text": "What is in it? " * 10}]},
+            {
+                "role": "assistant",
+                "content": [{"toolUse": {"toolUseId": call, "name": "note", "input": {"text": "it"}}}],
+            },
+            {"role": "user", "content": [{"toolResult": result}]},
+            {"role": "assistant", "content": [{"text": "There is a note in it. " * 15}]},
+        ]
+    return [*messages[: count - 1], MESSAGES[0]]
+
+
+def pictures(count: int) -> list[Record]:
+    """Return a question with that many images."""
+    images = [bytes([number]) * IMAGE_BYTES for number in range(count)]
+    blocks = [{"image": {"format": "png", "source": {"bytes": image}}} for image in images]
+    return [{"role": "user", "content": [*MESSAGES[0]["content"], *blocks]}]
+
+
+async def read(model: Any, answer: str, fewest: int | None = None, messages: Sequence[Record] = MESSAGES) -> None:
     """Read one answer to its end.
 
     Raises:
         ValueError: If fewer events come of it than that, or than the server has sent chunks.
     """
     events = 0
-    async with aclosing(model.stream(MESSAGES)) as stream:
+    async with aclosing(model.stream(messages)) as stream:
         async for _ in stream:
             events += 1
     if events < (int(answer.split("/")[1]) if fewest is None else fewest):
@@ -109,17 +137,44 @@ async def chunks(contender: Contender, kind: str, repeat: int) -> Record:
     return {"short": short, "long": long, "difference": many - few}
 
 
-async def short(contender: Contender, repeat: int) -> Record:
+async def short(contender: Contender, repeat: int, answer: str) -> Record:
     """Make batches of short calls in one loop."""
-    model = contender.model(SHORT)
+    model = contender.model(answer)
     calls = 10
 
     async def batch() -> None:
         for _ in range(calls):
-            await read(model, SHORT)
+            await read(model, answer)
+
+    await read(model, answer)
+    return {"per_call": [await cpu_seconds(batch) / calls for _ in range(repeat)]}
+
+
+async def request(contender: Contender, repeat: int, messages: Sequence[Record]) -> Record:
+    """Make calls with a long request."""
+    model = contender.model(SHORT)
+    seconds = [await cpu_seconds(partial(read, model, SHORT, messages=messages)) for _ in range(1 + 2 * repeat)]
+    return {"per_call": seconds[1:]}
+
+
+async def logs(contender: Contender) -> Record:
+    """Count how often a short call asks whether logs are on, and time what it takes to hear that they are off."""
+    model = contender.model(SHORT)
+    asked: list[str] = []
+    is_on = logging.Logger.isEnabledFor
+
+    def ask(logger: logging.Logger, level: int) -> bool:
+        asked.append(logger.name)
+        return is_on(logger, level)
 
     await read(model, SHORT)
-    return {"per_call": [await cpu_seconds(batch) / calls for _ in range(repeat)]}
+    logging.Logger.isEnabledFor = ask  # type: ignore[assignment,method-assign]
+    await read(model, SHORT)
+    logging.Logger.isEnabledFor = is_on  # type: ignore[method-assign]
+    asks = sum(name.startswith("strands_portkey") for name in asked)
+    times = 10_000
+    off = partial(logging.getLogger("strands_portkey").debug, "off")
+    return {"asks": asks, "per_call": asks * min(timeit.repeat(off, number=times)) / times}
 
 
 def agent_sync(contender: Contender, repeat: int) -> Record:
@@ -260,17 +315,22 @@ def main() -> None:
     parser.add_argument("measure")
     parser.add_argument("--url", required=True, help="the server's address")
     parser.add_argument("--repeat", type=int, default=1, help="how often, where a measure is repeated")
+    parser.add_argument("--answer", default=SHORT, help="what to ask for; default %(default)s")
+    parser.add_argument("--messages", type=int, default=1, help="how many messages a request has")
+    parser.add_argument("--images", type=int, default=0, help="how many images of 3 MB a request has instead")
     parser.add_argument("--streams", type=int, default=1, help="how many streams at the same time")
     parser.add_argument("--bound", type=float, default=60, help="seconds after which parallel streams count as failed")
     arguments = parser.parse_args()
-    contender, repeat = Contender(arguments.contender, arguments.url), arguments.repeat
+    contender, repeat, images = Contender(arguments.contender, arguments.url), arguments.repeat, arguments.images
     allow_many_files()
     measures: dict[str, Callable[[], Record | Coroutine[Any, Any, Record]]] = {
         "start": lambda: start(contender),
         "text": lambda: chunks(contender, "text", repeat),
         "tool": lambda: chunks(contender, "tool", repeat),
         "spaced": lambda: chunks(contender, "spaced", repeat),
-        "short": lambda: short(contender, repeat),
+        "short": lambda: short(contender, repeat, arguments.answer),
+        "request": lambda: request(contender, repeat, pictures(images) if images else conversation(arguments.messages)),
+        "logs": lambda: logs(contender),
         "agent_sync": lambda: agent_sync(contender, repeat),
         "agent_async": lambda: agent_async(contender, repeat),
         "first_event": lambda: first_event(contender, arguments.url, repeat),

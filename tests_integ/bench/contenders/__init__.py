@@ -21,3 +21,10 @@ NAMES_OF_WIRES: Final = {
     "Messages": {"portkey_messages": "PortkeyModel", "anthropic": "AnthropicModel", "floor_messages": "floor"},
 }
 """The same for the other wires."""
+NAMES_OF_SETTINGS: Final = {
+    "portkey": "PortkeyModel",
+    "portkey_no_retries": "with max_retries=0",
+    "portkey_logs": "with logs at DEBUG",
+    "floor": "floor",
+}
+"""PortkeyModel in other settings."""
