@@ -129,6 +129,14 @@ def test_what_is_tried_after_an_error(plan, error, changes):
     assert after(plan, error) == (None if changes is None else replace(plan, attempt=2, **changes))
 
 
+@pytest.mark.parametrize("error", [DEAD, UNAUTHORIZED, NO_SCHEMA])
+def test_a_request_that_differs_is_not_waited_for(error):
+    following = after(replace(PLAN, wait=0.5), error)
+
+    assert following is not None
+    assert following.wait == 0.0
+
+
 @pytest.mark.parametrize(
     ("seconds", "wait"),
     [(1.0, 1.0), (60.0, 60.0), (0.001, 0.001), (0.0, 0.5), (60.1, None), (1e9, None), (None, None)],
@@ -281,11 +289,12 @@ def test_an_upstream_that_misses_reasoning_is_remembered_by_its_route():
     assert not first_plan(make_call(replace(call.question, model_id="m")), routing, learned).wants_reasoning
 
 
-def test_a_failure_that_passes_says_nothing_about_reasoning():
+def test_a_failure_that_passes_says_nothing_about_the_request():
     learned = Learned()
     remember(learned, PLAN, replace(PLAN, retries=1), "m")
 
     assert not learned.wants_reasoning(PLAN.route)
+    assert learned.allowed("m") == Learned().allowed("m")
 
 
 def test_a_refusal_by_an_upstream_of_another_kind_changes_the_form_once():
@@ -293,10 +302,17 @@ def test_a_refusal_by_an_upstream_of_another_kind_changes_the_form_once():
     error = PortkeyAPIError("max_tokens is required", status_code=400, provider="anthropic")
     question = Question([user("a")], "m")
 
-    following = after(plan, error, question)
+    following = after(replace(plan, latest=frozenset({"openai"})), error, question)
 
     assert following == replace(plan, attempt=2, upstreams=frozenset({"anthropic"}), may_change_form=False)
     assert after(following, error, question) is None
+
+
+def test_the_form_is_that_of_the_model_where_a_provider_has_several():
+    following = after(UNKNOWN, refused("no", "vertex-ai"), Question([user("a")], "claude-opus-5"))
+
+    assert following is not None
+    assert following.upstreams == {"anthropic"}
 
 
 def test_another_form_has_the_mechanisms_of_its_upstream():
@@ -322,7 +338,8 @@ def test_another_form_has_the_mechanisms_of_its_upstream():
     ],
 )  # fmt: skip
 def test_the_form_stays_where_it_was_right_or_is_not_at_fault(plan, error):
-    assert after(plan, error) is None
+    # Of one message, so that each form could be built.
+    assert after(plan, error, Question([user("a")], "gpt-4o", output_model=City)) is None
 
 
 @pytest.mark.parametrize(
@@ -341,6 +358,12 @@ def test_a_first_request_has_all_mechanisms_that_were_not_refused():
     learned.reject("gpt-5", "auto")
 
     assert first_plan(make_call(), {"provider": "openai"}, learned).mechanisms == ["forced", "auto"]
+
+
+def test_a_provider_whose_tools_the_gateway_drops_is_not_forced_to_call_one():
+    call = make_call(upstream="openai", provider="ollama")
+
+    assert first_plan(call, call.routing, Learned()).mechanisms == ["schema", "auto"]
 
 
 def test_where_all_mechanisms_were_refused_all_are_tried_again():

@@ -151,7 +151,7 @@ def run(names: Sequence[str], *, quick: bool, rounds: int) -> Record:
         rounds: How often to take each, unless it is a quick run.
     """
     chosen = [measure for measure in MEASURES if (measure.name in names if names else measure.quick or not quick)]
-    rounds, repeat = (1, 2) if quick else (rounds, 3)
+    rounds, repeat = (1, 2) if quick else (rounds, 10)
     records: dict[str, dict[str, list[Record]]] = {
         measure.name: {contender: [] for contender in measure.contenders} for measure in chosen
     }
