@@ -60,6 +60,7 @@ A, B, C = {"text": "a"}, {"text": "b"}, {"text": "c"}
             [user(A, POINT), assistant(B, POINT), user(C)], 0, [[A], [B], [C, POINT]], id="those of earlier turns go"
         ),
         pytest.param([user(A), user(POINT)], 0, [[A, POINT], []], id="a message of nothing but a point"),
+        pytest.param([user(A), user(B), assistant(C)], 0, [[A], [B, POINT], [C]], id="the user's two last in a row"),
         pytest.param([assistant(A, POINT)], 0, [[A]], id="no user"),
     ],
 )
@@ -81,6 +82,7 @@ def test_without_a_config_or_marks_messages_stay_as_they_are(given):
     ("config", "blocks", "expected"),
     [
         pytest.param(Settings(), [A], [A, POINT], id="True, the default"),
+        pytest.param(CacheConfig(), [A], [A, POINT], id="the default, which the lowest Strands has not"),
         pytest.param(Settings(system_prompt_ttl="1h"), [A], [A, LONG], id="a time of its own"),
         pytest.param(Settings(system_prompt_ttl=False), [A], [A], id="False"),
         pytest.param(Settings(), [A, POINT, B], [A, POINT, B], id="a point is there"),
@@ -106,6 +108,13 @@ def test_the_system_prompt_ends_with_a_point(config, blocks, expected):
 )
 def test_the_tools_are_marked_where_they_are_to_be(config, control):
     assert caching(config=config).tools_control() == control
+
+
+def test_a_mark_of_the_tools_keeps_its_time_where_only_marks_that_are_passed_on_lose_it():
+    given = Caching(Settings(tools_ttl="1h"), "cache_control", "bedrock", verbatim_ttl=False)
+
+    assert given.tools_control() == {"type": "ephemeral", "ttl": "1h"}
+    assert given.control("1h", verbatim=True) == {"type": "ephemeral"}
 
 
 @pytest.mark.parametrize(
