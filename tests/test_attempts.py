@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 from strands.types.content import Message
+from strands.types.tools import ToolSpec
 
 from strands_portkey import (
     PortkeyAPIError,
@@ -393,6 +394,41 @@ def test_who_has_answered_decides_the_form_of_the_next_request():
     assert (before.upstreams, other.upstreams) == (frozenset({"unknown"}), frozenset({"unknown"}))
     assert after_answer.upstreams == frozenset({"anthropic"})
     assert first_plan(call, routing, learned).upstreams == frozenset({"anthropic", "gemini"})
+
+
+def test_only_the_latest_of_those_who_have_answered_counts_as_such():
+    learned = Learned()
+    call = make_call(Question([user("a")], "m"))
+    for name in ("openai", "gemini", "anthropic"):
+        learned.answered(first_plan(call, {"config": "pc-1"}, learned).route, name)
+
+    assert first_plan(call, {"config": "pc-1"}, learned).latest == {"anthropic"}
+
+
+@pytest.mark.parametrize("upstream", [None, "openai"])
+def test_who_has_answered_a_slug_or_is_stated_decides_the_wire(upstream):
+    learned = Learned()
+    tool: ToolSpec = {"name": "a", "description": "A.", "inputSchema": {"json": {"type": "object"}}}
+    call = make_call(Question([user("a")], "gpt-5.6", tool_specs=[tool]), upstream)
+    routing = {"provider": "@mine"}
+    before = first_plan(call, routing, learned)
+    learned.answered(before.route, "openai")
+
+    assert before.wire.name == ("responses" if upstream else "chat")
+    assert first_plan(call, routing, learned).wire.name == "responses"
+
+
+@pytest.mark.parametrize(
+    ("upstream", "answered", "providers"),
+    [(None, [], set()), ("openai", [], {"unknown"}), ("openai", ["ollama"], {"ollama"})],
+)
+def test_providers_are_named_beside_a_family_that_is_stated(upstream, answered, providers):
+    learned = Learned()
+    call = make_call(Question([user("a")], "m"), upstream)
+    for name in answered:
+        learned.answered(first_plan(call, {"config": "pc-1"}, learned).route, name)
+
+    assert first_plan(call, {"config": "pc-1"}, learned).providers == providers
 
 
 def test_what_not_all_who_have_answered_accept_goes_in_the_form_of_the_latest():

@@ -288,12 +288,15 @@ BODIES = [
     b'{"promptFeedback":{"blockReason":"SAFETY"},"hook_results":{"before_request_hooks":[{"verdict":false}]}}',
     b'Invalid response received from openai: {"error":{"message":"x"}}',
     b"<html><head><title>502 Bad Gateway</title><style>a</style></head><body><h1>Bad</h1></body></html>",
+    b'{"status":"failure","message":{"message":null}}',
+    b'{"success":false,"data":{"message":[1]}}',
+    b'{"detail":[{"msg":{}}],"0":[[]]}',
     b"Error Code: 04",
     b"\xef\xbb\xbf",
 ]
 
 
-def test_ten_thousand_random_error_bodies_are_judged():
+def test_random_error_bodies_are_judged():
     chance = random.Random(20261122)  # noqa: S311 - the same bodies in each run
     pieces = [
         *BODIES,
@@ -308,9 +311,10 @@ def test_ten_thousand_random_error_bodies_are_judged():
         b"<",
         b"\\u0000",
         b"\\ud800",
+        b"NaN",
     ]
     values = [b"429", b"-1", b"1e999", b"nan", b"Fri, 31 Dec 9999 23:59:59 -2359", b"x" * 50, b"\xff"]
-    for _ in range(10_000):
+    for _ in range(max(1_000, settings().max_examples)):
         body = bytearray(chance.choice(BODIES))
         for _ in range(chance.randrange(4)):
             start = chance.randrange(len(body) + 1)
