@@ -8,6 +8,7 @@ import itertools
 import re
 from collections.abc import Callable
 from dataclasses import is_dataclass
+from functools import cache
 from importlib import metadata
 from importlib.resources import files
 from pathlib import Path
@@ -176,6 +177,7 @@ def test_single_backticks_name_what_the_reference_has(public: Callable[..., obje
     assert {re.split(r"[.\[(]", name)[0] for name in names} <= KNOWN | parameters
 
 
+@cache
 def _tree(public: type) -> ast.ClassDef:
     """Return the source of a public class."""
     (tree,) = (

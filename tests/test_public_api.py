@@ -8,6 +8,7 @@ import itertools
 import socket
 import subprocess
 import sys
+from functools import cache
 from importlib import metadata
 from importlib.resources import files
 from pathlib import Path
@@ -42,22 +43,23 @@ def test_all_is_sorted_and_names_each_public_name() -> None:
 @pytest.mark.parametrize("name", [name for name in strands_portkey.__all__ if name != "__version__"])
 def test_each_public_name_has_a_docstring_of_its_own(name: str) -> None:
     value = getattr(strands_portkey, name)
-    doc = _doc_under(name) or vars(value)["__doc__"]
+    doc = _docs_of_types().get(name) or vars(value)["__doc__"]
 
     assert inspect.cleandoc(doc or "")
 
 
-def _doc_under(alias: str) -> str | None:
-    """Return what stands under the name of a type."""
+@cache
+def _docs_of_types() -> dict[str, str]:
+    """Return what stands under the name of each type."""
+    docs: dict[str, str] = {}
     for path in MODULES:
         for node, following in itertools.pairwise(ast.parse(path.read_text(encoding="utf-8")).body):
             match node, following:
                 case ast.Assign(targets=[ast.Name(id=name)]), ast.Expr(value=ast.Constant(value=str(doc))):
-                    if name == alias:
-                        return doc
+                    docs[name] = doc
                 case _:
                     pass
-    return None
+    return docs
 
 
 def test_the_version_is_that_of_the_distribution() -> None:

@@ -144,9 +144,9 @@ async def test_a_body_that_arrives_byte_by_byte_gives_the_same_chunks(name):
     assert await read_chunks(name, [body[at : at + 1] for at in range(len(body))]) == await read_chunks(name, [body])
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if "/parallel_tools.loose.stream" in name])
-async def test_a_body_cut_in_two_at_any_byte_gives_the_same_chunks(name):
-    _, _, body = read_recording(name)
+async def test_a_body_cut_in_two_at_any_byte_gives_the_same_chunks():
+    bodies = {name: read_recording(name)[2] for name in NAMES if "/parallel_tools.loose.stream" in name}
+    name, body = min(bodies.items(), key=lambda item: len(item[1]))
     whole = await read_chunks(name, [body])
 
     for at in range(1, len(body)):

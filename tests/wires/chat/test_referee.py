@@ -222,7 +222,7 @@ _CHUNK = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=max(1500, settings().max_examples))
+@settings(max_examples=max(500, settings().max_examples))
 @given(chunks=st.lists(_CHUNK, max_size=8), end=_END)
 def test_random_chunks_are_a_sound_message_or_a_portkey_error(chunks, end):
     try:

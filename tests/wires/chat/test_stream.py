@@ -134,6 +134,28 @@ def translate(*chunks):
             id="anthropic: citation",
         ),
         pytest.param(
+            [
+                *(blocks((0, {"thinking": "a"})), blocks((1, {"thinking": "b"}))),
+                *(blocks((1, {"signature": "S"})), blocks((1, {"signature": "IG"})), blocks((2, {"signature": "X"}))),
+                blocks((3, {"text": "c"})),
+                blocks((4, {"citation": {"type": "page_location", "start_page_number": 1, "end_page_number": 2}})),
+                blocks((4, {"text": "d"})),
+                chunk("end_turn"),
+            ],
+            [
+                *(START, delta(reasoningContent={"text": "a"}), STOP),
+                *(START, delta(reasoningContent={"text": "b"})),
+                *(delta(reasoningContent={"signature": "S"}), delta(reasoningContent={"signature": "IG"}), STOP),
+                *(START, delta(reasoningContent={"signature": "X"}), STOP),
+                *(START, delta(text="c"), STOP),
+                START,
+                delta(citation={"location": {"documentPage": {"documentIndex": 0, "start": 1, "end": 2}}}),
+                delta(text="d"),
+                STOP,
+            ],
+            id="anthropic: the numbers tell blocks apart",
+        ),
+        pytest.param(
             [chunk(content="Hi", content_blocks=[{"index": 0, "delta": {"thinking": "hm"}}]), chunk("STOP")],
             [START, delta(reasoningContent={"text": "hm"}), STOP, START, delta(text="Hi"), STOP],
             id="google: thought and text in one chunk",
@@ -213,8 +235,9 @@ def translate(*chunks):
         ),
     ],
 )
-def test_what_the_model_says_becomes_blocks(chunks, events):
+def test_what_the_model_says_becomes_blocks(chunks, events, caplog):
     assert translate(*chunks) == (events, "end_turn")
+    assert not caplog.records  # Nothing is lost.
 
 
 @pytest.mark.parametrize(
@@ -228,6 +251,16 @@ def test_what_the_model_says_becomes_blocks(chunks, events):
             ],
             [tool_start("a", "f"), delta(toolUse={"input": "{}"}), STOP],
             id="cohere: one object",
+        ),
+        pytest.param(
+            [
+                chunk(tool_calls=[call('{"x":', name="f", id="a", index=0)]),
+                chunk(tool_calls=[call(index=0)]),
+                chunk(tool_calls=[call("1}", index=0)]),
+                chunk("tool_calls"),
+            ],
+            [tool_start("a", "f"), delta(toolUse={"input": '{"x":'}), delta(toolUse={"input": "1}"}), STOP],
+            id="a fragment without arguments",
         ),
         pytest.param(
             [
@@ -262,7 +295,7 @@ def test_calls_become_tool_uses(chunks, events):
 def test_parallel_calls_stay_apart_when_the_indexes_start_over():
     chunks = [
         chunk(tool_calls=[call(name="f", index=0, id="a", thought_signature="TS")]),
-        chunk(tool_calls=[call("{}", name="g", index=0, id="b"), None]),
+        chunk(tool_calls=[None, call("{}", name="g", index=0, id="b")]),
         chunk("STOP"),
     ]
 

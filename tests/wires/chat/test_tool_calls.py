@@ -83,9 +83,19 @@ def read(*pieces):
             id="another name after arguments",
         ),
         pytest.param(
+            [piece("{}", name="f", id="a", index=0), piece(name="g", index=0), piece("{ }", index=0)],
+            [("a", "f", "{}"), ("made up", "g", "{ }")],
+            id="another name after arguments, whose own come later",
+        ),
+        pytest.param(
             [piece(name="f", id="a", index=0), piece(name="g", id="b", index=0)],
             [("a", "f", ""), ("b", "g", "")],
             id="google: no arguments at all",
+        ),
+        pytest.param(
+            [piece(name="f", index=0), piece(name="g", index=0)],
+            [("made up", "f", ""), ("made up", "g", "")],
+            id="no arguments at all, and no id",
         ),
         pytest.param(
             [piece("{}", name="f", index=0), piece("{}", name="f", index=0)],
@@ -101,6 +111,21 @@ def read(*pieces):
             [piece("", name="f", id="a"), piece("", name="g", id="b"), piece("{}", id="a")],
             [("a", "f", "{}"), ("b", "g", "")],
             id="no index, but ids",
+        ),
+        pytest.param(
+            [piece("", name="f", id="a", index=0), piece("", name="g", id="b", index=0), piece("{}", id="a", index=0)],
+            [("a", "f", "{}"), ("b", "g", "")],
+            id="an index for two calls, but ids",
+        ),
+        pytest.param(
+            [piece("", name="f", id="a", index=0), piece("", name="g", id="b", index=1), piece("{}", id="a")],
+            [("a", "f", "{}"), ("b", "g", "")],
+            id="indexes at the beginning, then ids",
+        ),
+        pytest.param(
+            [piece("", name="f", id="a", index=0), piece('{"x":'), piece("1}")],
+            [("a", "f", '{"x":1}')],
+            id="an index at the beginning, then neither that nor an id",
         ),
         pytest.param(
             [piece('{"x":', name="f", id="a", index=0), piece("1}", id="b", index=0)],
@@ -129,6 +154,11 @@ def read(*pieces):
             id="a late id is no second call",
         ),
         pytest.param(
+            [piece("", name="f", index=0), *[piece("{}", name="f", id="a", index=0)] * 2],
+            [("made up", "f", "{}")],
+            id="a late id, and the whole call once more",
+        ),
+        pytest.param(
             [piece("", id="a", index=0), piece("{}", name="f", index=0)], [("a", "f", "{}")], id="a late name"
         ),
         pytest.param([piece("{}", index=-1)], [], id="anthropic: input of a server tool"),
@@ -149,6 +179,7 @@ def read(*pieces):
             [("a", "f", "{}"), ("made up", "", '{"q":1}')],
             id="arguments of no call",
         ),
+        pytest.param([piece('{"q":1}', index=0)], [("made up", "", '{"q":1}')], id="arguments before any call"),
         pytest.param(
             [
                 piece("", name="f", id="a", index=0),
