@@ -720,6 +720,12 @@ def test_a_users_message_is_converted(blocks, dialect, messages):
             ]
         ),
         pytest.param(
+            [{"toolUse": {**USE["toolUse"], "reasoningSignature": "thoughtSignature:s:t"}}],
+            "openai",
+            [{"role": "assistant", "content": None, "tool_calls": [{**CALL, "thoughtSignature": "s:t"}]}],
+            id="openai: a signature with a colon",
+        ),
+        pytest.param(
             [{"toolUse": {**USE["toolUse"], "reasoningSignature": "s"}}],
             "openai",
             [{"role": "assistant", "content": None, "tool_calls": [CALL]}],
@@ -1011,21 +1017,20 @@ def test_joined_messages_stay_texts_where_another_target_takes_no_parts():
     ]
 
 
-def test_reasoning_keeps_its_place_where_messages_are_joined():
-    messages = [
-        ASKED,
-        {"role": "assistant", "content": [{"text": "a"}]},
-        {"role": "assistant", "content": [SIGNED, USE]},
-    ]
+@pytest.mark.parametrize(
+    ("first", "second", "blocks"),
+    [
+        ([{"text": "a"}], [SIGNED, USE], [text("a"), THINKING]),
+        ([SIGNED, {"text": "a"}], [USE], [THINKING, text("a")]),
+    ],
+    ids=["in the second", "in the first"],
+)
+def test_reasoning_keeps_its_place_where_messages_are_joined(first, second, blocks):
+    messages = [ASKED, {"role": "assistant", "content": first}, {"role": "assistant", "content": second}]
 
-    [_, said] = body_of([*messages], "bedrock")["messages"]
+    [_, said] = body_of(messages, "bedrock")["messages"]
 
-    assert said == {
-        "role": "assistant",
-        "content": [text("a")],
-        "content_blocks": [text("a"), THINKING],
-        "tool_calls": [CALL],
-    }
+    assert said == {"role": "assistant", "content": [text("a")], "content_blocks": blocks, "tool_calls": [CALL]}
 
 
 def test_a_result_names_the_call_ahead_of_it_where_ids_come_again():

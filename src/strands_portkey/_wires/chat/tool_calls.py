@@ -104,7 +104,7 @@ def _signature(tool_call: ToolCallDelta) -> str | None:
 
 def split_signature(signature: str) -> tuple[tuple[str, ...], str]:
     """Return the place of a call's signature and what stood there."""
-    place, _, value = signature.rpartition(":")
+    place, _, value = signature.partition(":")
     names = tuple(place.split("."))
     return (names, value) if names in _PLACES else (GATEWAYS_PLACE, signature)
 
