@@ -171,7 +171,7 @@ def _credentials(url: str) -> Iterator[str]:
         yield from (text, unquote(text))
 
 
-def _secrets_within(value: JsonValue, *, is_secret: bool = False) -> Iterator[str]:
+def _secrets_within(value: JsonValue, *, is_secret: bool) -> Iterator[str]:
     if isinstance(value, dict):
         for name, part in value.items():
             if name.replace("-", "_") == "custom_host" and isinstance(part, str):
