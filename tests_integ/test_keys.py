@@ -689,7 +689,8 @@ async def test_no_key_shows_when_nothing_listens(evidence: Evidence, make: Make,
 
 @pytest.mark.parametrize("ask", [by_stream, by_agent])
 async def test_no_key_shows_when_tls_fails(upstream: Upstream, evidence: Evidence, make: Make, ask: Ask) -> None:
-    error = await hunt(make(upstream.url.replace("http:", "https:")), ask, evidence)
+    url = upstream.url.replace("http:", "https:")
+    error = await hunt(make(url, timeout={"connect": 0.5}), ask, evidence)  # It waits for the end of a line of HTTP.
 
     assert evidence.shown() == {}
     assert isinstance(error, PortkeyError)

@@ -244,8 +244,12 @@ def test_what_a_result_cannot_hold_becomes_a_text_that_says_so(block):
     ],
 )
 def test_what_claude_does_not_take_raises(block, got):
-    with pytest.raises(PortkeyConfigError, match=f"content with api='messages' must be .*; got content block '{got}'"):
+    with pytest.raises(PortkeyConfigError) as caught:
         said_by_user(block)
+    assert str(caught.value) == (
+        "content with api='messages' must be text, images, PDFs, or documents of text (csv, html, md, txt);"
+        f" got content block '{got}'"
+    )
 
 
 def test_all_results_stand_first_in_one_message():
@@ -412,8 +416,12 @@ def test_bedrock_gets_media_in_a_form_that_the_gateway_translates(block, native)
 
 @pytest.mark.parametrize(("block", "got"), [(PDF, "a PDF"), (URL, "a location")])
 def test_what_the_gateway_would_drop_for_bedrock_raises(block, got):
-    with pytest.raises(PortkeyConfigError, match=f"got {got}\n.*set api='chat'"):
+    with pytest.raises(PortkeyConfigError) as caught:
         said_by_user(block, upstreams=BEDROCK)
+    assert str(caught.value) == (
+        "content for Bedrock with api='messages' must be text, images by their bytes, or documents of text;"
+        f" got {got}\nHint: set api='chat', where the gateway passes PDFs on to Bedrock"
+    )
 
 
 def test_bedrock_gets_a_pdf_of_a_result_as_a_text_that_says_so():
@@ -421,6 +429,17 @@ def test_bedrock_gets_a_pdf_of_a_result_as_a_text_that_says_so():
         (sent,) = said_by_user(result(PDF), upstreams=BEDROCK)
 
     assert sent["content"].startswith("[left out: content for Bedrock")
+
+
+def test_bedrock_gets_a_conversation_that_begins_with_the_user():
+    messages = [assistant({"text": "a"}), user({"text": "b"})]
+    sent = [{"role": "assistant", "content": [text("a")]}, {"role": "user", "content": [text("b")]}]
+
+    assert body_of(*messages)["messages"] == sent
+    assert body_of(*messages, upstreams=BEDROCK)["messages"] == [
+        {"role": "user", "content": [text("(Earlier messages are left out.)")]},
+        *sent,
+    ]
 
 
 def test_bedrock_gets_placeholders_for_tools_that_are_gone():

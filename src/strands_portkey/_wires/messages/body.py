@@ -47,7 +47,7 @@ def to_body(question: Question) -> Body:
     """
     # The gateway translates for Bedrock, and drops what it does not know; others get the body as it is.
     translated = "bedrock" in question.upstreams
-    caching = Caching(question.cache_config, "cache_control", "messages", session_id=question.session_id)
+    caching = Caching(question.cache_config, "cache_control", "messages")
     conversation = _Dialogue(caching, translated=translated)
     messages = from_the_user(question.messages) if translated else question.messages
     conversation.add_messages(messages, question.trailing_blocks)
