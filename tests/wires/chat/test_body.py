@@ -865,6 +865,12 @@ def test_a_users_message_is_converted(blocks, dialect, messages):
             id="deepseek: its own reasoning",
         ),
         pytest.param(
+            [{"reasoningContent": {}}, {"reasoningContent": {"reasoningText": {"text": ""}}}, {"text": "a"}],
+            "deepseek",
+            [{"role": "assistant", "content": "a"}],
+            id="deepseek: reasoning without words",
+        ),
+        pytest.param(
             [UNSIGNED, USE],
             "openrouter",
             [{"role": "assistant", "content": None, "reasoning": "hm", "tool_calls": [CALL]}],
@@ -1289,6 +1295,11 @@ def test_a_question_for_an_unknown_upstream_is_plain_chat():
         pytest.param([USE], {"content": None, "reasoning_content": ".", "tool_calls": [CALL]}, id="none at a call"),
         pytest.param([{"text": "a"}], {"content": "a", "reasoning_content": "."}, id="none at a text"),
         pytest.param([SIGNED, {"text": "a"}], {"content": "a", "reasoning_content": "."}, id="none but Claude's"),
+        pytest.param(
+            [{"reasoningContent": {"reasoningText": {"text": ""}}}, {"text": "a"}],
+            {"content": "a", "reasoning_content": "."},
+            id="none with words",
+        ),
     ],
 )
 @pytest.mark.parametrize("upstream", ["openai", "deepseek", "groq", "openrouter", "moonshot"])

@@ -204,9 +204,7 @@ class _Conversation:
         content = self._to_content(spoken)
         if content is None and not calls:
             return
-        message: Body = {"role": "assistant", "content": content}
-        if len(spoken) < len(said):
-            message |= _replayed(said, self._dialect, is_open=bool(calls))
+        message = {"role": "assistant", "content": content} | _replayed(said, self._dialect, is_open=bool(calls))
         self.bodies.append(message)
         if calls and content and not self._dialect.text_beside_calls:
             self.bodies.append({"role": "assistant", "content": None, "tool_calls": list(calls)})
@@ -306,9 +304,10 @@ def _to_thinking(thought: ReasoningContentBlock, dialect: Dialect) -> list[Body]
     signature = text.get("signature")
     if dialect.reasoning == "reasoning" and (details := read_details(signature)):
         return [{"type": "reasoning_details", "details": details}]
+    words = text.get("text")
     # Signed reasoning comes from Claude, so other models do not get it.
     is_own = dialect.reasoning and not signature
-    return [{"type": "thinking", "thinking": text.get("text", "")}] if is_own else []
+    return [{"type": "thinking", "thinking": words}] if is_own and words else []
 
 
 def _replayed(said: Sequence[Body], dialect: Dialect, *, is_open: bool) -> Body:
