@@ -553,6 +553,22 @@ def test_the_last_usage_counts_wherever_it_stands(chunks):
     }
 
 
+@pytest.mark.parametrize(
+    ("usage", "counts"),
+    [
+        ({"prompt_tokens": 10}, {"inputTokens": 10, "outputTokens": 0, "totalTokens": 10}),
+        ({"completion_tokens": 5}, {"inputTokens": 0, "outputTokens": 5, "totalTokens": 5}),
+        ({"total_tokens": 15}, {"inputTokens": 0, "outputTokens": 0, "totalTokens": 15}),
+    ],
+    ids=["prompt", "answer", "total"],
+)
+def test_a_usage_of_one_number_counts(usage, counts):
+    translator = make_translator()
+    feed(translator, {**chunk("stop"), "usage": usage})
+
+    assert translator.finish()[-1]["metadata"]["usage"] == counts
+
+
 def test_without_usage_no_counts_are_reported():
     translator = make_translator()
     feed(translator, chunk("stop"))
@@ -666,8 +682,10 @@ def test_an_unknown_finish_reason_without_any_content_is_an_error():
     translator = make_translator()
     feed(translator, chunk("something_new"))
 
-    with pytest.raises(PortkeyStreamError, match="unknown reason, without any content: something_new"):
+    with pytest.raises(PortkeyStreamError, match="unknown reason, without any content: something_new") as caught:
         translator.finish()
+
+    assert (caught.value.origin, caught.value.received, caught.value.retryable) == ("provider", 1, True)
 
 
 def test_a_list_of_too_many_texts_is_refused_without_being_reformed():
