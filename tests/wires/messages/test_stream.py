@@ -107,14 +107,35 @@ def whole(*content, stop_reason="end_turn", **more):
             id="texts",
         ),
         pytest.param(text(), [], id="text that is empty"),
-        pytest.param([begin(type="text", text="Hi"), stop()], [START, delta(text="Hi"), STOP], id="text at the begin"),
+        pytest.param(
+            [begin(type="text", text="a"), stop(), begin(1, type="text", text="b"), stop(1)],
+            [START, delta(text="a"), STOP, START, delta(text="b"), STOP],
+            id="texts at the begin",
+        ),
+        pytest.param(
+            [
+                *(begin(type="thinking", thinking="a"), stop()),
+                *(begin(1, type="thinking", thinking=""), grow(1, thinking="b"), stop(1)),
+                *(begin(2, type="thinking", thinking="c"), stop(2)),
+                *(begin(3, type="thinking", signature="S"), grow(3, signature="T"), stop(3)),
+            ],
+            [
+                *(START, thought(text="a"), STOP),
+                *(START, thought(text="b"), STOP),
+                *(START, thought(text="c"), STOP),
+                *(START, thought(signature="S"), thought(signature="T"), STOP),
+            ],
+            id="thinking at the begin",
+        ),
         pytest.param(
             [event("ping"), event("later", delta={"text": "x"}), *text("a"), ("message", {"type": "new", "index": 0})],
             [START, delta(text="a"), STOP],
             id="ping and unknown events",
         ),
         pytest.param(
-            [("message", data) for _, data in text("a")], [START, delta(text="a"), STOP], id="no lines with event names"
+            [("message", data) for _, data in [*text("a"), *text("b", index=1)]],
+            [START, delta(text="a"), STOP, START, delta(text="b"), STOP],
+            id="no lines with event names",
         ),
         pytest.param(
             [grow(text="a"), grow(1, thinking="hm")],
@@ -169,6 +190,19 @@ def whole(*content, stop_reason="end_turn", **more):
             [*text("so"), grow(type="citations_delta", citation=PAGE)],
             [START, delta(text="so"), delta(citation=CITED), STOP],
             id="citation",
+        ),
+        pytest.param(
+            [
+                *text("a"),
+                *(begin(1, type="text", text="", citations=[PAGE]), grow(1, text="b"), stop(1)),
+                *(begin(2, type="text", text=""), grow(2, citation=PAGE), grow(2, text="c"), stop(2)),
+            ],
+            [
+                *(START, delta(text="a"), STOP),
+                *(START, delta(citation=CITED), delta(text="b"), STOP),
+                *(START, delta(citation=CITED), delta(text="c"), STOP),
+            ],
+            id="citations before their text",
         ),
         pytest.param(
             [*text("so"), grow(citation={"title": 5}), grow(citation={})],
@@ -251,6 +285,19 @@ def test_a_call_without_an_id_of_its_own_gets_one(call_id):
     assert ids[1].startswith("toolu_")
 
 
+def test_what_follows_a_call_without_input_comes_at_once():
+    translator = make_translator()
+
+    assert feed(translator, *use(), *text("a", index=1)) == [
+        BEGIN,
+        tool_start(),
+        tool_input(""),
+        STOP,
+        START,
+        delta(text="a"),
+    ]
+
+
 def test_thoughts_and_calls_keep_their_order():
     events = [
         begin(type="thinking"), grow(thinking="one"), grow(signature="S1"), stop(),
@@ -304,12 +351,10 @@ def test_a_json_answer_becomes_the_same_blocks(content, found):
 
 
 def test_calls_of_a_json_answer_become_blocks():
-    calls = [{"type": "tool_use", "id": "t1", "name": "sum", "input": {"a": 1}}]
+    answer = whole({"type": "tool_use", "id": "t1", "name": "sum", "input": {"a": 1}}, stop_reason="tool_use")
 
-    assert translate(*whole(*calls, stop_reason="tool_use")) == (
-        [tool_start(), tool_input('{"a": 1}'), STOP],
-        "tool_use",
-    )
+    assert translate(*answer) == ([tool_start(), tool_input('{"a": 1}'), STOP], "tool_use")
+    assert feed(make_translator(), *answer) == [BEGIN, tool_start(), tool_input('{"a": 1}')]
 
 
 @pytest.mark.parametrize(
@@ -337,16 +382,22 @@ def test_a_stop_reason_becomes_that_of_strands(said, called, stop_reason):
     assert translate(*events, *end(said))[1] == stop_reason
 
 
-def test_an_unknown_stop_reason_is_told(caplog):
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [("later_reason", "taken for the end of the turn"), ("tool_use", "no tool call came with it")],
+)
+def test_a_stop_reason_that_is_unknown_or_does_not_fit_is_told(caplog, said, told):
     with caplog.at_level(logging.WARNING):
-        translate(*text("a"), *end("later_reason"))
+        translate(*text("a"), *end(said))
 
-    assert "stop_reason=<later_reason> | taken for the end of the turn" in caplog.text
+    assert f"stop_reason=<{said}> | {told}" in caplog.text
 
 
-def test_why_the_model_refused_is_told(caplog):
+@pytest.mark.parametrize("form", [end, whole], ids=["stream", "JSON"])
+def test_why_the_model_refused_is_told(caplog, form):
     with caplog.at_level(logging.WARNING):
-        assert translate(*text("a"), *end("refusal", stop_details={"category": "cyber"}))[1] == "content_filtered"
+        refusal = form(stop_reason="refusal", stop_details={"category": "cyber"})
+        assert translate(*text("a"), *refusal)[1] == "content_filtered"
 
     assert 'stop_details=<{"category": "cyber"}>' in caplog.text
 
@@ -384,14 +435,14 @@ def test_a_refusal_without_content_is_an_answer():
 def test_later_counts_take_the_place_of_earlier_ones(start, last, usage):
     translator = make_translator()
 
-    feed(translator, event("message_start", message={"model": "claude-x", "usage": start}))
+    feed(translator, event("message_start", message={"id": "msg_1", "model": "claude-x", "usage": start}))
     feed(translator, *text("a"), *end(usage=last))
     metadata = translator.finish()[-1]
 
     names = ("inputTokens", "outputTokens", "totalTokens", "cacheReadInputTokens", "cacheWriteInputTokens")
     found = metadata["metadata"].get("usage")
     assert (found and tuple(found.get(name) for name in names)) == usage
-    assert translator.model == "claude-x"
+    assert (translator.model, translator.response_id) == ("claude-x", "msg_1")
 
 
 def test_tokens_of_thinking_are_told():
@@ -473,6 +524,20 @@ def test_input_of_a_servers_tool_that_is_no_json_stays_as_it_began():
     paused(translator, begin(**SERVER_USE), grow(partial_json='{"que'))
 
     assert translator.resume() == [SERVER_USE]
+
+
+def test_blocks_whose_begins_were_lost_are_sent_back():
+    translator = make_translator()
+    paused(
+        translator,
+        grow(thinking="h"), grow(thinking="m"), grow(signature="S"), grow(signature="T"),
+        grow(1, text="a"), grow(1, text="b"),
+    )  # fmt: skip
+
+    assert translator.resume() == [
+        {"type": "thinking", "thinking": "hm", "signature": "ST"},
+        {"type": "text", "text": "ab"},
+    ]
 
 
 def test_blank_text_is_not_sent_back():
@@ -650,12 +715,19 @@ def test_an_error_in_a_stream_is_judged(name, kind, message, error, retryable):
     assert caught.value.__context__ is None
 
 
-def test_an_error_after_the_begin_is_not_for_strands_to_try_again():
+@pytest.mark.parametrize("data", [{"error": {"message": "Oops."}}, {"type": "error", "detail": "Oops."}])
+def test_an_error_without_the_name_of_its_event_is_known_by_its_type_or_by_what_it_holds(data):
+    with pytest.raises(PortkeyAPIError, match=r"Oops\."):
+        make_translator().feed("message", json.dumps(data))
+
+
+@pytest.mark.parametrize("name", ["error", "message"])
+def test_an_error_after_the_begin_is_not_for_strands_to_try_again(name):
     translator = make_translator()
     feed(translator, *text("a"))
 
     with pytest.raises(PortkeyAPIError) as caught:
-        translator.feed("error", '{"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}')
+        translator.feed(name, '{"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}')
     assert type(caught.value) is PortkeyAPIError
     assert (caught.value.received, caught.value.retryable) == (4, True)
 
@@ -676,9 +748,10 @@ def test_an_error_shows_no_key():
 @pytest.mark.parametrize(
     "body", ['{"error": {"message": "no"}}', '{"type": "message"}', "[]", "no JSON", '{"type": "error", "error": null}']
 )
-def test_a_json_answer_that_is_no_message_is_an_error(body):
-    with pytest.raises(PortkeyAPIError):
+def test_a_json_answer_that_is_no_message_is_an_error_that_keeps_it(body):
+    with pytest.raises(PortkeyAPIError) as caught:
         make_translator().feed(None, body)
+    assert caught.value.body == body
 
 
 @pytest.mark.parametrize(
