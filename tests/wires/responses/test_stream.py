@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from typing import Any
 
 import pytest
@@ -358,6 +359,11 @@ def test_annotations_that_are_no_list_are_ignored():
             id="the reasoning itself",
         ),
         pytest.param(
+            [reasoned(0, "One."), reasoned(0, "Two.", 1), done(0, **reasoning(content=["One.", "Two."]))],
+            [START, think("One."), think("\n\nTwo."), STOP],
+            id="parts of the reasoning itself are paragraphs",
+        ),
+        pytest.param(
             [done(0, **reasoning(content=["Raw."]))], [START, think("Raw."), STOP], id="the reasoning itself as a whole"
         ),
         pytest.param(
@@ -371,7 +377,11 @@ def test_annotations_that_are_no_list_are_ignored():
             id="no id",
         ),
         pytest.param([added(0, **reasoning()), thought(0, ""), done(0, **reasoning())], [], id="nothing"),
-        pytest.param([added(0, **reasoning()), thought(0, "One.")], [START, think("One."), STOP], id="never ended"),
+        pytest.param(
+            [added(0, **reasoning()), thought(0, "One."), thought(0, "Two.", 1)],
+            [START, think("One."), think("\n\nTwo."), STOP],
+            id="never ended",
+        ),
         pytest.param(
             [done(0, **reasoning("One.")), thought(0, "Two."), reasoned(0, "Raw.")],
             [START, think("One."), STOP],
@@ -408,10 +418,11 @@ def test_reasoning_is_one_block_that_is_signed_at_its_end(events, content):
     assert list(translator.signatures) == signatures
 
 
-def test_reasoning_that_ends_after_the_message_stays_before_it():
+@pytest.mark.parametrize("pieces", [[thought(0, "Hm.")], []], ids=["in pieces", "only as a whole"])
+def test_reasoning_that_ends_after_the_message_stays_before_it(pieces):
     content, _ = read(
         added(0, **reasoning()),
-        thought(0, "Hm."),
+        *pieces,
         added(1, **message()),
         wrote(1, "Hi"),
         done(1, **message("Hi")),
@@ -422,6 +433,15 @@ def test_reasoning_that_ends_after_the_message_stays_before_it():
     assert content == [
         *(START, think("Hm."), sign(id="rs_1", encrypted_content="gA", parts=[3]), STOP),
         *(START, delta(text="Hi"), STOP),
+    ]
+
+
+def test_reasoning_is_signed_as_soon_as_another_item_begins():
+    translator = ResponsesTranslator()
+    feed(translator, done(0, **reasoning(encrypted="gA")))
+
+    assert feed(translator, added(1, type="web_search_call")) == [
+        *(BEGIN, START, sign(id="rs_1", encrypted_content="gA", parts=[]), STOP)
     ]
 
 
@@ -594,29 +614,36 @@ def test_an_item_without_a_name_is_no_call():
     assert read(done(0, **message("a")), done(1, **call(name=None)), ended())[1] == "end_turn"
 
 
+OTHER_WORDS = "whose arguments came in other words before"
+NOT_WHOLE = "that is not whole"
+
+
 @pytest.mark.parametrize(
-    ("events", "retryable"),
+    ("events", "problem"),
     [
-        ([added(0, **call()), argued(0, '{"a":1}'), done(0, **call(arguments='{"a":2}')), ended()], True),
-        ([added(0, **call()), argued(0, '{"a":'), done(0, **call(arguments="x")), ended()], True),
-        ([added(0, **call()), argued(0, '{"a":'), ended()], True),
-        ([done(0, **call(arguments='{"a":')), ended()], True),
-        ([added(0, **call()), ended()], True),
-        ([added(0, **call()), ended(output=[message("Hi")])], True),
         (
-            [
-                done(0, **call(arguments='{"a":')),
-                ended("incomplete", incomplete_details={"reason": "content_filter"}),
-            ],
-            False,
+            [added(0, **call()), argued(0, '{"a":1}'), done(0, **call(arguments='{"a":2}')), ended()],
+            f'{OTHER_WORDS}: sum({{"a":2}})',
         ),
+        ([added(0, **call()), argued(0, '{"a":'), done(0, **call(arguments="x")), ended()], f"{OTHER_WORDS}: sum(x)"),
+        ([added(0, **call()), argued(0, '{"a":'), ended()], f'{NOT_WHOLE}: sum({{"a":)'),
+        ([done(0, **call(arguments='{"a":')), ended()], f'{NOT_WHOLE}: sum({{"a":)'),
+        ([added(0, **call()), ended()], f"{NOT_WHOLE}: sum()"),
+        ([added(0, **call()), ended(output=[message("Hi")])], f"{NOT_WHOLE}: sum()"),
     ],
 )
-def test_a_call_with_arguments_in_doubt_raises_and_never_runs(events, retryable):
+def test_a_call_with_arguments_in_doubt_raises_and_never_runs(events, problem):
     error = fail(*events)
 
-    assert (type(error), error.retryable) == (PortkeyStreamError, retryable)
-    assert "tool call" in str(error)
+    assert (type(error), error.origin, error.retryable) == (PortkeyStreamError, "provider", True)
+    assert str(error) == f"the answer has a tool call {problem}"
+
+
+def test_a_call_that_a_content_filter_has_cut_is_not_tried_again():
+    filtered = ended("incomplete", incomplete_details={"reason": "content_filter"})
+    error = fail(done(0, **call(arguments='{"a":')), filtered)
+
+    assert (type(error), error.retryable) == (PortkeyStreamError, False)
 
 
 def test_a_call_that_was_cut_by_the_length_of_the_answer_is_left_to_strands():
@@ -710,6 +737,7 @@ def test_the_items_of_the_last_event_are_taken_where_none_came_before():
     )
     for begun in (done(0, **message("a")), wrote(0, "a")):
         assert read(begun, ended(output=output)) == ([START, delta(text="a"), STOP], "end_turn")
+    assert read(done(0, **call(arguments="{}")), ended(output=output)) == ([use(), put("{}"), STOP], "tool_use")
 
 
 @pytest.mark.parametrize(
@@ -1014,3 +1042,24 @@ ONE_CALL = call(arguments='{"a":1}')
 )
 def test_a_call_that_is_sent_once_more_runs_once(events):
     assert read(*events, ended(usage=USAGE)) == ([use(), put('{"a":1}'), STOP], "tool_use")
+
+
+@pytest.mark.parametrize(
+    ("events", "record"),
+    [
+        (
+            [done(0, **message("a")), wrote(0, "b")],
+            "type=<message> | a fragment after the end of its item is ignored",
+        ),
+        (
+            [done(0, type="web_search_call")],
+            "type=<web_search_call> | an item that a Strands message has no place for",
+        ),
+        ([done(0, **ONE_CALL), done(0, **ONE_CALL)], "call_id=<call_1> | a call that is sent once more"),
+    ],
+)
+def test_what_is_left_out_of_an_answer_is_told_to_those_who_debug(caplog, events, record):
+    caplog.set_level(logging.DEBUG, "strands_portkey")
+    read(*events, ended())
+
+    assert caplog.messages == [record]

@@ -191,9 +191,7 @@ class Output(ItemQueue):
         event = parse_item(data)
         index, item = event.get("output_index"), event.get("item") or {}
         self._has_items = True
-        kind = item.get("type")
-        self._whole.discard((str(kind), index))  # Some servers count anew.
-        match kind:
+        match item.get("type"):
             case "message":
                 self._messages[index] = self._begin_message(read_message(item))
             case "reasoning":
