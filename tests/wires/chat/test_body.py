@@ -123,6 +123,15 @@ def test_a_body_holds_the_model_the_messages_and_how_to_answer():
             {"stream": False, "max_tokens": 9},
             id="anthropic: one's own max_tokens",
         ),
+        *(
+            pytest.param(
+                "anthropic",
+                {"stream": False, "params": {"max_completion_tokens": own}},
+                {"stream": False, "max_completion_tokens": sent},
+                id=f"anthropic: max_completion_tokens of {own}",
+            )
+            for own, sent in [(9, 9), (None, 4096)]
+        ),
         pytest.param(
             "anthropic",
             {"stream": False, "params": {"thinking": {"type": "enabled", "budget_tokens": 8000}}},
@@ -164,7 +173,7 @@ TOOL = {"type": "function", "function": {"name": "sum", "description": "Adds.", 
 
 
 def test_deepseek_gets_the_schema_in_the_system_prompt():
-    schema = {"name": "City", "schema": {"type": "object"}, "strict": False}
+    schema = {"name": "Cité", "schema": {"type": "object"}}
 
     body = body_of(
         [{"role": "user", "content": [{"text": "Hi"}]}],
@@ -179,7 +188,9 @@ def test_deepseek_gets_the_schema_in_the_system_prompt():
         "messages": [
             {
                 "role": "system",
-                "content": f"Be brief.\nAnswer with JSON that fits this schema: {json.dumps(schema)}",
+                "content": (
+                    'Be brief.\nAnswer with JSON that fits this schema: {"name": "Cité", "schema": {"type": "object"}}'
+                ),
             },
             {"role": "user", "content": "Hi"},
         ],
@@ -588,6 +599,26 @@ def test_a_cache_config_marks_system_prompt_tools_and_the_users_last_message():
                 },
             ],
             id="bedrock: one cache point behind the results",
+        ),
+        pytest.param(
+            [result({"text": "1"}), POINT, PDF, POINT],
+            "bedrock",
+            [
+                {"role": "tool", "tool_call_id": "t1", "content": "1"},
+                {
+                    "role": "user",
+                    "content": [
+                        text("(documents)"),
+                        {"type": "cache_point", "cache_control": MARK},
+                        {
+                            "type": "file",
+                            "file": {"file_name": "d", "file_data": "cGRm", "mime_type": "application/pdf"},
+                        },
+                        {"type": "cache_point", "cache_control": MARK},
+                    ],
+                },
+            ],
+            id="bedrock: a cache point behind the results, and one behind a file",
         ),
         pytest.param(
             [result({"text": "1"}), POINT],
@@ -1218,6 +1249,11 @@ def test_a_tools_invalid_json_is_sent_as_text():
 def test_a_cache_point_with_nothing_before_it_that_can_be_marked_warns(blocks):
     with pytest.warns(UserWarning, match="a cache point has no effect: there is no text or image before it"):
         user(*blocks, dialect="bedrock")
+
+
+def test_a_cache_point_for_an_upstream_that_takes_none_warns_with_its_name():
+    with pytest.warns(UserWarning, match="the upstream 'ollama' takes no cache points"):
+        user({"text": "a"}, POINT, dialect="ollama")
 
 
 @pytest.mark.parametrize(

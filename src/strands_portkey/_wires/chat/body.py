@@ -70,7 +70,7 @@ def to_body(question: Question, dialect: Dialect) -> Body:
         body["usage"] = {"include": True}
     body.update(caching.params())
     if dialect.max_tokens and params.get("max_tokens") is None and params.get("max_completion_tokens") is None:
-        body["max_completion_tokens"] = dialect.max_tokens + thinking_budget(params)
+        params["max_completion_tokens"] = dialect.max_tokens + thinking_budget(params)
     body.update(params)
     # The arguments of this call take precedence over `params`.
     if tools and question.tool_choice:
