@@ -172,29 +172,48 @@ def test_a_result_is_text_or_parts_with_its_media_in_place(content, value):
     assert user(result(*content)) == [output(value)]
 
 
-@pytest.mark.filterwarnings("ignore:left out of a tool's result")
-@pytest.mark.parametrize("block", [{"video": {"format": "mp4", "source": {"bytes": b"v"}}}, {"image": {}}, {}])
-def test_what_a_result_cannot_hold_is_said_in_its_place(block):
-    (item,) = user(result({"text": "a"}, block))
+VIDEO = {"video": {"format": "mp4", "source": {"bytes": b"v"}}}
+KINDS = "content for api='responses' must be text, an image or a document; got content block"
 
-    assert item["output"].startswith("a\n[left out: ")
+
+@pytest.mark.filterwarnings("ignore:left out of a tool's result")
+@pytest.mark.parametrize(
+    ("block", "problem"),
+    [
+        (VIDEO, "content for api='responses' must be text, json, an image or a document; got content block 'video'"),
+        ({"image": {}}, "image must have the form that Strands defines; got at format: Field required"),
+        ({}, "content for api='responses' must be text, json, an image or a document; got content block 'empty'"),
+    ],
+)
+def test_what_a_result_cannot_hold_is_said_in_its_place(block, problem):
+    assert user(result({"text": "a"}, block)) == [output(f"a\n[left out: {problem}]")]
 
 
 @pytest.mark.parametrize(
-    "block",
+    ("block", "problem"),
     [
-        {"video": {"format": "mp4", "source": {"bytes": b"v"}}},
-        {"audio": {"format": "mp3", "source": {"bytes": b"a"}}},
-        {"image": {"format": "png", "source": {"location": {"type": "s3", "uri": "s3://b/k"}}}},
-        {"image": {"format": "bmp", "source": {"bytes": b"b"}}},
-        {"document": {"format": "odt", "name": "n", "source": {"bytes": b"o"}}},
-        {"strange": 1},
-        {},
+        (VIDEO, f"{KINDS} 'video'"),
+        ({"audio": {"format": "mp3", "source": {"bytes": b"a"}}}, f"{KINDS} 'audio'"),
+        (
+            {"image": {"format": "png", "source": {"location": {"type": "s3", "uri": "s3://b/k"}}}},
+            (
+                "image must have bytes, or a 'url' or 'uri' that begins with http or https;"
+                " got a location that begins with 's3'"
+            ),
+        ),
+        ({"image": {"format": "bmp", "source": {"bytes": b"b"}}}, "image must be of a known format; got 'bmp'"),
+        (
+            {"document": {"format": "odt", "name": "n", "source": {"bytes": b"o"}}},
+            "document must be of a known format; got 'odt'",
+        ),
+        ({"strange": 1}, f"{KINDS} 'strange'"),
+        ({}, f"{KINDS} 'empty'"),
     ],
 )
-def test_a_block_that_cannot_be_sent_raises(block):
-    with pytest.raises(PortkeyConfigError):
+def test_a_block_that_cannot_be_sent_raises(block, problem):
+    with pytest.raises(PortkeyConfigError) as caught:
         user({"text": "a"}, block)
+    assert str(caught.value) == problem
 
 
 def test_a_block_of_the_model_that_cannot_be_sent_raises():
