@@ -405,7 +405,8 @@ def test_an_answer_without_a_finish_reason_is_broken(last):
     with pytest.raises(PortkeyStreamError, match=f"broke off after {1 + len(last)} chunk") as caught:
         translator.finish()
 
-    assert caught.value.received == 1 + len(last)
+    error = caught.value
+    assert (error.origin, error.received, error.retryable) == ("provider", 1 + len(last), True)
 
 
 @pytest.mark.parametrize(
@@ -621,8 +622,10 @@ def test_a_denial_becomes_an_answer(denial):
 def test_a_message_of_too_many_parts_is_not_read(event):
     data = '{"choices":[],"hook_results":{"a":[' + "[]," * 50_000 + "[]]}}"
 
-    with pytest.raises(PortkeyStreamError, match="cannot be read: it has too many lists and objects"):
+    with pytest.raises(PortkeyStreamError, match="cannot be read: it has too many lists and objects") as caught:
         ChatTranslator().feed(event, data)
+
+    assert not caught.value.retryable
 
 
 def test_a_long_answer_with_log_probabilities_is_read():
@@ -728,8 +731,9 @@ def test_a_stream_whose_calls_the_gateway_drops_says_how_to_get_them(said):
     with pytest.raises(PortkeyStreamError) as caught:
         translator.finish()
 
-    assert (caught.value.origin, caught.value.retryable) == ("gateway", False)
-    assert caught.value.hint == "set stream=False; the gateway drops the tool calls of this provider's streams"
+    error = caught.value
+    assert (error.origin, error.received, error.retryable) == ("gateway", 2, False)
+    assert error.hint == "set stream=False; the gateway drops the tool calls of this provider's streams"
 
 
 @pytest.mark.parametrize(
