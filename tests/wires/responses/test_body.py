@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import pytest
 from strands.models.model import CacheConfig
@@ -14,6 +15,15 @@ from strands_portkey._json import dump_body
 from strands_portkey._request.question import Question
 from strands_portkey._wires.responses import RESPONSES
 from strands_portkey._wires.responses.body import BREAKPOINTS, INCLUDE, to_body
+
+
+@dataclass
+class Settings(CacheConfig):
+    """Today's `CacheConfig`; that of the lowest Strands has a strategy and a ttl alone."""
+
+    ttl: str | None = None
+    cache_key: str | Literal[False] | None = None
+
 
 POINT = {"cachePoint": {"type": "default"}}
 MARK = {"prompt_cache_breakpoint": {"mode": "explicit"}}
@@ -497,18 +507,19 @@ def test_a_value_that_cannot_be_honoured_raises(params):
 # -- caches ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_cache_key_is_the_users_or_that_of_the_session():
-    keys = [
-        body_of([HI], cache_config=config, session_id=session).get("prompt_cache_key")
-        for config, session in (
-            (CacheConfig(strategy="auto"), "s1"),
-            (CacheConfig(strategy="anthropic"), "s1"),
-            (CacheConfig(strategy="auto"), None),
-            (None, "s1"),
-        )
-    ]
-
-    assert keys == ["strands-s1", "strands-s1", None, None]
+@pytest.mark.parametrize(
+    ("config", "session_id", "key"),
+    [
+        (Settings(), "s1", "strands-s1"),
+        (Settings(strategy="anthropic"), "s1", "strands-s1"),
+        (Settings(cache_key="mine"), "s1", "mine"),
+        (Settings(cache_key=False), "s1", None),
+        (Settings(), None, None),
+        (None, "s1", None),
+    ],
+)
+def test_a_cache_key_is_the_users_or_that_of_the_session(config, session_id, key):
+    assert body_of([HI], cache_config=config, session_id=session_id).get("prompt_cache_key") == key
 
 
 def test_a_cache_point_marks_the_part_before_it():
@@ -556,20 +567,8 @@ def test_a_cache_point_keeps_a_time_to_live_that_is_known(ttl, sent):
     assert user({"text": "a"}, point) == [user_item(text("a", prompt_cache_breakpoint={"mode": "explicit", **sent}))]
 
 
-class LastingConfig(CacheConfig):
-    """A `CacheConfig` as later versions of Strands have it."""
-
-    ttl: str | None = None
-
-
-def lasting(ttl: str) -> CacheConfig:
-    config = LastingConfig(strategy="auto")
-    config.ttl = ttl
-    return config
-
-
 def test_the_time_to_live_of_the_settings_is_that_of_cache_points():
-    (item,) = user({"text": "a"}, POINT, cache_config=lasting("30m"))
+    (item,) = user({"text": "a"}, POINT, cache_config=Settings(ttl="30m"))
 
     assert item["content"][0]["prompt_cache_breakpoint"] == {"mode": "explicit", "ttl": "30m"}
 
@@ -577,7 +576,7 @@ def test_the_time_to_live_of_the_settings_is_that_of_cache_points():
 @pytest.mark.parametrize(("model_id", "ttl"), [("gpt-5.6", "24h"), ("gpt-4o", "30m")])
 def test_a_time_to_live_that_cannot_be_sent_warns(model_id, ttl):
     with pytest.warns(UserWarning, match="cache_config.ttl must be one of 30m, 12h"):
-        body = body_of([HI], model_id, cache_config=lasting(ttl))
+        body = body_of([HI], model_id, cache_config=Settings(ttl=ttl))
 
     assert body["input"] == [HI_ITEM]
 

@@ -194,9 +194,9 @@ def test_text_comes_as_it_is_written():
             id="another message without a number",
         ),
         pytest.param(
-            [done(0, **{**message("a"), "content": [None, *message("b")["content"]]})],
+            [done(0, **{**message("a"), "content": [None, {"type": "later"}, *message("b")["content"]]})],
             [START, delta(text="b"), STOP],
-            id="a part that is null",
+            id="a part that is null, and one without text",
         ),
         pytest.param(
             [added(0, type="web_search_call", id="ws_1"), done(0, type="web_search_call"), done(1, **message("a"))],
@@ -243,6 +243,7 @@ def test_items_that_come_at_the_same_time_follow_one_another():
         [added(0, **message()), refused(0, "No."), done(0, **message(refusal="No."))],
         [done(0, **message(refusal="No."))],
         [refused(0, "No.")],
+        [refused(0, "No."), done(0, **message())],
     ],
 )
 def test_a_refusal_is_text_and_the_reason_to_stop(events):
@@ -283,10 +284,11 @@ def test_an_annotation_is_a_citation_in_the_block_of_its_text(annotation, citati
 
 
 def test_annotations_that_come_only_with_the_whole_are_added_once():
-    whole = message("a", annotations=[URL, URL])
-    content, _ = read(added(0, **message()), wrote(0, "a"), annotated(0, URL), done(0, **whole), ended())
+    whole = message("a", annotations=[URL, URL, URL])
+    came = [annotated(0, URL), annotated(0, URL)]
+    content, _ = read(added(0, **message()), wrote(0, "a"), *came, done(0, **whole), ended())
 
-    assert content == [START, delta(text="a"), WEB, WEB, STOP]
+    assert content == [START, delta(text="a"), WEB, WEB, WEB, STOP]
 
 
 @pytest.mark.parametrize(
