@@ -505,6 +505,41 @@ def test_what_comes_beside_no_choices_and_says_no_error_is_none(data):
     assert feed(make_translator(), data) == []
 
 
+@pytest.mark.parametrize(
+    ("data", "kind", "said"),
+    [
+        ('{"message": "Busy", "code": 429}', PortkeyThrottledError, "the provider answered with an error (429): Busy"),
+        ("gone", PortkeyAPIError, "the provider answered with an error: gone"),
+    ],
+    ids=["JSON", "text"],
+)
+def test_an_event_of_the_type_error_is_one(data, kind, said):
+    with pytest.raises(kind) as caught:
+        make_translator().feed("error", data)
+
+    assert (str(caught.value), caught.value.received) == (said, 1)
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ("<html><title>Sorry</title></html>", "Sorry"),
+        ('{"id": "a"}', '{"id": "a"}'),
+        ('{"choices": [{"message": {"content": "a"}}], "error": {"message": "Oops"}}', "Oops"),
+    ],
+    ids=["a page", "no choices", "an error beside choices"],
+)
+def test_a_json_answer_that_is_no_completion_raises(data, said):
+    judge = Judge()
+    judge.answered(200, {})
+
+    with pytest.raises(PortkeyAPIError) as caught:
+        make_translator(judge).feed(None, data)
+
+    assert str(caught.value) == f"the gateway answered, but not with what was asked for (200): {said}"
+    assert (caught.value.status_code, caught.value.body) == (200, data)
+
+
 def test_an_empty_error_is_none():
     assert feed(make_translator(), {"error": {}}) == []
 
@@ -587,6 +622,15 @@ def test_facts_of_the_gateway_within_the_answer_are_kept():
     assert translator.hook_results == {"before_request_hooks": [1], "after_request_hooks": [2]}
 
 
+@pytest.mark.parametrize(("ids", "kept"), [(("a", "b"), "a"), ((None, "b"), "")], ids=["an id", "none"])
+def test_the_id_of_an_answer_is_that_of_its_first_chunk(ids, kept):
+    translator = make_translator()
+    for each in ids:
+        feed(translator, {"id": each, **chunk(content="a")})
+
+    assert translator.response_id == kept
+
+
 def test_a_denial_ends_an_answer_that_has_begun():
     translator = make_translator()
     feed(translator, chunk(content="Hel"))
@@ -625,7 +669,7 @@ def test_a_message_of_too_many_parts_is_not_read(event):
     with pytest.raises(PortkeyStreamError, match="cannot be read: it has too many lists and objects") as caught:
         ChatTranslator().feed(event, data)
 
-    assert not caught.value.retryable
+    assert caught.value.retryable is False
 
 
 def test_a_long_answer_with_log_probabilities_is_read():

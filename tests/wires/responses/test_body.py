@@ -266,7 +266,7 @@ ENVELOPE = {"id": "rs_1", "encrypted_content": "gAAA", "parts": []}
         ([USE], [CALL]),
         ([{"text": "a"}, USE, {"text": "b"}], [said("a"), CALL, said("b")]),
         ([{"citationsContent": {"content": [{"text": "a"}, {"text": "b"}], "citations": []}}], [said("ab")]),
-        ([{"text": " "}, USE, POINT], [CALL]),
+        ([{"text": " "}, POINT, USE, POINT], [CALL]),
         ([thought(ENVELOPE), {"text": "a"}], [reasoning(), said("a")]),
         ([thought(ENVELOPE), USE], [reasoning(), CALL]),
         (
@@ -305,6 +305,13 @@ def test_a_summary_goes_back_in_the_parts_that_it_came_in(words, parts, summary)
     envelope = {name: value for name, value in {**ENVELOPE, "parts": parts}.items() if value is not None}
 
     assert assistant(thought(envelope, words), USE) == [reasoning(summary=summary), CALL]
+
+
+def test_a_thought_without_text_goes_back_without_a_summary():
+    silent = thought({"id": "rs_1", "encrypted_content": "gAAA"})
+    del silent["reasoningContent"]["reasoningText"]["text"]
+
+    assert assistant(silent, USE) == [reasoning(), CALL]
 
 
 @pytest.mark.parametrize(
@@ -550,7 +557,7 @@ def test_a_model_that_knows_no_cache_points_gets_none(model_id, omitted):
 
 
 def test_the_latest_four_cache_points_are_kept():
-    parts = user(*(block for number in range(6) for block in ({"text": str(number)}, POINT)))[0]["content"]
+    parts = user(*(block for number in range(6) for block in ({"text": str(number)}, POINT, POINT)))[0]["content"]
 
     assert ["prompt_cache_breakpoint" in part for part in parts] == [False, False, True, True, True, True]
 
@@ -558,6 +565,8 @@ def test_the_latest_four_cache_points_are_kept():
 def test_a_cache_point_with_nothing_before_it_warns():
     with pytest.warns(UserWarning, match="a cache point has no effect"):
         assert user(POINT, {"text": "a"}) == [user_item(text("a"))]
+    with pytest.warns(UserWarning, match="a cache point has no effect"):
+        assert body_of([HI], system=[POINT, {"text": "a"}])["instructions"] == "a"
 
 
 @pytest.mark.parametrize(("ttl", "sent"), [("30m", {"ttl": "30m"}), ("12h", {"ttl": "12h"}), ("1h", {})])

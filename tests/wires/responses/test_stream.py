@@ -366,11 +366,16 @@ def test_annotations_that_are_no_list_are_ignored():
             id="parts of the reasoning itself are paragraphs",
         ),
         pytest.param(
+            [reasoned(0, "One."), done(0, **reasoning(content=["One.", "Two."]))],
+            [START, think("One."), think("\n\nTwo."), STOP],
+            id="the rest of the reasoning itself as a whole",
+        ),
+        pytest.param(
             [done(0, **reasoning(content=["Raw."]))], [START, think("Raw."), STOP], id="the reasoning itself as a whole"
         ),
         pytest.param(
-            [reasoned(0, "Raw."), thought(0, "Sum."), done(0, **reasoning("Sum.", content=["Raw."], encrypted="gA"))],
-            [START, think("Raw."), sign(id="rs_1", encrypted_content="gA", parts=[4]), STOP],
+            [reasoned(0, "R"), thought(0, "Sum."), done(0, **reasoning("Sum.", content=["Raw."], encrypted="gA"))],
+            [START, think("R"), sign(id="rs_1", encrypted_content="gA", parts=[4]), STOP],
             id="both: what comes first is shown",
         ),
         pytest.param(
@@ -762,7 +767,7 @@ def test_the_items_of_the_last_event_are_taken_where_none_came_before():
     ],
 )
 def test_the_last_event_ends_the_items_that_are_still_open(begun, item, content):
-    output = [item, message("came before")]
+    output = [item, message("came before"), {"type": "web_search_call"}]
 
     assert read(done(1, **message()), *begun, ended(output=output))[0] == content
 
