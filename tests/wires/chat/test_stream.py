@@ -176,6 +176,15 @@ def translate(*chunks):
             id="openrouter: reasoning that stands twice",
         ),
         pytest.param(
+            [chunk(reasoning_details=[{"type": "reasoning.encrypted", "data": "E=="}]), chunk("stop")],
+            [
+                START,
+                delta(reasoningContent={"signature": 'openrouter:1:[{"type":"reasoning.encrypted","data":"E=="}]'}),
+                STOP,
+            ],
+            id="openrouter: encrypted reasoning without words",
+        ),
+        pytest.param(
             [chunk(reasoning="hm", content_blocks=[{"index": 0, "delta": {"text": "a"}}]), chunk("stop")],
             [START, delta(reasoningContent={"text": "hm"}), STOP, START, delta(text="a"), STOP],
             id="openrouter: reasoning beside text blocks",
@@ -524,7 +533,7 @@ def test_an_event_of_the_type_error_is_one(data, kind, said):
     ("data", "said"),
     [
         ("<html><title>Sorry</title></html>", "Sorry"),
-        ('{"id": "a"}', '{"id": "a"}'),
+        ('{"id":"a"}', '{"id":"a"}'),
         ('{"choices": [{"message": {"content": "a"}}], "error": {"message": "Oops"}}', "Oops"),
     ],
     ids=["a page", "no choices", "an error beside choices"],
