@@ -11,6 +11,7 @@ from strands.types.streaming import StreamEvent
 
 from strands_portkey._answer.counts import Stopwatch
 from strands_portkey._answer.judgement import Judge
+from strands_portkey._answer.metadata import ResponseMetadata
 from strands_portkey._errors import (
     PortkeyAPIError,
     PortkeyContextOverflowError,
@@ -382,6 +383,15 @@ def test_a_stop_reason_becomes_that_of_strands(said, called, stop_reason):
     assert translate(*events, *end(said))[1] == stop_reason
 
 
+def test_the_last_events_report_what_the_gateway_did():
+    translator = make_translator()
+    feed(translator, *text("a"), *end())
+    *_, stopped, _ = translator.finish(ResponseMetadata(200, cache_status="HIT"))
+
+    facts = stopped["messageStop"]["additionalModelResponseFields"]["portkey"]
+    assert (facts["status_code"], facts["cache_status"]) == (200, "HIT")
+
+
 @pytest.mark.parametrize(
     ("said", "told"),
     [("later_reason", "taken for the end of the turn"), ("tool_use", "no tool call came with it")],
@@ -512,6 +522,24 @@ class _Continued:
         return self._translator.finish()
 
 
+def test_what_was_said_of_a_request_is_not_said_of_the_one_after_a_pause():
+    translator = make_translator()
+    start = event("message_start", message={"id": "msg_1", "model": "claude-x", "usage": {"input_tokens": 1}})
+    feed(translator, start, ("hook_results", {"hook_results": {"before_request_hooks": [1]}}))
+    paused(translator, *text("a"))
+    translator.resume()
+
+    found = (translator.model, translator.response_id, translator.hook_results, translator.counts, translator.is_done)
+    assert found == (None, None, {}, None, False)
+
+
+def test_blocks_are_sent_back_in_the_order_of_their_numbers_of_which_0_may_be_left_out():
+    translator = make_translator()
+    paused(translator, begin(1, **SERVER_RESULT), begin(None, **SERVER_USE))
+
+    assert translator.resume() == [SERVER_USE, SERVER_RESULT]
+
+
 def test_a_paused_json_answer_is_sent_back_as_it_came():
     translator = make_translator()
     feed(translator, *whole({"type": "text", "text": "a"}, SERVER_USE, stop_reason="pause_turn"))
@@ -588,9 +616,13 @@ def test_a_message_without_a_stop_reason_raises_however_much_came(cut):
     feed(translator, *WHOLE[:cut])
 
     assert not translator.is_finished
-    with pytest.raises(PortkeyStreamError, match=rf"broke off after {cut} event\(s\)") as caught:
+    with pytest.raises(PortkeyStreamError) as caught:
         translator.finish()
-    assert caught.value.retryable
+    assert str(caught.value) == (
+        f"the answer broke off after {cut} event(s): it ended without a stop reason. The gateway ends a stream this"
+        " way when its upstream dies"
+    )
+    assert (caught.value.origin, caught.value.received, caught.value.retryable) == ("provider", cut, True)
 
 
 def test_a_message_without_its_last_event_is_whole():
@@ -771,9 +803,9 @@ def test_an_event_that_cannot_be_read_raises(name, data, problem):
 
 
 def test_an_event_of_too_many_parts_raises():
-    with pytest.raises(PortkeyStreamError, match="too many lists and objects") as caught:
+    with pytest.raises(PortkeyStreamError, match=r"cannot be read: it has too many lists and objects: '\[\[") as caught:
         make_translator().feed("content_block_start", "[" * 200_000)
-    assert not caught.value.retryable
+    assert caught.value.retryable is False
 
 
 def test_a_lone_surrogate_is_replaced_but_in_the_input_of_a_tool():

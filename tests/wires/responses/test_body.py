@@ -216,6 +216,13 @@ def test_what_a_result_cannot_hold_is_said_in_its_place(block, problem):
             {"document": {"format": "odt", "name": "n", "source": {"bytes": b"o"}}},
             "document must be of a known format; got 'odt'",
         ),
+        *(
+            (
+                {kind: {"format": form, "name": "n", "source": {"bytes": b""}}},
+                f"{kind} must hold bytes, since upstreams refuse an empty one; got 0 bytes",
+            )
+            for kind, form in (("image", "png"), ("document", "pdf"))
+        ),
         ({"strange": 1}, f"{KINDS} 'strange'"),
         ({}, f"{KINDS} 'empty'"),
     ],

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from strands.types.streaming import StreamEvent
 
-from strands_portkey._answer.counts import Counts
+from strands_portkey._answer.counts import Counts, Stopwatch
 from strands_portkey._answer.judgement import Judge
+from strands_portkey._answer.metadata import ResponseMetadata
 from strands_portkey._errors import (
     PortkeyAPIError,
     PortkeyContextOverflowError,
@@ -629,12 +630,13 @@ NOT_WHOLE = "that is not whole"
     ("events", "problem"),
     [
         (
-            [added(0, **call()), argued(0, '{"a":1}'), done(0, **call(arguments='{"a":2}')), ended()],
+            [added(0, **call()), argued(0, '{"a":1}'), done(0, **call(arguments='{"a":2}'))],
             f'{OTHER_WORDS}: sum({{"a":2}})',
         ),
-        ([added(0, **call()), argued(0, '{"a":'), done(0, **call(arguments="x")), ended()], f"{OTHER_WORDS}: sum(x)"),
+        ([added(0, **call()), argued(0, '{"a":'), done(0, **call(arguments="x"))], f"{OTHER_WORDS}: sum(x)"),
         ([added(0, **call()), argued(0, '{"a":'), ended()], f'{NOT_WHOLE}: sum({{"a":)'),
         ([done(0, **call(arguments='{"a":')), ended()], f'{NOT_WHOLE}: sum({{"a":)'),
+        ([done(0, **call(arguments="x" * 1000)), ended()], f"{NOT_WHOLE}: sum({'x' * 200}...)"),
         ([added(0, **call()), ended()], f"{NOT_WHOLE}: sum()"),
         ([added(0, **call()), ended(output=[message("Hi")])], f"{NOT_WHOLE}: sum()"),
     ],
@@ -643,6 +645,7 @@ def test_a_call_with_arguments_in_doubt_raises_and_never_runs(events, problem):
     error = fail(*events)
 
     assert (type(error), error.origin, error.retryable) == (PortkeyStreamError, "provider", True)
+    assert error.received == len(events)
     assert str(error) == f"the answer has a tool call {problem}"
 
 
@@ -685,7 +688,8 @@ def test_an_end_says_why_the_answer_stopped(end, stop):
 def test_an_answer_that_is_incomplete_without_a_reason_raises(details):
     error = fail(done(0, **message("a")), ended("incomplete", incomplete_details=details))
 
-    assert (type(error), error.retryable) == (PortkeyStreamError, True)
+    assert (type(error), str(error)) == (PortkeyStreamError, "the answer is incomplete without a reason")
+    assert (error.origin, error.received, error.retryable) == ("provider", 2, True)
 
 
 WHOLE = [
@@ -706,8 +710,11 @@ WHOLE = [
 def test_an_answer_that_ends_before_its_last_event_is_a_cut(count):
     error = fail(*WHOLE[:count])
 
-    assert (type(error), error.retryable, error.received) == (PortkeyStreamError, True, count)
-    assert "broke off" in str(error)
+    assert (type(error), error.origin, error.retryable, error.received) == (PortkeyStreamError, "provider", True, count)
+    assert str(error) == (
+        f"the answer broke off after {count} event(s): it ended without response.completed. The gateway ends a stream"
+        " this way when its upstream dies"
+    )
 
 
 def test_done_is_no_end():
@@ -788,9 +795,11 @@ def test_the_last_event_ends_the_items_that_are_still_open(begun, item, content)
 )
 def test_the_usage_of_the_last_event_counts(usage, counts):
     translator = ResponsesTranslator()
-    feed(translator, done(0, **message("a")), ended(usage=usage))
+    feed(translator, done(0, **message("a")))
+    before = translator.counts
+    feed(translator, ended(usage=usage))
 
-    assert translator.counts == counts
+    assert (before, translator.counts) == (None, counts)
 
 
 def test_the_counts_are_handed_on():
@@ -806,12 +815,29 @@ def test_the_counts_are_handed_on():
     }
 
 
-@pytest.mark.parametrize(("model", "named"), [("gpt-5.6", "gpt-5.6"), (None, None), (5, None)])
-def test_the_last_event_names_the_model(model, named):
+@pytest.mark.parametrize(("given", "named"), [("gpt-5.6", "gpt-5.6"), (None, None), (5, None)])
+def test_the_last_event_names_the_model_and_the_answer(given, named):
     translator = ResponsesTranslator()
-    feed(translator, event("response.completed", response={"model": model}))
+    feed(translator, event("response.completed", response={"model": given, "id": given}))
 
-    assert translator.model == named
+    assert (translator.model, translator.response_id) == (named, named)
+
+
+def test_the_last_events_report_what_the_gateway_did():
+    translator = ResponsesTranslator()
+    feed(translator, done(0, **message("a")), ended())
+    *_, stopped, _ = translator.finish(ResponseMetadata(200, cache_status="HIT"))
+
+    facts = stopped["messageStop"]["additionalModelResponseFields"]["portkey"]
+    assert (facts["status_code"], facts["cache_status"]) == (200, "HIT")
+
+
+def test_the_first_event_is_the_first_byte_of_an_answer():
+    translator = ResponsesTranslator()
+    translator.stopwatch = Stopwatch(iter([0, 1, 2]).__next__)
+    feed(translator, event("response.created"), done(0, **message("a")), ended())
+
+    assert translator.finish()[-1]["metadata"]["metrics"] == {"latencyMs": 2000, "timeToFirstByteMs": 1000}
 
 
 @pytest.mark.parametrize(
@@ -891,7 +917,13 @@ def test_a_denied_answer_ends_with_the_gateways_words():
             "Busy.",
             id="failed",
         ),
-        pytest.param(ended("failed"), PortkeyAPIError, True, "says no more", id="failed without a reason"),
+        pytest.param(
+            ended("failed"),
+            PortkeyAPIError,
+            True,
+            "(server_error): the response failed, and says no more",
+            id="failed without a reason",
+        ),
         pytest.param(("error", "no JSON"), PortkeyAPIError, False, "no JSON", id="no JSON"),
         pytest.param(("message", {"error": {"message": "Bad."}}), PortkeyAPIError, False, "Bad.", id="without a name"),
         pytest.param(
@@ -908,6 +940,14 @@ def test_an_error_in_a_stream_is_judged(end, kind, retryable, said):
 
     assert (type(error), error.retryable) == (kind, retryable)
     assert said in str(error)
+
+
+def test_what_a_guardrail_has_found_comes_with_the_error_that_it_is():
+    verdicts = {"before_request_hooks": [{"verdict": False}]}
+    error = fail(("error", {"error": {"message": "denied", "code": "446"}, "hook_results": verdicts}))
+
+    assert isinstance(error, PortkeyGuardrailError)
+    assert error.hook_results == verdicts
 
 
 def test_an_error_after_content_is_none_for_strands_to_retry():
@@ -937,10 +977,15 @@ def test_data_that_cannot_be_read_raises(name, data):
     assert "cannot be read" in str(error)
 
 
+def test_data_that_is_no_event_is_quoted():
+    assert str(fail(("message", "ping"))) == "the gateway sent a chunk that cannot be read: it is no event: 'ping'"
+
+
 def test_data_of_too_many_parts_raises():
     error = fail(("response.output_text.delta", '{"x":' + "[" * 200_000))
 
     assert (type(error), error.retryable) == (PortkeyStreamError, False)
+    assert "cannot be read: it has too many lists and objects: " in str(error)
 
 
 def test_an_event_of_no_interest_is_not_even_parsed():
@@ -1003,6 +1048,8 @@ def test_a_json_answer_brings_counts_and_verdicts():
         (answer(status="queued"), PortkeyStreamError, "its status is queued"),
         (answer(status="cancelled"), PortkeyStreamError, "its status is cancelled"),
         (answer(status=None), PortkeyStreamError, "its status is missing"),
+        ((None, {"output": []}), PortkeyStreamError, "its status is missing"),
+        ((None, {"status": "failed"}), PortkeyAPIError, "the response failed"),
         (answer(status="incomplete"), PortkeyStreamError, "incomplete without a reason"),
         ((None, {"error": {"message": "Bad."}}), PortkeyAPIError, "Bad."),
         ((None, {"choices": []}), PortkeyAPIError, "choices"),
@@ -1014,6 +1061,12 @@ def test_a_json_answer_that_is_no_whole_response_raises(sent, kind, said):
 
     assert type(error) is kind
     assert said in str(error)
+
+
+def test_a_json_answer_that_is_not_ready_may_be_asked_for_again():
+    error = fail(answer(status="queued"))
+
+    assert (error.origin, error.received, error.retryable) == ("provider", 1, True)
 
 
 def test_a_key_in_an_error_is_hidden():
