@@ -195,7 +195,7 @@ def test_text_comes_as_it_is_written():
             id="another message without a number",
         ),
         pytest.param(
-            [done(0, **{**message("a"), "content": [None, {"type": "later"}, *message("b")["content"]]})],
+            [done(0, **{**message("a"), "content": [None, {"type": "later", "text": ""}, *message("b")["content"]]})],
             [START, delta(text="b"), STOP],
             id="a part that is null, and one without text",
         ),
@@ -824,7 +824,7 @@ def test_the_last_event_names_the_model_and_the_answer(given, named):
 
 
 def test_the_last_events_report_what_the_gateway_did():
-    translator = ResponsesTranslator()
+    translator: Any = ResponsesTranslator()
     feed(translator, done(0, **message("a")), ended())
     *_, stopped, _ = translator.finish(ResponseMetadata(200, cache_status="HIT"))
 
