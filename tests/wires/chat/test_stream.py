@@ -724,6 +724,23 @@ def test_a_failure_that_may_pass_says_so_in_its_own_words_where_it_has_any(reaso
     assert (caught.value.type, caught.value.retryable) == (reason.partition(":")[0], True)
 
 
+@pytest.mark.parametrize(
+    ("failure", "provider"),
+    [
+        ({"choices": [{"delta": {"finish_reason": "stop"}}]}, "bedrock"),
+        ({"provider": "p", "choices": [{"delta": {"finish_reason": "stop"}}]}, "p"),
+        ({"provider": "p", **chunk("network_error")}, "p"),
+        (chunk("network_error"), None),
+    ],
+    ids=["bedrock's exception", "an exception", "a finish reason", "a finish reason of no one"],
+)
+def test_a_failure_without_words_names_the_provider_where_it_is_known(failure, provider):
+    with pytest.raises(PortkeyAPIError, match=r"whose text the gateway drops$") as caught:
+        feed(make_translator(), failure)
+
+    assert caught.value.provider == provider
+
+
 def test_a_finish_reason_that_tells_of_an_overflow_is_one():
     with pytest.raises(PortkeyContextOverflowError):
         feed(make_translator(), chunk(f"error: {TOO_LONG}"))
