@@ -17,6 +17,15 @@ KEPT = 4.0  # Seconds that an idle client is kept.
 ENDPOINT, _ = split_client_args({"base_url": "http://127.0.0.1:9/v1"})
 
 
+async def test_the_client_that_was_used_last_is_taken_first() -> None:
+    connections = Connections(ENDPOINT)
+    clients = [(await connections.take())[0] for _ in range(3)]
+    for client in clients:
+        await client.home.give_back(client, usable=True)
+
+    assert [await connections.take() for _ in clients] == [(client, True) for client in reversed(clients)]
+
+
 class Loop(asyncio.SelectorEventLoop):
     """An event loop whose time goes on only when it is told."""
 

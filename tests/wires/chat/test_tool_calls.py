@@ -78,6 +78,11 @@ def read(*pieces):
             id="a name that grows",
         ),
         pytest.param(
+            [piece("{}", name="f", id="a", index=0), piece("", name="f", index=0)],
+            [("a", "f", "{}")],
+            id="a name that is repeated with empty arguments",
+        ),
+        pytest.param(
             [piece(name="f", id="a", index=0), piece("{}", index=0), piece("{}", name="g", index=0)],
             [("a", "f", "{}"), ("made up", "g", "{}")],
             id="another name after arguments",
