@@ -411,20 +411,21 @@ async def test_corrupted_tls_records_are_a_connection_error():
 
 
 @pytest.mark.parametrize(
-    ("clock", "reply"),
+    ("clock", "reply", "received"),
     [
-        ("first_byte", lambda gate: Reply(200, SSE, hold=gate)),
-        ("idle", lambda gate: sse_reply(b"data: " + CHUNK + b"\n\n", gate)),
-        ("total", lambda gate: sse_reply(b"data: " + CHUNK + b"\n\n", gate)),
+        ("first_byte", lambda gate: Reply(200, SSE, hold=gate), 0),
+        ("idle", lambda gate: sse_reply(b"data: " + CHUNK + b"\n\n", gate), 1),
+        ("total", lambda gate: sse_reply(b"data: " + CHUNK + b"\n\n", gate), 1),
     ],
 )
-async def test_the_clock_that_ran_out_is_named(server, clock, reply):
+async def test_the_clock_that_ran_out_is_named(server, clock, reply, received):
     server.reply(reply(Gate()))
 
     with pytest.raises(PortkeyTimeoutError, match=f"{clock}") as caught:
         await ask(make_client(server, timeout={clock: 0.1}))
 
-    assert (caught.value.clock, caught.value.seconds, caught.value.retryable) == (clock, 0.1, True)
+    error = caught.value
+    assert (error.clock, error.seconds, error.received, error.retryable) == (clock, 0.1, received, True)
 
 
 async def test_a_connection_that_does_not_come_about_is_timed():
@@ -607,8 +608,9 @@ def test_each_event_loop_has_connections_of_its_own_and_closes_them(server):
     server.gone(1).result(1)
 
 
-async def test_a_stale_connection_raises_an_error_of_its_own(server):
-    server.reply(whole(), Reply(None))
+@pytest.mark.parametrize("ending", ["cut", "abort"])
+async def test_a_stale_connection_raises_an_error_of_its_own(server, ending):
+    server.reply(whole(), Reply(None, ending=ending))
     client = make_client(server)
 
     await ask(client)

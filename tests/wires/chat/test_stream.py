@@ -631,6 +631,15 @@ def test_facts_of_the_gateway_within_the_answer_are_kept():
     assert translator.hook_results == {"before_request_hooks": [1], "after_request_hooks": [2]}
 
 
+@pytest.mark.parametrize(("models", "kept"), [(("a", "b"), "a"), ((None, "b"), "b")], ids=["two", "none at first"])
+def test_the_model_of_an_answer_is_the_first_that_is_named(models, kept):
+    translator = make_translator()
+    for each in models:
+        feed(translator, {"model": each, **chunk(content="a")})
+
+    assert translator.model == kept
+
+
 @pytest.mark.parametrize(("ids", "kept"), [(("a", "b"), "a"), ((None, "b"), "")], ids=["an id", "none"])
 def test_the_id_of_an_answer_is_that_of_its_first_chunk(ids, kept):
     translator = make_translator()
