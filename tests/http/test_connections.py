@@ -8,7 +8,16 @@ from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
+from hypothesis.stateful import (
+    Bundle,
+    MultipleResults,
+    RuleBasedStateMachine,
+    consumes,
+    invariant,
+    multiple,
+    precondition,
+    rule,
+)
 
 from strands_portkey._http.connections import Client, Connections
 from strands_portkey._settings.endpoint import split_client_args
@@ -47,6 +56,24 @@ class Loop(asyncio.SelectorEventLoop):
             self.run_until_complete(asyncio.sleep(0))
 
 
+def test_each_idle_client_is_closed_when_its_own_time_is_over() -> None:
+    loop = Loop()
+    connections = Connections(ENDPOINT)
+    clients = [loop.run(connections.take())[0] for _ in range(2)]
+    closed = []
+    for client in clients:
+        loop.run(client.home.give_back(client, usable=True))
+        loop.now += KEPT / 2
+    for _ in range(3):
+        loop.settle()
+        closed.append([client.is_closed for client in clients])
+        loop.now += KEPT / 2
+    loop.run(loop.shutdown_asyncgens())
+    loop.close()
+
+    assert closed == [[True, False], [True, True], [True, True]]
+
+
 class Lives(RuleBasedStateMachine):
     """The clients of two event loops, beside a plain account of them."""
 
@@ -66,8 +93,11 @@ class Lives(RuleBasedStateMachine):
             self.end(at)
             self.loops[at].close()
 
-    @rule(target=taken, at=st.sampled_from([0, 1]), may_reuse=st.booleans())
-    def take(self, *, at: int, may_reuse: bool) -> tuple[int, Client]:
+    @rule(target=taken, at=st.sampled_from([0, 1]), may_reuse=st.booleans(), count=st.integers(1, 3))
+    def take(self, *, at: int, may_reuse: bool, count: int) -> MultipleResults[tuple[int, Client]]:
+        return multiple(*(self.take_one(at, may_reuse=may_reuse) for _ in range(count)))
+
+    def take_one(self, at: int, *, may_reuse: bool) -> tuple[int, Client]:
         client, is_kept = self.loops[at].run(self.connections.take(may_reuse=may_reuse))
         assert not client.is_closed
         assert client not in self.busy[at]
@@ -80,7 +110,7 @@ class Lives(RuleBasedStateMachine):
         self.busy[at].add(client)
         return at, client
 
-    @rule(lent=consumes(taken), usable=st.booleans())
+    @rule(lent=consumes(taken), usable=st.sampled_from([True, True, False]))
     def give_back(self, *, lent: tuple[int, Client], usable: bool) -> None:
         at, client = lent
         if client not in self.busy[at]:  # Its loop has ended.
@@ -108,7 +138,8 @@ class Lives(RuleBasedStateMachine):
         self.busy[at].remove(client)
         assert client.is_closed
 
-    @rule(at=st.sampled_from([0, 1]), seconds=st.sampled_from([0.0, 0.5, KEPT / 2, KEPT, 2 * KEPT]))
+    @precondition(lambda self: any(self.idle))
+    @rule(at=st.sampled_from([0, 1]), seconds=st.sampled_from([0.5, KEPT / 2, KEPT]))
     def wait(self, at: int, seconds: float) -> None:
         loop = self.loops[at]
         loop.now += seconds
@@ -117,12 +148,14 @@ class Lives(RuleBasedStateMachine):
         self.idle[at] = self.idle[at][len(expired) :]
         assert all(client.is_closed for client in expired)
 
+    @precondition(lambda self: any(self.idle))
     @rule(at=st.sampled_from([0, 1]))
     def close_idle(self, at: int) -> None:
         self.loops[at].run(self.connections.aclose())
         assert all(client.is_closed for _, client in self.idle[at])
         self.idle[at].clear()
 
+    @precondition(lambda self: any(self.idle) or any(self.busy))
     @rule(at=st.sampled_from([0, 1]))
     def end(self, at: int) -> None:
         """Let a loop end as `asyncio.run` does, and another one take its place."""
@@ -145,4 +178,4 @@ class Lives(RuleBasedStateMachine):
 
 
 TestLives = Lives.TestCase
-TestLives.settings = settings(stateful_step_count=20)
+TestLives.settings = settings(stateful_step_count=30)
