@@ -8,6 +8,7 @@ import pytest
 
 from strands_portkey._answer.blocks import BlockQueue
 from strands_portkey._answer.calls import ToolCall
+from strands_portkey._answer.thinking_tags import ThinkingTags
 from tests.events import START, STOP, delta
 
 
@@ -16,7 +17,7 @@ def start(call):
 
 
 def tool(name):
-    call = ToolCall(None, name, name)
+    call = ToolCall(None, name)
     call.name = name
     return call
 
@@ -54,6 +55,38 @@ def test_another_index_is_another_text():
     assert queue.events == [START, delta(text="a"), STOP, START, delta(text="b")]
 
 
+def test_text_that_gets_an_index_later_ends_where_that_changes():
+    queue = BlockQueue()
+
+    queue.text(None, "a")
+    queue.text(0, "b")
+    queue.text(1, "c")
+
+    assert queue.events == [START, delta(text="a"), delta(text="b"), STOP, START, delta(text="c")]
+
+
+def test_another_index_is_another_block_between_tags_too():
+    queue = BlockQueue()
+    queue.tags = ThinkingTags()
+
+    for index, text in enumerate(["<think>a", "b", "</think>c", "d"]):
+        queue.text(index, text)
+
+    a, b = (delta(reasoningContent={"text": text}) for text in "ab")
+    c, d = (delta(text=text) for text in "cd")
+    assert queue.events == [START, a, STOP, START, b, STOP, START, c, STOP, START, d]
+
+
+def test_a_thought_between_tags_goes_on_in_its_own_place():
+    queue = BlockQueue()
+    queue.tags = ThinkingTags()
+
+    queue.text(None, "<think>a")
+    queue.reasoning(None, "b")
+
+    assert queue.events == [START, *(delta(reasoningContent={"text": text}) for text in "ab")]
+
+
 def test_another_kind_is_another_block():
     queue = BlockQueue()
 
@@ -88,6 +121,7 @@ def test_a_signature_may_come_in_pieces(index, blocks):
     queue.signature(index, "S2")
 
     assert queue.events.count(START) == blocks
+    assert queue.signatures == (["S1S2"] if blocks == 1 else ["S1", "S2"])
 
 
 def test_redacted_data_is_a_block_of_its_own_each_time():
@@ -103,6 +137,7 @@ def test_redacted_data_is_a_block_of_its_own_each_time():
         START,
         delta(reasoningContent={"redactedContent": b"BB=="}),
     ]
+    assert queue.signatures == [b"AA==", b"BB=="]
 
 
 def test_a_citation_stays_with_its_text():
@@ -116,7 +151,7 @@ def test_a_citation_stays_with_its_text():
 
 def test_a_call_without_a_name_waits():
     queue = BlockQueue()
-    call = ToolCall(0, "a", "a")
+    call = ToolCall(0, "a")
 
     put(queue, call, '{"x"')
     call.name = "a"
@@ -152,6 +187,24 @@ def test_a_call_begins_with_its_arguments_when_its_name_is_whole():
     assert queue.events == [start(call), delta(toolUse={"input": "{}"})]
 
 
+def test_a_blank_before_the_arguments_holds_no_call_back():
+    queue = BlockQueue()
+    call = tool("f")
+
+    put(queue, call, ' {"x"')
+
+    assert queue.events == [start(call), delta(toolUse={"input": ' {"x"'})]
+
+
+def test_blanks_in_several_pieces_may_follow_whole_arguments():
+    call = tool("f")
+    call.arguments = ["{}"]
+    before = call.is_whole()
+    call.arguments += [" ", "\n"]
+
+    assert (before, call.is_whole()) == (True, True)
+
+
 def encoded(text, times):
     return text if not times else encoded(json.dumps(text), times - 1)
 
@@ -159,7 +212,7 @@ def encoded(text, times):
 @pytest.mark.parametrize(
     ("pieces", "given"),
     [
-        pytest.param(['"{\\"x\\":', ' 1}"'], '{"x": 1}', id="an object encoded twice, in pieces"),
+        pytest.param(['"{\\"x\\":', ' \\"ü\\"}"'], '{"x": "ü"}', id="an object encoded twice, in pieces"),
         pytest.param([" ", '"\\"{}\\""'], "{}", id="an object encoded three times, after a blank"),
         pytest.param(["nu", "ll"], "{}", id="null"),
         pytest.param([encoded("{}", 3)], "{}", id="an object encoded four times"),

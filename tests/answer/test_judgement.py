@@ -143,6 +143,21 @@ def judge(status, body, headers=None):
             id="gateway: exception",
         ),
         pytest.param(
+            500,
+            GATEWAY | EXCEPTION,
+            {"message": "Provider portkey not found"},
+            "the gateway answered with an error (500): Provider portkey not found [trace id t-1]",
+            id="gateway: exception by its header alone",
+        ),
+        pytest.param(300, GATEWAY, "", "openai answered with an error (300): no message [trace id t-1]", id="redirect"),
+        pytest.param(
+            503,
+            {},
+            "1 error occurred",
+            "the gateway answered with an error (503): 1 error occurred",
+            id="a number first",
+        ),
+        pytest.param(
             403,
             GATEWAY,
             {"status": "failure", "message": "Portkey Error", "error": {"message": "No scope", "code": "033"}},
@@ -270,6 +285,25 @@ def test_an_error_is_read_from_the_beginning_of_a_long_body():
 
 def test_a_style_that_stays_open_is_no_message():
     assert "answered with an error (502): Bad" in str(judge(502, "<p>Bad</p><style>p { color: red }", {}))
+
+
+def test_an_error_is_looked_for_in_the_beginning_of_a_long_answer():
+    said = {"error": {"message": "Bad", "code": "c"}}
+    filler = {"filler": "x" * 70_000}
+
+    first, last = judge(400, said | filler), judge(400, filler | said)
+
+    assert (first.code, "Bad" in str(first)) == ("c", True)
+    assert (last.code, "Bad" in str(last)) == (None, False)
+
+
+def test_a_number_that_holds_a_key_leaves_the_answer_readable():
+    judge = Judge()
+    judge.sent({"authorization": "12345678"})
+
+    error = judge.response_error(400, GATEWAY, '{"error": {"message": "Bad", "at": 1234567890}}')
+
+    assert (error.param, str(error)) == (None, "openai answered with an error (400): Bad [trace id t-1]")
 
 
 def test_an_error_within_errors_without_end_is_quoted():

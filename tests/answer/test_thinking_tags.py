@@ -122,7 +122,7 @@ def test_what_was_held_back_comes_before_a_thought_of_its_own():
 
 def test_what_was_held_back_comes_before_a_call():
     queue = tagged()
-    call = ToolCall(0, "f", "f")
+    call = ToolCall(0, "f")
     call.name = "f"
     call.arguments.append("{}")
     queue.text(None, "<think>a <")

@@ -20,6 +20,7 @@ class ToolCall:
     Attributes:
         id: Unique in the message; made up where the wire gives none.
         name: Name of the tool, or "" until it comes.
+        wire_id: The id that the wire has given it, which need not be unique.
         signature: Gemini's signature of the thought that led to the call.
         arguments: The fragments of its JSON so far.
         is_echo: Whether it is an earlier call once more, if it gets no arguments.
@@ -30,10 +31,10 @@ class ToolCall:
         "wire_id",
     )
 
-    def __init__(self, index: int | None, wire_id: str | None, call_id: str) -> None:
+    def __init__(self, index: int | None, call_id: str) -> None:
         """Begin a call that has neither name nor arguments yet."""
         self.index = index
-        self.wire_id = wire_id
+        self.wire_id: str | None = None
         self.id = call_id
         self.name = ""
         self.signature: str | None = None

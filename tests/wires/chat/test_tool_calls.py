@@ -319,7 +319,7 @@ def test_a_signature_is_kept_with_the_name_of_its_place(more, kept):
     ids=["nothing", "blank", "empty", "object", "half", "two", "list", "NaN", "too deep"],
 )
 def test_arguments_are_judged_as_strands_will_read_them(arguments, is_whole, is_broken):
-    call = ToolCall(0, "a", "a")
+    call = ToolCall(0, "a")
     call.arguments = [arguments]
 
     assert (call.is_whole(), call.is_broken()) == (is_whole, is_broken)
@@ -365,7 +365,7 @@ def test_arguments_in_any_fragments_are_judged_as_the_whole_text_is(text, behind
 
 
 def asked_at_each(pieces):
-    call = ToolCall(0, "a", "a")
+    call = ToolCall(0, "a")
     answers = []
     for each in pieces:
         call.arguments.append(each)

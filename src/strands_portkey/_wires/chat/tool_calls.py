@@ -83,7 +83,7 @@ class ToolCalls:
     def _begin(self, wire_id: str | None, index: int | None, name: str = "") -> ToolCall:
         wire_id = wire_id or None
         unique = wire_id if wire_id and wire_id not in self._by_id else f"call_{uuid4().hex}"
-        call = ToolCall(index, wire_id, unique)
+        call = ToolCall(index, unique)
         first = self._by_name.setdefault(name, call)
         call.is_echo = bool(first.wire_id) and wire_id in (None, first.wire_id) and first.is_whole()
         self.all.append(call)

@@ -289,7 +289,7 @@ class MessagesTranslator(Translator):
 
     def _call(self, index: int | None, wire_id: str | None, name: str | None) -> ToolCall:
         is_new = wire_id and all(wire_id != each.id for each in self._calls)
-        call = ToolCall(index, wire_id, wire_id if wire_id and is_new else f"toolu_{uuid4().hex}")
+        call = ToolCall(index, wire_id if wire_id and is_new else f"toolu_{uuid4().hex}")
         call.name = name or ""
         self._calls.append(call)
         self._queue.tool_input(call, "")
