@@ -10,6 +10,7 @@ import signal
 import ssl
 import sys
 import threading
+import time
 import tracemalloc
 import weakref
 import zlib
@@ -19,6 +20,7 @@ from contextlib import aclosing, asynccontextmanager, suppress
 from contextvars import ContextVar, copy_context
 from operator import attrgetter
 from pathlib import Path
+from types import SimpleNamespace
 
 import certifi
 import httpx
@@ -680,6 +682,18 @@ async def test_idle_connections_are_closed_in_time(server, monkeypatch):
     await asyncio.wait_for(asyncio.wrap_future(server.gone(0)), 1)
 
 
+async def test_a_connection_that_was_idle_while_the_loop_was_blocked_is_not_used_again(server, monkeypatch):
+    server.reply(whole(), whole())
+    client = make_client(server)
+    await ask(client)
+    now = time.monotonic
+
+    monkeypatch.setattr(time, "monotonic", lambda: now() + 5)  # No timer runs before the next request.
+    await ask(client)
+
+    assert [request.connection for request in server.requests] == [0, 1]
+
+
 async def test_a_reused_connection_is_not_closed_by_its_earlier_timer(server, monkeypatch):
     gate = Gate()
     server.reply(whole(), sse_reply(b"data: " + CHUNK + b"\n\n", gate, DONE), whole())
@@ -1059,20 +1073,6 @@ def test_a_close_goes_on_when_every_task_is_cancelled(server):
     server.gone(0).result(1)
 
 
-async def test_a_connection_that_is_never_free_is_timed(server):
-    server.reply(whole(), sse_reply(Gate()))
-    client = make_client(server, timeout={"connect": 0.1})
-    await ask(client)
-    [clients] = client._connections._loops.values()
-    [(_, idle)] = clients._idle
-
-    async with idle.stream("POST", server.url):
-        with pytest.raises(PortkeyTimeoutError, match=r"within 0\.1 s \(connect\)") as caught:
-            await ask(client)
-
-    assert (caught.value.clock, caught.value.seconds, caught.value.retryable) == ("connect", 0.1, True)
-
-
 # -- event loops that are left -----------------------------------------------------------------------------------------
 
 
@@ -1232,6 +1232,16 @@ async def test_a_connection_that_the_gateway_closes_is_not_kept():
         await ask(client)
 
         assert [len(clients._idle) for clients in client._connections._loops.values()] == [0]
+
+
+@pytest.mark.parametrize("is_idle", [True, False])
+def test_a_connection_with_frames_is_used_again_if_it_is_idle(is_idle):
+    connection = SimpleNamespace(is_idle=lambda: is_idle)  # As httpcore.AsyncHTTP2Connection has it, without h2.
+    stream = connection
+    for name in ("_connection", "_stream", "_httpcore_stream", "_stream"):
+        stream = SimpleNamespace(**{name: stream})
+
+    assert is_reusable(SimpleNamespace(http_version="HTTP/2", stream=stream)) is is_idle
 
 
 def test_a_connection_that_cannot_be_looked_at_is_not_used_again():

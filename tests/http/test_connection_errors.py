@@ -10,6 +10,7 @@ import sys
 import threading
 import traceback
 from contextlib import aclosing, suppress
+from types import SimpleNamespace
 
 import certifi
 import httpx
@@ -18,7 +19,7 @@ import pytest
 from strands_portkey import PortkeyConfigError, PortkeyConnectionError, PortkeyError, PortkeyStreamError
 from strands_portkey._http.cancellation import Watch
 from strands_portkey._http.client import GatewayClient, Request
-from strands_portkey._http.connections import ssl_context
+from strands_portkey._http.connections import module_problem, ssl_context
 from strands_portkey._http.response import GatewayResponse
 from strands_portkey._settings.endpoint import split_client_args
 from tests.chat import chunks_of, request_chat
@@ -254,6 +255,34 @@ async def test_a_file_with_the_name_of_a_package_is_named(monkeypatch, tmp_path,
 
     assert isinstance(failure, PortkeyConfigError)
     assert said.format(file=file) in str(failure)
+
+
+ANOTHER = "which is another module"
+MISSING = "http2=True needs the package h2, and a SOCKS proxy socksio: no"
+
+
+@pytest.mark.parametrize(
+    ("error", "files", "said"),
+    [
+        (ImportError("no"), [], MISSING),
+        (SyntaxError("no"), [], MISSING),
+        (AttributeError("no"), [], None),
+        (AttributeError("no"), ["h2"], f"{MISSING}; 'h2' is h2.py, {ANOTHER}"),
+        (ValueError("no"), ["h2"], None),
+        (
+            ImportError("no"),
+            ["hpack", "hyperframe", "socksio"],
+            f"{MISSING}; 'hpack' is hpack.py and 'hyperframe' is hyperframe.py and 'socksio' is socksio.py, {ANOTHER}",
+        ),
+    ],
+)
+def test_files_with_the_names_of_packages_are_named_where_that_may_be_the_cause(monkeypatch, error, files, said):
+    for name in ("h2", "hpack", "hyperframe", "socksio"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    for name in files:
+        monkeypatch.setitem(sys.modules, name, SimpleNamespace(__file__=f"{name}.py"))
+
+    assert module_problem(error) == said
 
 
 async def failure_of_settings(**client_args: object) -> PortkeyError:
