@@ -393,6 +393,25 @@ async def test_a_connection_that_breaks_after_a_token_has_come_over_it_was_not_s
     assert (type(error), error.retryable, len(server.requests)) == (PortkeyConnectionError, True, 5)
 
 
+class Repeating(httpx.Auth):
+    """Sends a request that was refused once more."""
+
+    async def async_auth_flow(self, request: httpx.Request) -> Flow:
+        response = yield request
+        if response.status_code == 401:
+            yield request
+
+
+async def test_a_connection_that_breaks_after_a_refusal_has_come_over_it_was_not_stale(server):
+    server.reply(SAYS_HI, REFUSAL, Reply(None), SAYS_HI)
+    model = make_model(server, Repeating())
+    await ask(model)
+
+    error = await error_of(model)
+
+    assert (type(error), error.retryable, len(server.requests)) == (PortkeyConnectionError, True, 3)
+
+
 async def test_a_break_is_retried_with_a_new_signature(server):
     server.reply(Reply(None), SAYS_HI)
 

@@ -119,6 +119,25 @@ async def test_a_blocked_loop_delays_a_timeout_but_does_not_prevent_it(server, c
     assert time.monotonic() - began < 1
 
 
+@pytest.mark.parametrize("clock", ["first_byte", "idle", "total"])
+async def test_a_timeout_comes_no_earlier_than_it_says(server, clock):
+    server.reply(Reply(200, SSE, [CHUNK, Gate()], hold=Gate() if clock == "first_byte" else None))
+    began = time.monotonic()
+
+    with pytest.raises(PortkeyTimeoutError, match=f"({clock})"):
+        await ask(make_client(server.base_url, timeout={clock: 0.4}))
+
+    assert time.monotonic() - began >= 0.4
+
+
+async def test_the_whole_call_is_timed_across_its_phases():
+    with Watch(Clocks(total=0.3), None) as watch, pytest.raises(PortkeyTimeoutError) as caught:
+        await watch.wait(lambda: asyncio.sleep(0.2), "first_byte")
+        await watch.wait(lambda: asyncio.sleep(0.2), "stream")
+
+    assert (caught.value.clock, caught.value.seconds) == ("total", 0.3)
+
+
 # -- which waits share a clock -----------------------------------------------------------------------------------------
 
 

@@ -114,7 +114,7 @@ class GatewayClient:
             if not isinstance(client, Client):  # One of the caller's own adds headers.
                 judge.sent(response.request.headers)
             return response, client
-        raise StaleConnectionError("a connection that was kept was dead", retryable=True)
+        raise StaleConnectionError("a connection that was kept was dead")
 
     async def give_back(self, client: AsyncClient, *, usable: bool) -> None:
         """End the use of a client: its connection is kept if the answer was read to its end."""
