@@ -103,11 +103,13 @@ async def test_body_and_headers_go_out_as_given(server):
     assert request.header("x-test") == "1"
 
 
-async def test_a_redirect_is_not_followed(server):
+@pytest.mark.parametrize("own", [False, True])
+async def test_a_redirect_is_not_followed(server, own):
     server.reply(Reply(307, {"location": f"{server.url}/elsewhere"}))
 
-    with pytest.raises(PortkeyAPIError, match="307"):
-        await ask(make_client(server))
+    async with httpx.AsyncClient(follow_redirects=True) as http_client:
+        with pytest.raises(PortkeyAPIError, match="307"):
+            await ask(make_client(server, http_client if own else None))
 
     assert len(server.requests) == 1
 
@@ -354,6 +356,13 @@ async def test_bytes_that_are_no_utf8_raise(server):
     server.reply(sse_reply(b'data: {"x":"\xff"}\n\n'))
 
     with pytest.raises(PortkeyStreamError, match="UTF-8"):
+        await ask(make_client(server))
+
+
+async def test_json_that_is_no_utf8_is_shown_as_an_error(server):
+    server.reply(Reply(200, {"content-type": "application/json"}, [b'{"x":"\xff"}']))
+
+    with pytest.raises(PortkeyAPIError, match="\N{REPLACEMENT CHARACTER}"):
         await ask(make_client(server))
 
 
@@ -869,6 +878,20 @@ async def test_a_pool_of_the_callers_own_client_that_is_used_up_is_named(server)
     assert caught.value.clock == "connect"
 
 
+@pytest.mark.parametrize("trust_env", [True, False])
+async def test_a_proxy_of_the_environment_is_used_if_that_is_trusted(server, monkeypatch, trust_env):
+    server.reply(whole())
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+
+    asking = ask(make_client(server, trust_env=trust_env))
+
+    if trust_env:
+        with pytest.raises(PortkeyConnectionError, match="cannot reach the gateway"):
+            await asking
+    else:
+        assert await asking == [SAYS_HI]
+
+
 async def test_a_proxy_carries_the_request(server):
     server.reply(whole())
 
@@ -1237,11 +1260,14 @@ async def test_a_connection_that_the_gateway_closes_is_not_kept():
 @pytest.mark.parametrize("is_idle", [True, False])
 def test_a_connection_with_frames_is_used_again_if_it_is_idle(is_idle):
     connection = SimpleNamespace(is_idle=lambda: is_idle)  # As httpcore.AsyncHTTP2Connection has it, without h2.
-    stream = connection
+    stream: object = connection
     for name in ("_connection", "_stream", "_httpcore_stream", "_stream"):
         stream = SimpleNamespace(**{name: stream})
 
-    assert is_reusable(SimpleNamespace(http_version="HTTP/2", stream=stream)) is is_idle
+    response = httpx.Response(200, extensions={"http_version": b"HTTP/2"})
+    response.stream = stream  # type: ignore[assignment]
+
+    assert is_reusable(response) is is_idle
 
 
 def test_a_connection_that_cannot_be_looked_at_is_not_used_again():

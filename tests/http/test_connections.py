@@ -40,8 +40,16 @@ class Loop(asyncio.SelectorEventLoop):
 
     now = 0.0
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.timers: list[float] = []
+
     def time(self) -> float:
         return self.now
+
+    def call_at(self, when: float, *arguments: Any, **options: Any) -> asyncio.TimerHandle:  # type: ignore[override]
+        self.timers.append(when)
+        return super().call_at(when, *arguments, **options)
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
         """Run until the work is done, and then what has become due."""
@@ -72,6 +80,7 @@ def test_each_idle_client_is_closed_when_its_own_time_is_over() -> None:
     loop.close()
 
     assert closed == [[True, False], [True, True], [True, True]]
+    assert loop.timers == [KEPT, KEPT + KEPT / 2]
 
 
 class Lives(RuleBasedStateMachine):

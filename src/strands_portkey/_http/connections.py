@@ -181,9 +181,7 @@ class LoopClients:
         expired = bisect_right(self._idle, oldest, key=lambda kept: kept[0])
         self._start_closing([client for _, client in self._idle[:expired]])
         del self._idle[:expired]
-        self._timer = (
-            self.loop.call_at(self._idle[0][0] + _KEEPALIVE, self._expire, context=Context()) if self._idle else None
-        )
+        self._timer = self.loop.call_at(self._idle[0][0] + _KEEPALIVE, self._expire) if self._idle else None
 
     def _start_closing(self, clients: Collection[httpx.AsyncClient]) -> list[asyncio.Task[None]]:
         """Close clients in separate tasks, which continue if the task that waits for them is cancelled."""

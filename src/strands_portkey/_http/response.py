@@ -60,7 +60,7 @@ class GatewayResponse:
         self._client = client
         self._request = request
         self._watch = watch
-        self._sent: Collection[str] = request.headers
+        self._sent: Collection[str] = ()
         self._limit = client.endpoint.max_event_bytes
         self.is_whole = False
         self.status_code: int | None = None
