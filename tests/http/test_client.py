@@ -150,7 +150,7 @@ async def test_events_are_read_in_every_framing(server, framing, size):
     assert await ask(make_client(server)) == [SAYS_HI]
 
 
-@pytest.mark.parametrize("content_type", [{}, {"content-type": "text/plain"}], ids=["no type", "plain text"])
+@pytest.mark.parametrize("content_type", [{}, {"content-type": "text/plain"}, {"content-type": "application/json"}])
 @pytest.mark.parametrize("framing", [*FRAMINGS.values(), b"\r\n id: 7\ndata: %b\n\n", b"retry: 10\ndata: %b\n\n"])
 @pytest.mark.parametrize("size", [1, 1000], ids=["byte by byte", "whole"])
 async def test_a_stream_with_another_content_type_is_recognised_by_its_beginning(server, content_type, framing, size):

@@ -149,10 +149,10 @@ class GatewayResponse:
     async def _find_type(self, pieces: AsyncGenerator[bytes, None]) -> bytes:
         """Find out whether the body is a stream, and return what was read of it for that.
 
-        The gateway hands on the type that the upstream names: a stream that goes by another name than JSON is known by
-        its beginning, and so is an error in JSON or HTML that goes by the name of a stream.
+        The gateway hands on the type that the upstream names: a stream that goes by another name is known by its
+        beginning, and so is an error in JSON or HTML that goes by the name of a stream.
         """
-        if self.status_code not in _OK or "json" in self.headers.get("content-type", "").lower():
+        if self.status_code not in _OK:
             return b""
         self.is_stream, head = await find_events(pieces, is_named=self.is_stream)
         return head
