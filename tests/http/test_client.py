@@ -331,8 +331,9 @@ async def test_a_break_before_the_answer_is_a_connection_error(server):
 async def test_an_event_without_end_is_bounded(server, line):
     server.reply(sse_reply(*[line] * 20))
 
-    with pytest.raises(PortkeyStreamError, match="more than 64 bytes"):
+    with pytest.raises(PortkeyStreamError, match="more than 64 bytes") as caught:
         await ask(make_client(server, max_event_bytes=64))
+    assert not caught.value.retryable
 
 
 async def test_a_stream_longer_than_the_bound_is_fine(server):
