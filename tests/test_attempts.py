@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -23,11 +24,12 @@ from strands_portkey import (
     PortkeyTimeoutError,
 )
 from strands_portkey._answer.judgement import Judge
-from strands_portkey._attempts import Call, Plan, first_plan, next_plan, remember, to_request
+from strands_portkey._attempts import Call, Plan, first_plan, next_part, next_plan, remember, to_request
 from strands_portkey._http.client import StaleConnectionError
 from strands_portkey._learned import Learned
 from strands_portkey._request.question import Question
 from strands_portkey._request.schemas import Mechanism
+from strands_portkey._wires.messages.stream import MessagesTranslator
 from strands_portkey._wires.responses import RESPONSES
 
 
@@ -446,6 +448,37 @@ def test_what_not_all_who_have_answered_accept_goes_in_the_form_of_the_latest():
     assert b"data:application/pdf" in (to_request(call, plan).body or b"")
     with pytest.raises(PortkeyConfigError):
         to_request(call, replace(plan, latest=frozenset()))
+
+
+def test_a_request_is_sent_as_its_plan_says():
+    tool: ToolSpec = {"name": "f", "description": "F.", "inputSchema": {"json": {"type": "object"}}}
+    call = make_call(Question([user("a")], "m", tool_specs=[tool]))
+    plan = replace(PLAN, mechanisms=(None,), may_reuse=False)
+
+    assert (to_request(call, plan).may_reuse, to_request(call, replace(plan, may_reuse=True)).may_reuse) == (
+        False,
+        True,
+    )
+    with pytest.warns(UserWarning, match="may drop the tools"):
+        to_request(call, replace(plan, providers=frozenset({"moonshot"})))
+
+
+def test_a_paused_turn_goes_on_at_once_after_a_retry_too():
+    translator = MessagesTranslator()
+    for event in (
+        {"type": "message_start", "message": {}},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": "a"}},
+        {"type": "content_block_stop", "index": 0},
+        {"type": "message_delta", "delta": {"stop_reason": "pause_turn"}},
+        {"type": "message_stop"},
+    ):
+        translator.feed(str(event["type"]), json.dumps(event))
+    translator.finish()
+    following = next_part(replace(PLAN, attempt=3, wait=2.0, pauses=1), translator)
+
+    assert following is not None
+    assert (following.attempt, following.pauses, following.wait) == (4, 2, 0.0)
+    assert following.said == ({"type": "text", "text": "a"},)
 
 
 def test_a_body_that_would_be_the_same_or_cannot_be_built_is_not_sent_in_another_form():

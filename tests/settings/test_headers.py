@@ -169,9 +169,11 @@ def test_settings_are_not_written_into():
 
 @pytest.mark.parametrize("turn", [1, -1], ids=["first", "last"])
 def test_a_literal_header_takes_precedence_over_a_setting_in_any_order(turn):
-    settings = [("headers", {"authorization": "Token literal"}), ("Authorization", "setting")]
+    settings = [("headers", {"authorization": "Token literal"}), ("Authorization", "setting"), ("provider", "openai")]
 
-    assert request_headers(dict(settings[::turn]))["authorization"] == "Token literal"
+    headers = request_headers(dict(settings[::turn]))
+
+    assert (headers["authorization"], headers["x-portkey-provider"]) == ("Token literal", "openai")
 
 
 def test_all_keys_are_secrets_also_those_within_a_config():
