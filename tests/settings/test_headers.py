@@ -95,14 +95,27 @@ def test_a_setting_becomes_a_header(routing, headers):
             {"Authorization": "Bearer "},
             "client_args['authorization'] must be the provider's",
         ),
-        ({"Authorization": b"secret"}, "client_args['authorization'] must be the provider's key"),
+        (
+            {"Authorization": "Basic"},
+            "client_args['authorization'] must be the provider's key, such as 'Bearer sk-...'",
+        ),
+        (
+            {"Authorization": b"secret"},
+            "client_args['authorization'] must be the provider's key, such as 'Bearer sk-...'; got bytes",
+        ),
         ({"headers": {"x-a": "secret\n"}}, "client_args['headers']['x-a'] must be printable ASCII"),
-        ({"headers": {"x-a": None}}, "client_args['headers']['x-a'] must be text"),
+        ({"headers": {"x-a": None}}, "client_args['headers']['x-a'] must be text; got NoneType"),
         ({"headers": {"x a": "1"}}, "client_args['headers'] must have names of headers; got one of 3 characters"),
         ({"headers": {1: "1"}}, "client_args['headers'] must have names of headers; got one of type int"),
-        ({"headers": [("x-a", "secret")]}, "client_args['headers'] must be a mapping"),
+        (
+            {"headers": [("x-a", "secret")]},
+            "client_args['headers'] must be a mapping of names to texts; got list",
+        ),
         ({"a b": "1"}, "client_args must have names of headers; got one of 3 characters"),
-        ({"forward_headers": 5}, "client_args['forward_headers'] must be a list of names"),
+        (
+            {"forward_headers": 5},
+            "client_args['forward_headers'] must be a list of names, or names separated by commas; got int",
+        ),
         ({"sensitive_headers": [1]}, "client_args['sensitive_headers'] must be a list of names"),
         (
             {"metadata": {"a": {1}}},
@@ -347,6 +360,7 @@ SIGNED_NAMES = "SignedHeaders=accept;content-type;host;x-amz-date"
         ({"x-auth": 'field="user:a:word-of-mine"'}, ["a:word-of-mine"]),
         ({"authorization": "Basic dXNlcjphOndvcmQtb2YtbWluZQ=="}, ["user:a:word-of-mine", "a:word-of-mine"]),
         ({"authorization": "Basic abcdefghi"}, ["abcdefghi"]),
+        ({"x-auth": "signature=c2lnbmF0dXJl=="}, ["c2lnbmF0dXJl=="]),
     ],
     ids=[
         "a header of the caller's",
@@ -385,6 +399,7 @@ SIGNED_NAMES = "SignedHeaders=accept;content-type;host;x-amz-date"
         "a field with such a password",
         "basic with such a password",
         "basic of what is no base64",
+        "a field with padding",
     ],
 )
 def test_a_secret_is_known_in_each_form_in_which_it_may_come_back(headers, found):
