@@ -441,6 +441,13 @@ def test_an_answer_without_a_finish_reason_is_broken(last):
         pytest.param(
             {"error": {"message": "Busy", "code": 429}}, PortkeyThrottledError, None, True, id="openrouter: 429"
         ),
+        pytest.param(
+            {"choices": [{"delta": {}, "error": {"message": "Busy", "code": 429}, "finish_reason": "error"}]},
+            PortkeyThrottledError,
+            None,
+            True,
+            id="openrouter: 429 in a choice",
+        ),
         pytest.param({"error": {"message": "Bad", "code": "502"}}, PortkeyAPIError, None, True, id="openrouter: 502"),
         pytest.param({"error": {"message": "Bad", "code": 400}}, PortkeyAPIError, None, False, id="openrouter: 400"),
         pytest.param({"error": "gone"}, PortkeyAPIError, None, False, id="text"),
@@ -811,6 +818,7 @@ def test_a_stream_whose_calls_the_gateway_drops_says_how_to_get_them(said):
         translator.finish()
 
     error = caught.value
+    assert str(error).startswith("the answer ended for a tool call, but has none (tool_calls)")
     assert (error.origin, error.received, error.retryable) == ("gateway", 2, False)
     assert error.hint == "set stream=False; the gateway drops the tool calls of this provider's streams"
 
