@@ -8,13 +8,9 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import settings
 
+import tests_integ.profiles  # noqa: F401 - sets what Hypothesis tries
 from tests_integ.upstream import Upstream
-
-settings.register_profile("steady", database=None, deadline=None, derandomize=True)
-settings.register_profile("long", settings.get_profile("steady"), max_examples=20_000, derandomize=False)
-settings.load_profile("steady")
 
 
 def _stay_on_loopback(event: str, args: tuple[object, ...]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+import tests_integ.profiles  # noqa: F401 - sets what Hypothesis tries
 from tests_integ import patient
 from tests_integ.gateway import Gateway, running_gateway
 from tests_integ.upstream import Upstream

@@ -103,9 +103,7 @@ configs: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
 )
 systems = st.lists(st.one_of(words, points), max_size=3)
 tools = st.sampled_from([None, TOOLS])
-histories_of = settings(
-    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+histories_of = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 @pytest.fixture
