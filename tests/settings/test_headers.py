@@ -104,7 +104,7 @@ def test_a_setting_becomes_a_header(routing, headers):
             "client_args['authorization'] must be the provider's key, such as 'Bearer sk-...'; got bytes",
         ),
         ({"headers": {"x-a": "secret\n"}}, "client_args['headers']['x-a'] must be printable ASCII"),
-        ({"headers": {"x-a": None}}, "client_args['headers']['x-a'] must be text; got NoneType"),
+        ({"headers": {"x-a": 5}}, "client_args['headers']['x-a'] must be text; got int"),
         ({"headers": {"x a": "1"}}, "client_args['headers'] must have names of headers; got one of 3 characters"),
         ({"headers": {1: "1"}}, "client_args['headers'] must have names of headers; got one of type int"),
         (
@@ -131,7 +131,8 @@ def test_a_setting_becomes_a_header(routing, headers):
         ({"config": '{"a": '}, "client_args['config'] must be JSON; got other text"),
         ({"config": "[1]"}, "client_args['config'] must be a mapping or its JSON"),
         ({"config": True}, "client_args['config'] must be a mapping or its JSON; got bool"),
-        ({"trace_id": b"secret"}, "client_args['trace_id'] must be text, a number or a bool"),
+        ({"trace_id": b"secret"}, "client_args['trace_id'] must be text, a number or a bool; got bytes"),
+        ({"new": {"a": {1}}}, "client_args['new'] must be JSON; got something else: set is not a JSON value"),
     ],
     ids=lambda value: ascii(value) if isinstance(value, dict) else "",
 )
