@@ -866,12 +866,13 @@ async def test_the_status_of_another_request_within_a_hook_is_not_the_gateways()
             await ask(GatewayClient(split_client_args({})[0], http_client))
 
 
-async def test_a_pool_of_the_callers_own_client_that_is_used_up_is_named(server):
+@pytest.mark.parametrize("timeout", [httpx.Timeout(None, pool=0.1), httpx.Timeout(5.0)], ids=["own", "that of httpx"])
+async def test_a_pool_of_the_callers_own_client_that_is_used_up_is_named(server, timeout):
     server.reply(sse_reply(Gate()))
     limits = httpx.Limits(max_connections=1)
 
-    async with httpx.AsyncClient(limits=limits, timeout=httpx.Timeout(None, pool=0.1)) as http_client:
-        client = make_client(server, http_client)
+    async with httpx.AsyncClient(limits=limits, timeout=timeout) as http_client:
+        client = make_client(server, http_client, timeout={"connect": 0.1})
         async with request(client):
             with pytest.raises(PortkeyTimeoutError, match="pool of http_client") as caught:
                 await ask(client)

@@ -268,6 +268,8 @@ MISSING = "http2=True needs the package h2, and a SOCKS proxy socksio: no"
         (SyntaxError("no"), [], MISSING),
         (AttributeError("no"), [], None),
         (AttributeError("no"), ["h2"], f"{MISSING}; 'h2' is h2.py, {ANOTHER}"),
+        (AttributeError("no"), ["h2/"], None),
+        (ImportError("no"), ["h2/"], MISSING),
         (ValueError("no"), ["h2"], None),
         (
             ImportError("no"),
@@ -280,7 +282,8 @@ def test_files_with_the_names_of_packages_are_named_where_that_may_be_the_cause(
     for name in ("h2", "hpack", "hyperframe", "socksio"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     for name in files:
-        monkeypatch.setitem(sys.modules, name, SimpleNamespace(__file__=f"{name}.py"))
+        module = SimpleNamespace(__path__=[]) if name.endswith("/") else SimpleNamespace(__file__=f"{name}.py")
+        monkeypatch.setitem(sys.modules, name.rstrip("/"), module)
 
     assert module_problem(error) == said
 
