@@ -23,6 +23,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import certifi
+import httpcore
 import httpx
 import pytest
 
@@ -630,6 +631,19 @@ async def test_a_stale_connection_raises_an_error_of_its_own(server, ending):
         await ask(client)
 
     assert [request.connection for request in server.requests] == [0, 0]
+
+
+async def test_a_kept_connection_that_cannot_be_written_to_is_stale(server, monkeypatch):
+    server.reply(whole())
+    client = make_client(server)
+    await ask(client)
+
+    async def refuse(*_: object) -> httpcore.Response:
+        raise httpcore.WriteError  # As HTTP/2 does.
+
+    monkeypatch.setattr(httpcore.AsyncConnectionPool, "handle_async_request", refuse)
+    with pytest.raises(StaleConnectionError):
+        await ask(client)
 
 
 async def test_a_request_that_may_not_reuse_a_connection_has_a_new_one(server):

@@ -105,9 +105,9 @@ class GatewayClient:
             response = await self._send_by(client, request, connecting, watch, judge)
         except BaseException as error:
             await self.give_back(client, usable=False)
-            # An idle connection that the other side has dropped fails at once, and the request with it unread. It shows
-            # when the answer is read: httpcore keeps what fails at writing to itself.
-            dropped = isinstance(error.__cause__, (httpx.ReadError, httpx.RemoteProtocolError))
+            # An idle connection that the other side has dropped fails at once, and the request with it unread. Only
+            # with HTTP/2 does httpcore say that it could not be written to.
+            dropped = isinstance(error.__cause__, (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError))
             if not (is_kept and dropped and connecting.requests <= 1 and watch.now() - connecting.sent_at < _STALE):
                 raise
         else:
