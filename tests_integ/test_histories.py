@@ -158,7 +158,7 @@ def test_responses(way: Way, messages: Any, config: dict[str, Any], specs: Any, 
 
 def check(way: Way, provider: Provider, messages: Any, specs: Any, system: Any, **config: Any) -> None:
     """Send a conversation to an upstream that enforces its rules: only a foreign thought may be refused, once."""
-    # Claude refuses more than four cache points, those that `cache_config` adds among them: the caller counts his own.
+    # Claude refuses more than four cache points, those that `cache_config` adds among them; a caller must place fewer.
     own = str([*system, *([] if config.get("cache_config") else messages)]).count("cachePoint")
     assume(own <= (2 if config.get("cache_config") else 4))
     way.upstream.script = enforcing(provider, answering(provider))

@@ -45,7 +45,7 @@ from strands_portkey._errors import (
     PortkeyTimeoutError,
 )
 from strands_portkey._http.cancellation import RequestCancelledError, Watch
-from strands_portkey._http.client import AsyncClient, GatewayClient, Request
+from strands_portkey._http.client import AsyncClient, GatewayClient, Request, StaleConnectionError
 from strands_portkey._http.response import GatewayResponse
 from strands_portkey._json import Body, dump_body
 from strands_portkey._learned import Learned
@@ -467,7 +467,8 @@ class PortkeyModel(Model):
         try:
             last = _last_events(answer, call.config)
         except PortkeyError as error:
-            if not answer.translator.has_begun:
+            # Of a part that was to go on with a paused turn nothing has come over a connection that was dead.
+            if not answer.translator.has_begun or isinstance(error, StaleConnectionError):
                 return [], await self._plan_after(error, answer.response, call, plan, watch)
             place(error, plan, answer.response.shown_headers())
             raise

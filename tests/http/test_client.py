@@ -424,21 +424,21 @@ async def test_corrupted_tls_records_are_a_connection_error():
 
 
 @pytest.mark.parametrize(
-    ("clock", "reply", "received"),
+    ("clock", "seconds", "reply", "received"),
     [
-        ("first_byte", lambda gate: Reply(200, SSE, hold=gate), 0),
-        ("idle", lambda gate: sse_reply(b"data: " + CHUNK + b"\n\n", gate), 1),
-        ("total", lambda gate: sse_reply(b"data: " + CHUNK + b"\n\n", gate), 1),
+        ("first_byte", 0.1, lambda gate: Reply(200, SSE, hold=gate), 0),
+        ("idle", 0.5, lambda gate: sse_reply(b"data: " + CHUNK + b"\n\n", gate), 1),
+        ("total", 1.0, lambda gate: sse_reply(b"data: " + CHUNK + b"\n\n", gate), 1),
     ],
 )
-async def test_the_clock_that_ran_out_is_named(server, clock, reply, received):
+async def test_the_clock_that_ran_out_is_named(server, clock, seconds, reply, received):
     server.reply(reply(Gate()))
 
     with pytest.raises(PortkeyTimeoutError, match=f"{clock}") as caught:
-        await ask(make_client(server, timeout={clock: 0.1}))
+        await ask(make_client(server, timeout={clock: seconds}))
 
     error = caught.value
-    assert (error.clock, error.seconds, error.received, error.retryable) == (clock, 0.1, received, True)
+    assert (error.clock, error.seconds, error.received, error.retryable) == (clock, seconds, received, True)
 
 
 async def test_a_connection_that_does_not_come_about_is_timed():
@@ -712,7 +712,7 @@ async def test_a_connection_that_was_idle_while_the_loop_was_blocked_is_not_used
     await ask(client)
     now = time.monotonic
 
-    monkeypatch.setattr(time, "monotonic", lambda: now() + 5)  # No timer runs before the next request.
+    monkeypatch.setattr(time, "monotonic", lambda: now() + 4.5)  # No timer runs before the next request.
     await ask(client)
 
     assert [request.connection for request in server.requests] == [0, 1]
@@ -880,13 +880,17 @@ async def test_the_status_of_another_request_within_a_hook_is_not_the_gateways()
             await ask(GatewayClient(split_client_args({})[0], http_client))
 
 
-@pytest.mark.parametrize("timeout", [httpx.Timeout(None, pool=0.1), httpx.Timeout(5.0)], ids=["own", "that of httpx"])
-async def test_a_pool_of_the_callers_own_client_that_is_used_up_is_named(server, timeout):
+@pytest.mark.parametrize(
+    ("timeout", "connect"),
+    [(httpx.Timeout(None, pool=0.1), 600), (httpx.Timeout(5.0), 0.5)],
+    ids=["own", "that of httpx"],
+)
+async def test_a_pool_of_the_callers_own_client_that_is_used_up_is_named(server, timeout, connect):
     server.reply(sse_reply(Gate()))
     limits = httpx.Limits(max_connections=1)
 
     async with httpx.AsyncClient(limits=limits, timeout=timeout) as http_client:
-        client = make_client(server, http_client, timeout={"connect": 0.1})
+        client = make_client(server, http_client, timeout={"connect": connect})
         async with request(client):
             with pytest.raises(PortkeyTimeoutError, match="pool of http_client") as caught:
                 await ask(client)
@@ -897,6 +901,8 @@ async def test_a_pool_of_the_callers_own_client_that_is_used_up_is_named(server,
 @pytest.mark.parametrize("trust_env", [True, False])
 async def test_a_proxy_of_the_environment_is_used_if_that_is_trusted(server, monkeypatch, trust_env):
     server.reply(whole())
+    for name in ("http_proxy", "no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
 
     asking = ask(make_client(server, trust_env=trust_env))
@@ -1110,6 +1116,20 @@ def test_a_close_goes_on_when_every_task_is_cancelled(server):
 
     assert asyncio.run(cancel_all()) == [SAYS_HI]
     server.gone(0).result(1)
+
+
+async def test_a_connection_that_is_never_free_is_timed(server):
+    server.reply(whole(), sse_reply(Gate()))
+    client = make_client(server, timeout={"connect": 0.1})
+    await ask(client)
+    [clients] = client._connections._loops.values()
+    [(_, idle)] = clients._idle
+
+    async with idle.stream("POST", server.url):
+        with pytest.raises(PortkeyTimeoutError, match=r"within 0\.1 s \(connect\)") as caught:
+            await ask(client)
+
+    assert (caught.value.clock, caught.value.seconds, caught.value.retryable) == ("connect", 0.1, True)
 
 
 # -- event loops that are left -----------------------------------------------------------------------------------------

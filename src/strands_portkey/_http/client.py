@@ -105,8 +105,8 @@ class GatewayClient:
             response = await self._send_by(client, request, connecting, watch, judge)
         except BaseException as error:
             await self.give_back(client, usable=False)
-            # An idle connection that the other side has dropped fails at once, and the request with it unread. Only
-            # with HTTP/2 does httpcore say that it could not be written to.
+            # An idle connection that the other side has dropped fails at once, and the request with it unread. httpcore
+            # reports a failed write only with HTTP/2.
             dropped = isinstance(error.__cause__, (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError))
             if not (is_kept and dropped and connecting.requests <= 1 and watch.now() - connecting.sent_at < _STALE):
                 raise

@@ -84,7 +84,7 @@ class Connections:
         """Return a new client."""
         endpoint = self._endpoint
         # Also checked by httpcore when a connection is reused, since a loop that is blocked runs no timer.
-        limits = httpx.Limits(keepalive_expiry=_KEEPALIVE)
+        limits = httpx.Limits(max_connections=1, keepalive_expiry=_KEEPALIVE)
         verify = ssl_context(endpoint.verify, endpoint.cert, endpoint.trust_env)
         problem = f"{PROXY_SETTING} must be a URL, in whose password '#' is written %23, '/' %2F and '?' %3F"
         try:
