@@ -134,13 +134,14 @@ async def test_a_turn_that_pauses_twice_is_sent_back_as_one_message(server: Upst
 
 
 async def test_a_paused_turn_goes_on_where_its_connection_was_dropped(server: Upstream) -> None:
-    server.reply(paused(SEARCH), Reply(None), says("Done."))
+    blocks = [{"type": "text", "text": "I look."}, SEARCH]
+    server.reply(paused(*blocks), Reply(None), says("Done."))
 
     stop_reason, message, *_ = await answer(make_model(server, {"max_retries": 0}))
 
     assert [request.connection for request in server.requests] == [0, 0, 1]
-    assert last_message(server) == {"role": "assistant", "content": [SEARCH]}
-    assert (stop_reason, message["content"]) == ("end_turn", [{"text": "Done."}])
+    assert last_message(server) == {"role": "assistant", "content": blocks}
+    assert (stop_reason, message["content"]) == ("end_turn", [{"text": "I look."}, {"text": "Done."}])
 
 
 async def test_a_turn_that_pauses_without_end_is_ended_after_ten_times(
